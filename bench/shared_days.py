@@ -23,8 +23,7 @@ from hwds.detection.metrics.windows import Resampled, resampled, windows_of
 from hwds.detection.protocols.prequential import Prequential
 from hwds.ope.metrics.estimates import EstimatorTerms, influence, stderr
 from hwds.ope.protocols.estimation.scores import shared_days
-from hwds.statistics.aggregate import Z95
-from hwds.statistics.reference_distribution import ReferenceDistribution
+from hwds.statistics.reference_distribution import Z95, ReferenceDistribution
 
 TRIALS, POWER = 500, 100
 """The standard error of a rate of 5 % is 1.0 % in the first."""

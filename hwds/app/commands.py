@@ -12,7 +12,6 @@ from threading import Thread
 import polars as pl
 
 from hwds.app.notebook import Compared, Run, Sweep, load_run
-from hwds.compare.models import RESAMPLES
 from hwds.core.errors import CellError, ConfigError, HwdsError
 from hwds.report.runs_table import as_rows
 from hwds.results.folder import RunFolder
@@ -20,6 +19,7 @@ from hwds.results.runs.index import RunIndex
 from hwds.results.runs.progress import as_it_stands
 from hwds.results.runs.query import matching, ordered
 from hwds.results.sweep_folder import SweepFolder
+from hwds.statistics.standard_errors import RESAMPLES
 
 SOME_FAILED = 3
 """The exit code of a run of which some cells failed, within the limit."""

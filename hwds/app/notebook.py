@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from hwds.app.scored import Scored
-from hwds.compare.models import RESAMPLES, compare
+from hwds.compare.models import compare
 from hwds.compare.source import Source
 from hwds.compare.stored import stored_comparison
 from hwds.core.errors import HwdsError, nearest, unknown
@@ -36,6 +36,7 @@ from hwds.results.folder import RunFolder
 from hwds.results.measure import Measure
 from hwds.results.sweep_folder import PREFIX, SWEEP, SweepFolder
 from hwds.results.tables import Tables
+from hwds.statistics.standard_errors import RESAMPLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from hwds.app.run import failed_cells, run_prepared
-from hwds.compare.models import RESAMPLES
 from hwds.compare.source import Source
 from hwds.compare.study_contrasts import compared
 from hwds.config.compose import compose
@@ -25,6 +24,7 @@ from hwds.results.comparison import Comparison
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
 from hwds.results.study import StudyResult, StudyState
+from hwds.statistics.standard_errors import RESAMPLES
 from hwds.tracking.mirroring import settled
 from hwds.tuning.search_settings import Searching
 

@@ -23,10 +23,9 @@ from hwds.results.measure import Measure, short
 from hwds.statistics.multiple_testing import holm
 from hwds.statistics.ranks import rank_test, rounded, wilcoxon_p, win_rate
 from hwds.statistics.reference_distribution import Effect
+from hwds.statistics.standard_errors import RESAMPLES
 
 LEVEL = 0.95
-RESAMPLES = 2000
-"""The default number of bootstrap resamples."""
 
 
 def compare(

@@ -10,7 +10,7 @@ import polars as pl
 
 from hwds.compare.checks import check_definitions, check_sources, metric_of
 from hwds.compare.hooks import comparison_of, whole_scores
-from hwds.compare.models import RESAMPLES, compare, compare_table
+from hwds.compare.models import compare, compare_table
 from hwds.compare.source import Source
 from hwds.config.study import AGAINST
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -18,6 +18,7 @@ from hwds.results.comparison import Comparison
 from hwds.results.study import CONTRASTS, RUNS
 from hwds.results.tables import TRUTH
 from hwds.statistics.multiple_testing import holm
+from hwds.statistics.standard_errors import RESAMPLES
 
 WORLDS = "worlds"
 """The name of the units where each seed has data of its own."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwds.statistics.reference_distribution import reaching_zero
-
-Z95 = 1.959963984540054
+from hwds.statistics.reference_distribution import Z95, Effect, reaching_zero, student_critical
+from hwds.statistics.wilson import wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +33,15 @@ class Estimate:
 
 
 def mean(values: np.ndarray) -> Estimate:
-    """Return the mean over units, with the standard error of a mean of independent units; NaN counts as undefined."""
+    """Return the mean over independent units, with its standard error and Student's t; NaN counts as undefined."""
     missing = np.isnan(values)
     defined = values[~missing] if missing.any() else values
     n = len(defined)
     if not n:
-        return Estimate(None, None, None, None, "normal", 0, len(values))
+        return Estimate(None, None, None, None, "t", 0, len(values))
     value = float(np.mean(defined))
     stderr = float(np.std(defined, ddof=1) / np.sqrt(n)) if n > 1 else None
-    return _normal(value, stderr, n, len(values) - n, "normal")
+    return _student(value, stderr, n, len(values) - n, "t")
 
 
 def median(values: np.ndarray) -> Estimate:
@@ -71,11 +70,14 @@ def spread(values: np.ndarray, level: float) -> dict[str, Estimate]:
 
 
 def share(count: int, n: int) -> Estimate:
-    """Return the share of n units, as `mean` of a one for each of `count` and a zero for each other."""
+    """Return the share of n units, with the standard error of a mean of ones and zeros and Wilson's interval."""
     if not n:
-        return Estimate(None, None, None, None, "normal", 0, 0)
+        return Estimate(None, None, None, None, "Wilson", 0, 0)
     value = count / n
-    return _normal(value, float(np.sqrt(value * (1 - value) / (n - 1))) if n > 1 else None, n, 0, "normal")
+    if n < 2:
+        return Estimate(value, None, None, None, "Wilson", n, 0)
+    low, high = wilson(value, n)
+    return Estimate(value, float(np.sqrt(value * (1 - value) / (n - 1))), float(low), float(high), "Wilson", n, 0)
 
 
 def _ordered(values: np.ndarray) -> np.ndarray:
@@ -104,12 +106,12 @@ def _tail_mean(ordered: np.ndarray, level: float, n_units: int) -> Estimate:
     """
     n = len(ordered)
     if not n:
-        return Estimate(None, None, None, None, "normal", 0, n_units)
+        return Estimate(None, None, None, None, "t", 0, n_units)
     cut = _quantile(ordered, level)
     over = (ordered[np.searchsorted(ordered, cut) :] - cut) / (1 - level)  # all others are 0
     total = float(np.sum(over))
     stderr = float(np.sqrt(max(np.sum(over**2) - total**2 / n, 0.0) / (n - 1) / n)) if n > 1 else None
-    return _normal(cut + total / n, stderr, n, n_units - n, "normal")
+    return _student(cut + total / n, stderr, n, n_units - n, "t")
 
 
 def _quantile(ordered: np.ndarray, level: float) -> float:
@@ -137,8 +139,8 @@ def pooled(numerator: np.ndarray, denominator: np.ndarray, root: bool = False) -
     if root:
         value = float(np.sqrt(ratio))
         stderr = None if stderr is None or value == 0 else stderr / (2 * value)
-        return _normal(value, stderr, n, undefined, "linearised")
-    return _normal(ratio, stderr, n, undefined, "linearised")
+        return _student(value, stderr, n, undefined, "linearised")
+    return _student(ratio, stderr, n, undefined, "linearised")
 
 
 def one_minus_ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
@@ -147,7 +149,13 @@ def one_minus_ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
     ratio = pooled(np.where(both, ours, np.nan), np.where(both, theirs, np.nan))
     if ratio.value is None:
         return ratio
-    return of_difference(_normal(1 - ratio.value, ratio.stderr, ratio.n, ratio.n_undefined, "linearised, paired"))
+    return of_difference(_student(1 - ratio.value, ratio.stderr, ratio.n, ratio.n_undefined, "linearised, paired"))
+
+
+def of_effect(effect: Effect, undefined: int = 0) -> Estimate:
+    """Return the estimate of an effect over units, with its interval; units without a value are counted beside it."""
+    low, high = effect.interval(0.95) or (None, None)
+    return Estimate(effect.value, effect.stderr, low, high, effect.method, effect.clusters, undefined)
 
 
 def of_difference(estimate: Estimate) -> Estimate:
@@ -158,7 +166,8 @@ def of_difference(estimate: Estimate) -> Estimate:
     return replace(estimate, low=low, high=high)
 
 
-def _normal(value: float, stderr: float | None, n: int, undefined: int, method: str) -> Estimate:
+def _student(value: float, stderr: float | None, n: int, undefined: int, method: str) -> Estimate:
     if stderr is None:
         return Estimate(value, None, None, None, method, n, undefined)
-    return Estimate(value, stderr, value - Z95 * stderr, value + Z95 * stderr, method, n, undefined)
+    half_width = student_critical(n - 1, 0.95) * stderr
+    return Estimate(value, stderr, value - half_width, value + half_width, method, n, undefined)

@@ -9,7 +9,7 @@ from math import inf, sqrt
 import numpy as np
 
 from hwds.results.comparison import RankTest
-from hwds.statistics.aggregate import Z95
+from hwds.statistics.wilson import wilson
 
 LEAST_BLOCKS = 5
 """Blocks from which on Friedman's chi-square is near its law (Demsar 2006)."""
@@ -125,6 +125,5 @@ def win_rate(differences: np.ndarray) -> tuple[float, float, float]:
     """
     n = len(differences)
     share = float((np.sum(differences > 0) + np.sum(differences == 0) / 2) / n)
-    middle = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half_width = Z95 * sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2)) / (1 + Z95**2 / n)
-    return share, middle - half_width, middle + half_width
+    low, high = wilson(share, n)
+    return share, float(low), float(high)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import exp, expm1, inf, isinf, log, sqrt
+
+Z95 = 1.959963984540054
+"""The two-sided 95 % point of the normal law."""
 
 LEAST_SURE = 4
 """Independent units (days, origins, series, customers) from which on a comparison may be sure.
@@ -94,6 +98,7 @@ class SumDistribution:
 Distribution = ReferenceDistribution | SumDistribution
 
 
+@cache
 def student_critical(df: float, level: float) -> float:
     """Return the two-sided critical value of Student's t."""
     from scipy.special import ndtri, stdtrit

@@ -8,9 +8,9 @@ from math import inf, sqrt
 
 import numpy as np
 
-from hwds.statistics.aggregate import Z95, Estimate, median
+from hwds.statistics.aggregate import Estimate, median
 from hwds.statistics.diebold_mariano import cosines
-from hwds.statistics.reference_distribution import Effect, ReferenceDistribution, SumDistribution
+from hwds.statistics.reference_distribution import Z95, Effect, ReferenceDistribution, SumDistribution
 from hwds.statistics.two_way import clustered_part
 
 LEAST_FOR_COSINES = 12

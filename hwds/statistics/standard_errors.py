@@ -19,6 +19,9 @@ LEAST_SEEDS = 5
 MOST_CLUSTERS = 10_000
 """Units from which on a bootstrap tells nothing that Student's t does not."""
 
+RESAMPLES = 2000
+"""The resamples of a bootstrap by which models are compared."""
+
 LEVEL = 0.95
 """The level at which a bootstrap is compared with Student's t."""
 

@@ -1,13 +1,30 @@
-"""Wilson's interval of a share of units that come in clusters."""
+"""Wilson's interval of a share, of independent units and of units that come in clusters."""
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import numpy as np
 
-from hwds.statistics.aggregate import Z95
+from hwds.statistics.reference_distribution import Z95
+
+Numbers = TypeVar("Numbers", float, np.ndarray)
 
 
-def wilson(share: float, n: int, clusters: int, stderr: float | None) -> tuple[float, float]:
+def wilson(share: Numbers, n: Numbers, z: float | np.ndarray = Z95) -> tuple[Numbers, Numbers]:
+    """Return the score interval of a share of n independent units (Wilson 1927), which is never of no width.
+
+    Args:
+        share: Of units.
+        n: Units.
+        z: The critical value of the normal law.
+    """
+    centre: Any = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half_width = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return np.maximum(centre - half_width, 0.0), np.minimum(centre + half_width, 1.0)
+
+
+def clustered_wilson(share: float, n: int, clusters: int, stderr: float | None) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share, of as many independent deals as the clustered standard error implies.
 
     The deals are divided by the design effect, the clustered variance over that of independent deals (Kish, Survey Sampling,
@@ -22,7 +39,5 @@ def wilson(share: float, n: int, clusters: int, stderr: float | None) -> tuple[f
     """
     alone = share * (1 - share) / n
     independent = float(clusters) if stderr is None or alone == 0 else n / max(stderr**2 / alone, 1.0)
-    squared = Z95**2 / independent
-    centre = (share + squared / 2) / (1 + squared)
-    half_width = Z95 * np.sqrt(share * (1 - share) / independent + squared / (4 * independent)) / (1 + squared)
-    return max(float(centre - half_width), 0.0), min(float(centre + half_width), 1.0)
+    low, high = wilson(share, independent)
+    return float(low), float(high)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from hwds.compare.seeds import levels, seeded_effect
-from hwds.statistics.aggregate import mean, of_difference, one_minus_ratio
+from hwds.statistics.aggregate import mean, of_difference, one_minus_ratio, share
 from hwds.statistics.diebold_mariano import cosine_effect, diebold_mariano
 from hwds.statistics.model_confidence_set import confidence_set
 from hwds.statistics.multiple_testing import holm
@@ -29,6 +31,15 @@ def wrong(values, truth=0.0, strata=1, resamples=400):
     parts = np.array_split(np.arange(len(values)), strata)
     effects = effects_of(values, parts, resamples, generator(1))
     return np.mean([not (low <= truth <= high) for low, high in (effect.interval(0.95) for effect in effects)])
+
+
+def test_few_units_have_students_interval_and_a_share_of_all_has_a_width():
+    values = np.array([1.0, 4.0, 2.0, 8.0, 5.0])
+    found = mean(values)
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 4, values.mean(), stats.sem(values)))
+    every = share(3, 3)
+    assert (every.low, every.high) == pytest.approx(proportion_confint(3, 3, method="wilson"))
+    assert (every.value, every.high) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("n", [8, 20, 60, 300])

@@ -95,13 +95,6 @@ def _edge(beyond: Callable[[Array], Array], inside: Array, outside: Array) -> Ar
     return (inside + outside) / 2
 
 
-def wilson(share: Array, n: Array, z: Array | float) -> Bounds:
-    """Return the score interval of one proportion (Wilson 1927)."""
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half_width = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return np.maximum(centre - half_width, 0.0), np.minimum(centre + half_width, 1.0)
-
-
 def mover(own: Array, own_bounds: Bounds, other: Array, other_bounds: Bounds) -> Bounds:
     """Return the interval of a difference from the intervals of its two parts (MOVER, Zou and Donner 2008; Newcombe 1998)."""
     value = own - other

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ab.metrics.intervals import Bounds, inverted_p, mover, satterthwaite, wilson
+from hwds.ab.metrics.intervals import Bounds, inverted_p, mover, satterthwaite
 from hwds.ab.metrics.sample import NONZERO, Arm, Design, Finding, Moments, Needs, Sample, SampleRoles
 from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
+from hwds.statistics.wilson import wilson
 
 
 class Revenue(Estimator):

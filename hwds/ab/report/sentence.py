@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from hwds.ab.metrics.intervals import wilson
 from hwds.ab.report.parts import ages_grid, parts_words, segments_grid
 from hwds.ab.report.scores import (
     Effect,
@@ -42,7 +40,7 @@ from hwds.ab.report.tables import (
 from hwds.ab.report.verdict import verdict_sentence, verdicts
 from hwds.results.formatting import brief, chance, counted, interval, percent_quoted
 from hwds.results.tables import Tables
-from hwds.statistics.aggregate import Z95
+from hwds.statistics.wilson import wilson
 
 MOST_UNITS = 1e7
 """An effect that would need more units per arm is as good as none."""
@@ -166,7 +164,7 @@ def _wrong(tables: Tables, model: str) -> str:
 
 def _rate(row: dict[str, Any]) -> str:
     """Return the share of simulated tests with its interval: `0.5 % (95 %: 0.1 to 1.8)`."""
-    low, high = wilson(np.array(row["value"]), np.array(row["n"]), Z95)
+    low, high = wilson(float(row["value"]), float(row["n"]))
     return "".join(percent_quoted(row["value"], float(low), float(high)))
 
 

@@ -30,7 +30,7 @@ from hwds.ope.models.rewards.context_matrix import as_numbers
 from hwds.ope.protocols.estimation.log import Log, Reward, read_log
 from hwds.results.measure import Measure
 from hwds.splitting.fold import Fold
-from hwds.statistics.aggregate import Z95
+from hwds.statistics.reference_distribution import Z95
 
 
 @dataclass(frozen=True, slots=True)

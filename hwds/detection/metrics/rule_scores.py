@@ -9,7 +9,7 @@ import polars as pl
 from hwds.detection.protocols.rows.codes import entities
 from hwds.evaluation.score import Score
 from hwds.results.measure import Measure
-from hwds.statistics.wilson import wilson
+from hwds.statistics.wilson import clustered_wilson
 
 COLUMN = "rules"
 """A column of scored rows: the names of the rules that a row meets; null for models without any."""
@@ -28,7 +28,7 @@ def rule_scores(rows: pl.DataFrame) -> Iterator[Score]:
         yield Score(HITS, "pooled", float(len(part)), n=len(part), **fields)  # type: ignore[arg-type]
         if len(known):
             found = int((known["label"] == 1).sum())
-            low, high = wilson(found / len(known), len(known), entities(known).n_unique(), None)
+            low, high = clustered_wilson(found / len(known), len(known), entities(known).n_unique(), None)
             ends = {"ci_low": low, "ci_high": high, "ci_method": "Wilson"}
             yield Score(RATE, "pooled", found / len(known), n=len(known), **ends, **fields)  # type: ignore[arg-type]
         if part["amount"].count():

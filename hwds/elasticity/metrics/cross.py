@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Z95 = 1.959963984540054
-"""The normal quantile of half a 95 % interval."""
+from hwds.statistics.reference_distribution import Z95
 
 ROUNDING = 1e-9
 """The share of the size of numbers that is taken as 0."""

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from hwds.elasticity.metrics.cross import Z95, cross_checks
+from hwds.elasticity.metrics.cross import cross_checks
 from hwds.elasticity.protocols.rows.evidence import cross_of
 from hwds.elasticity.report.identification import cells_of
 from hwds.report.grid import Grid, grid_of
 from hwds.results.tables import Tables
+from hwds.statistics.reference_distribution import Z95
 
 MOST_PAIRS = 12
 """Pairs in the table: those with the strongest effect."""

@@ -10,6 +10,7 @@ from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures.style import save_png
 from hwds.results.formatting import column
+from hwds.statistics.reference_distribution import student_critical
 
 NAMES = {
     "naive": "seasonal naive, summed",
@@ -48,7 +49,8 @@ def _saving(line: BandRecord) -> str:
         return ""
     between = ""
     if line.saving_low is not None and line.saving_high is not None:
-        between = f" ± {50 * (line.saving_high - line.saving_low) / 1.96:.1f}"
+        half_width = 50 * (line.saving_high - line.saving_low)
+        between = f" ± {half_width / student_critical(line.clusters - 1, 0.95):.1f}"
     return f"{100 * line.saving:+.1f}{between}"
 
 

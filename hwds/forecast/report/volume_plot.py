@@ -10,6 +10,7 @@ import polars as pl
 from hwds.forecast.decisions.volumes.verdict import BANDS, VolumeVerdict
 from hwds.report.pictures.style import GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, tidy
 from hwds.results.formatting import counted
+from hwds.statistics.reference_distribution import student_critical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +123,7 @@ def _draw_costs(axes: Axes, verdict: VolumeVerdict) -> None:
 
     lines = [line for line in verdict.record if "[" not in line.band][::-1]
     colours = [NAIVE_COLOUR if line.band == "optimal" else GREY if line.band == "naive" else OWN for line in lines]
-    errors = [1.96 * (line.cost_stderr or 0.0) for line in lines]
+    errors = [student_critical(line.clusters - 1, 0.95) * line.cost_stderr if line.cost_stderr else 0.0 for line in lines]
     style = {"ecolor": INK, "elinewidth": 1.0}
     axes.barh(range(len(lines)), [line.cost for line in lines], xerr=errors, color=colours, height=0.62, error_kw=style)
     axes.set_yticks(range(len(lines)), [_named(line.band) for line in lines], fontsize=8.5)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from hwds.ope.metrics.estimates import EstimatorTerms, stderr
-from hwds.statistics.aggregate import Z95
+from hwds.statistics.reference_distribution import Z95
 
 
 def slope(values: Sequence[float], half_widths: Sequence[float]) -> int:

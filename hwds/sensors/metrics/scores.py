@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ from hwds.core.seeds import stream
 from hwds.evaluation.score import Score
 from hwds.frames.run_checks import CYCLE, ENTITY
 from hwds.sensors.metrics.episodes import RunCounts, counts_of
-from hwds.statistics.aggregate import Estimate, of_difference, pooled
+from hwds.statistics.aggregate import Estimate, of_difference, of_effect, pooled
 from hwds.statistics.standard_errors import drawn, unit_effects
 
 
@@ -68,7 +69,7 @@ def _means(counts: list[RunCounts]) -> Iterator[Score]:
 def _ratios(counts: list[RunCounts]) -> Iterator[Score]:
     def of(name: str, top: list[float], bottom: list[float]) -> Score:
         estimate = pooled(np.array(top, float), np.array(bottom, float))
-        return Score.of(name, "pooled", _counted(estimate, int(sum(bottom)), len(counts)))
+        return Score.of(name, "pooled", _counted(estimate, int(sum(bottom))))
 
     yield of("f1_pooled", [2.0 * c.hits for c in counts], [2.0 * c.hits + c.false + c.missed for c in counts])
     yield of("far_pooled", [c.false for c in counts], [c.false + c.right for c in counts])
@@ -80,16 +81,11 @@ def _ratios(counts: list[RunCounts]) -> Iterator[Score]:
     yield of("episodes", [1000.0 * (c.episodes - c.met) for c in counts], [c.false + c.right for c in counts])
 
 
-def _counted(estimate: Estimate, n: int, runs: int) -> Estimate:
+def _counted(estimate: Estimate, n: int) -> Estimate:
     """Return an estimate of so many parts, with Student's interval over runs; a share without variation has none."""
-    from scipy.special import stdtrit
-
-    undefined = estimate.n_undefined
-    if not estimate.stderr or estimate.value is None:
-        return Estimate(estimate.value, None, None, None, "linearised over runs", n, undefined)
-    half_width = float(stdtrit(runs - 1, 0.975)) * estimate.stderr
-    low, high = estimate.value - half_width, estimate.value + half_width
-    return Estimate(estimate.value, estimate.stderr, low, high, "t of the linearised over runs", n, undefined)
+    if not estimate.stderr:
+        return replace(estimate, stderr=None, low=None, high=None, method="linearised over runs", n=n)
+    return replace(estimate, method="t of the linearised over runs", n=n)
 
 
 def mean_over_runs(values: np.ndarray) -> Estimate:
@@ -100,10 +96,8 @@ def mean_over_runs(values: np.ndarray) -> Estimate:
         return Estimate(float(known[0]) if len(known) else None, None, None, None, "t over runs", len(known), undefined)
     strata = [np.arange(len(known))]
     counts = drawn(strata, RESAMPLES, stream(0, "runs", len(known)))
-    effect = unit_effects(known[:, None], strata, counts)[0]
-    low, high = effect.interval(0.95) or (None, None)
-    method = effect.method.replace("units", "runs")
-    return Estimate(effect.value, effect.stderr, low, high, method, len(known), undefined)
+    estimate = of_effect(unit_effects(known[:, None], strata, counts)[0], undefined)
+    return replace(estimate, method=estimate.method.replace("units", "runs"))
 
 
 RESAMPLES = 1000

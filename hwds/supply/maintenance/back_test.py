@@ -11,7 +11,7 @@ import polars as pl
 
 from hwds.core.seeds import stream
 from hwds.statistics.cluster_bootstrap import drawn
-from hwds.statistics.wilson import wilson
+from hwds.statistics.wilson import clustered_wilson
 from hwds.supply.maintenance.crowded import CrowdedRule
 from hwds.supply.maintenance.fleet import Fleet, first_come
 from hwds.supply.maintenance.laws import LifeLaws
@@ -133,7 +133,7 @@ class BackTest:
         if not weight.any():
             return {}
         worth = max(int(weight.sum() ** 2 / (weight**2).sum()), 1)  # machines of equal weight (Kish, Survey Sampling, 11.7)
-        low, high = wilson(float(weight @ ~made.acted / weight.sum()), worth, worth, None)
+        low, high = clustered_wilson(float(weight @ ~made.acted / weight.sum()), worth, worth, None)
         return {"failures_low": low, "failures_high": high}
 
 

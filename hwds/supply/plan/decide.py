@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.statistics.aggregate import pooled
-from hwds.statistics.wilson import wilson
+from hwds.statistics.wilson import clustered_wilson
 from hwds.supply.plan.outcome import PlanOutcome, outcome_of
 from hwds.supply.plan.program import PlanTerms, SupplyProblem, SupplyProgram, solved
 from hwds.supply.plan.sentence import sentence
@@ -169,7 +169,7 @@ def shortfalls(volumes: pl.DataFrame) -> tuple[float, float, float, int] | None:
     short = np.bincount(names, known["served"].to_numpy() < known["committed"].to_numpy() - 1e-6)
     share = pooled(short, count)
     assert share.value is not None
-    return share.value, *wilson(share.value, len(known), len(count), share.stderr), len(known)
+    return share.value, *clustered_wilson(share.value, len(known), len(count), share.stderr), len(known)
 
 
 def rule_of(below: tuple[float, float, float, int] | None, terms: PlanTerms) -> str:

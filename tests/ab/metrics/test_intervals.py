@@ -22,11 +22,11 @@ from hwds.ab.metrics.intervals import (
     sequence_rate,
     t_bounds,
     t_p,
-    wilson,
 )
 from hwds.ab.metrics.looks import crossing, equal_looks, group_bounds, group_p
 from hwds.ab.metrics.power import minimum_effect, power_beyond, units_for_difference, units_for_price
 from hwds.statistics.arm_posteriors import Normal, ScaledBeta, difference_bounds, expected_loss, probability_best
+from hwds.statistics.wilson import wilson
 
 PEEKING = {1: 0.0500, 2: 0.0831, 3: 0.1073, 4: 0.1262, 5: 0.1417, 10: 0.1934, 20: 0.2479, 50: 0.3205, 100: 0.3736}
 CONVERSIONS = {(0.05, 0.055): 31_231, (0.10, 0.12): 3_838, (0.20, 0.25): 1_091, (0.02, 0.022): 80_679}

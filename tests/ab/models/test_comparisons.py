@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hwds.ab.metrics.intervals import wilson
 from hwds.ab.metrics.sample import NONZERO, Arm, Design, Moments, Sample, SampleRoles
 from hwds.ab.models.bayes import Bayes
 from hwds.ab.models.cuped import Cuped
@@ -17,6 +16,7 @@ from hwds.ab.models.rules.estimator import Estimator
 from hwds.ab.models.stratified import Stratified
 from hwds.ab.models.welch import Welch
 from hwds.core.errors import ConfigError
+from hwds.statistics.wilson import wilson
 
 
 def arm(name, *columns, price=None, strata=None):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.epsilon_greedy import EpsilonGreedy
@@ -234,6 +235,12 @@ def test_paired_differences_are_sharper_than_unpaired():
     assert found["a"].p_value < 1e-6
     assert all(score.n == 300 for score in found.values())
     assert alone
+    eight = {label: part.head(8) for label, part in rows.items()}
+    few = next(score for label, score in protocol.contrasts(eight) if label == "a" and score.step is None)
+    ended = [part["pseudo_regret"].arr.last().to_numpy() for part in eight.values()]
+    test = stats.ttest_rel(*ended)
+    assert (few.ci_low, few.ci_high) == pytest.approx(tuple(test.confidence_interval()))
+    assert few.p_value == pytest.approx(test.pvalue)
     three = {label: part.head(3) for label, part in rows.items()}
     few = next(score for label, score in protocol.contrasts(three) if label == "a" and score.step is None)
     assert few.ci_low <= 0 <= few.ci_high

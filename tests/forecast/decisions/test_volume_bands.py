@@ -20,7 +20,7 @@ from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.roles import Roles
 from hwds.results.folder import RunFolder
 from hwds.statistics.coupling import inverse, ranks_of, scores_of
-from hwds.statistics.wilson import wilson
+from hwds.statistics.wilson import clustered_wilson
 
 from .volume_worlds import STEPS, TIMES, Autoregression, autoregressions, panel_of, run, told
 
@@ -173,9 +173,9 @@ def test_the_record_is_what_a_hand_computes():
     assert record["naive"].cost == pytest.approx((2 + 6 + 14) / 3)
     assert record["optimal"].saving == pytest.approx(1 - (4 + 0 + 2) / 22)
     assert record["naive"].saving is None
-    assert wilson(0.5, 100, 100, 0.05) == pytest.approx((0.4038, 0.5962), abs=1e-4)
-    assert wilson(0.0, 400, 20, 0.0) == pytest.approx((0, 0.1611), abs=1e-4)
-    assert wilson(0.5, 100, 25, 0.1) == pytest.approx(wilson(0.5, 25, 25, 0.1))
+    assert clustered_wilson(0.5, 100, 100, 0.05) == pytest.approx((0.4038, 0.5962), abs=1e-4)
+    assert clustered_wilson(0.0, 400, 20, 0.0) == pytest.approx((0, 0.1611), abs=1e-4)
+    assert clustered_wilson(0.5, 100, 25, 0.1) == pytest.approx(clustered_wilson(0.5, 25, 25, 0.1))
 
 
 def test_a_quantile_function_is_exact_for_a_normal_law_and_ranks_are_a_permutation():

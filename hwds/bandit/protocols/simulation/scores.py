@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from math import erfc, sqrt
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -12,10 +12,11 @@ import polars as pl
 from hwds.bandit.metrics.regret import lai_robbins
 from hwds.bandit.protocols.simulation.play import Game
 from hwds.bandit.protocols.simulation.rows import expected_by
+from hwds.core.seeds import stream
 from hwds.evaluation.base import Score
 from hwds.frames.world import World
-from hwds.statistics.aggregate import mean, of_difference, one_minus_ratio, pooled, share, spread
-from hwds.statistics.reference_distribution import least_p
+from hwds.statistics.aggregate import mean, of_difference, of_effect, one_minus_ratio, pooled, share, spread
+from hwds.statistics.standard_errors import RESAMPLES, drawn, unit_effects
 
 NAMES = {"pseudo_regret": "pseudo_regret", "fixed_regret": "pseudo_regret[fixed]", "realised_regret": "realised_regret"}
 
@@ -100,7 +101,7 @@ def _segments(rows: pl.DataFrame) -> Iterator[Score]:
 
 
 def paired(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-    """Yield the difference of each model from every other, replication by replication, at every checkpoint and by the end."""
+    """Yield the difference of each model from every other at every checkpoint and by the end, as a comparison has it."""
     for label, own in rows.items():
         for rival, theirs in rows.items():
             if rival == label:
@@ -108,11 +109,24 @@ def paired(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
             regrets = _paired_regrets(own, theirs)
             if regrets.is_empty():
                 continue
-            differences = np.ascontiguousarray((regrets["own"].to_numpy() - regrets["other"].to_numpy()).T)
-            for place, step in [*enumerate(own["steps"][0].to_list()), (-1, None)]:
-                score = Score.of("difference", "mean", of_difference(mean(differences[place])))
-                against = {"segment_by": "rival", "segment": rival, "step": step, "p_value": _p_value(score)}
-                yield label, replace(score, **against)
+            scores = _differences(regrets["own"].to_numpy() - regrets["other"].to_numpy())
+            for score, step in zip([*scores, scores[-1]], [*own["steps"][0].to_list(), None], strict=True):
+                yield label, replace(score, segment_by="rival", segment=rival, step=step)
+
+
+def _differences(values: np.ndarray) -> list[Score]:
+    """Return the mean of each column over replications, by Student's t or the bootstrap: the law of a comparison."""
+    if len(values) < 2:
+        return [Score.of("difference", "mean", mean(column)) for column in values.T]
+    strata = [np.arange(len(values))]
+    effects = unit_effects(values, strata, _resamples(len(values)))
+    return [replace(Score.of("difference", "mean", of_difference(of_effect(each))), p_value=each.p_value) for each in effects]
+
+
+@lru_cache(maxsize=1)
+def _resamples(n: int) -> np.ndarray | None:
+    """Return the resamples in which a comparison of so many replications draws them; None where it draws none."""
+    return drawn([np.arange(n)], RESAMPLES, stream(0, "compare", "units"))
 
 
 def _paired_regrets(own: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
@@ -122,13 +136,6 @@ def _paired_regrets(own: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
     if first["replication"].equals(second["replication"]):
         return first.with_columns(second["other"])
     return first.join(second, on="replication", maintain_order="left")
-
-
-def _p_value(score: Score) -> float | None:
-    """Return the two-sided p-value of no difference, by the normal distribution."""
-    if score.value is None or not score.stderr:
-        return None
-    return max(erfc(abs(score.value / score.stderr) / sqrt(2)), least_p(score.n))
 
 
 def world_scores(world: World, game: Game) -> list[Score]:

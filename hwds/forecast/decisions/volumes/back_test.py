@@ -9,7 +9,7 @@ from hwds.forecast.decisions.volumes.deals import BOUNDED, SCHEMES
 from hwds.forecast.decisions.volumes.terms import VolumeTerms
 from hwds.forecast.decisions.volumes.verdict import BANDS, BandRecord
 from hwds.statistics.aggregate import one_minus_ratio, pooled
-from hwds.statistics.wilson import wilson
+from hwds.statistics.wilson import clustered_wilson
 
 
 def record_of(deals: pl.DataFrame, terms: VolumeTerms) -> tuple[BandRecord, ...]:
@@ -38,7 +38,7 @@ def _line(scored: pl.DataFrame, name: str, column: str, level: float | None, ter
     mean_cost, share = pooled(cost, count), pooled(below, count)
     assert share.value is not None
     assert mean_cost.value is not None
-    low, high = wilson(share.value, len(scored), len(count), share.stderr)
+    low, high = clustered_wilson(share.value, len(scored), len(count), share.stderr)
     saving = None
     if not scored["naive"].null_count() and name != "naive":
         saving = one_minus_ratio(cost, np.bincount(names, terms.cost(scored["naive"].to_numpy(), actual)))

@@ -28,8 +28,7 @@ from hwds.ope.protocols.estimation.rows import BY_PROPENSITY, PARTS, SHARED_FIEL
 from hwds.ope.protocols.estimation.support import MEANINGS
 from hwds.results.measure import Measure
 from hwds.results.tables import TRUTH
-from hwds.statistics.aggregate import Z95
-from hwds.statistics.reference_distribution import Effect, ReferenceDistribution
+from hwds.statistics.reference_distribution import Z95, Effect, ReferenceDistribution
 from hwds.statistics.two_way import day_blocks, day_cluster, influence_effect
 
 MOST_DRAWN = 50_000
