@@ -1,9 +1,12 @@
 """A bundle is made of a run, answers as it did, and is refused where anything of it was changed."""
 
+import io
 import json
 import shutil
 
+import polars as pl
 import pytest
+import yaml
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.production.bundle.card import missing_fields, read_fields
@@ -13,6 +16,7 @@ from hwds.production.bundle.manifest import MANIFEST, SIGNATURE, Manifest
 from hwds.production.bundle.parity import read_cases, worst_difference
 from hwds.production.bundle.prove import proven
 from hwds.production.services.opening import Bundle
+from tests.production.conftest import CARD
 
 
 def test_it_holds_what_a_server_needs_and_nothing_that_runs_code(bundle):
@@ -22,6 +26,7 @@ def test_it_holds_what_a_server_needs_and_nothing_that_runs_code(bundle):
         "bundle.sig",
         "card.md",
         "card.json",
+        "card.sagemaker.json",
         "config.json",
         "conformal.json",
         "decision.json",
@@ -32,6 +37,7 @@ def test_it_holds_what_a_server_needs_and_nothing_that_runs_code(bundle):
         "parity/cases.jsonl",
         "reference.json",
         "requirements.lock",
+        "schema.arrow",
         "schema.json",
     }
     assert wanted <= names
@@ -167,6 +173,32 @@ def test_a_slow_model_gets_no_bundle(run, home, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="is there already"):
         make_bundle(str(run.path), tmp_path, key=home / "key.pem", fields={})
     assert not list(tmp_path.iterdir())
+
+
+def test_its_columns_in_arrow_are_those_of_a_question(bundle, client):
+    columns = pl.read_ipc_stream(bundle.folder / "schema.arrow")
+    assert columns.columns == list(json.loads((bundle.folder / "schema.json").read_text())["properties"])
+    row = pl.DataFrame([{"id": "a", "spent": 90.0, "quantity": 2, "channel": "online", "visits": 0.5}], schema=columns.schema)
+    body = io.BytesIO()
+    row.write_ipc_stream(body)
+    answer = client.post(
+        "/invocations", content=body.getvalue(), headers={"content-type": "application/vnd.apache.arrow.stream"}
+    )
+    assert answer.json() == client.post("/invocations", json=row.to_dicts()).json()
+
+
+def test_its_card_is_read_by_other_registries(bundle, aws):
+    head, said, _ = (bundle.folder / "card.md").read_text().split("---\n", 2)
+    metadata, card = yaml.safe_load(said), json.loads((bundle.folder / "card.json").read_text())
+    assert head == ""
+    (result,) = metadata["model-index"][0]["results"]
+    assert result["task"]["type"] == "tabular-classification"
+    assert [each["value"] for each in result["metrics"]] == [each["value"] for each in card["metrics"]]
+    content = (bundle.folder / "card.sagemaker.json").read_text()
+    aws("sagemaker").create_model_card(ModelCardName="orders", Content=content, ModelCardStatus="Draft")
+    kept = json.loads(aws("sagemaker").describe_model_card(ModelCardName="orders")["Content"])
+    assert kept["intended_uses"]["intended_uses"] == CARD["intended_use"]
+    assert len(kept["evaluation_details"][0]["metric_groups"][0]["metric_data"]) == len(card["metrics"])
 
 
 def test_a_card(tmp_path):

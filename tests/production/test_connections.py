@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,6 +77,24 @@ def test_who_has_no_answer_gets_503(pair, tmp_path, monkeypatch, noted, taken, a
     assert received(client) == want
 
 
+def test_who_was_answered_and_asks_next_gets_503(pair, tmp_path):
+    client, server = pair
+    Parent(tmp_path, 1)
+    line = Line(tmp_path)
+    line.made(server.fileno())
+    client.sendall(REQUEST)
+    slot = WORDS * server.fileno()
+    line.states[slot], line.states[slot + 1] = ASKED, len(server.recv(1000))
+    whole = Whole(SimpleNamespace(write=server.sendall), lambda written: line.states.__setitem__(slot, written << 1))
+    whole.write(ANSWER)
+    whole.write(b"!")
+    server.close()
+    line._socket.close()
+    assert client.recv(1000) == b"HTTP/1.1 200 OK!"
+    client.sendall(REQUEST)
+    assert received(client) == REFUSAL
+
+
 def test_a_connection_that_a_worker_closes_is_closed(pair, tmp_path):
     client, server = pair
     Parent(tmp_path, 1)
@@ -142,8 +161,8 @@ class Sink:
 
 
 def test_the_head_of_an_answer_leaves_with_its_body():
-    sink = Sink()
-    whole = Whole(sink)
+    sink, noted = Sink(), []
+    whole = Whole(sink, lambda written: noted.append((written, len(sink.written))))
     whole.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     whole.write(ANSWER)
     assert sink.written == [b"HTTP/1.1 100 Continue\r\n\r\n"]
@@ -155,6 +174,7 @@ def test_the_head_of_an_answer_leaves_with_its_body():
     assert sink.written[-1] == ANSWER, "an answer without a body"
     assert sink.closed
     assert whole.written == sum(map(len, sink.written))
+    assert noted[0] == (len(b"".join(sink.written[:2])), 1), "an answer is noted before it leaves, and a 100 is none"
 
 
 def test_a_worker_that_is_killed_while_it_is_asked_for_a_sign_of_life_is_not_waited_for(monkeypatch):

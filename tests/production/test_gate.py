@@ -29,6 +29,7 @@ RULES = {
     "seed_range": 0.2,
     "latency_ms": 50.0,
     "leakage": True,
+    "explained": 20,
     "card": True,
     "approver": True,
     "drift": True,
@@ -62,7 +63,11 @@ def clean(run):
     probability = rng.random(4000) ** 2
     label = (rng.random(4000) < probability).astype(float)
     rows = pl.DataFrame({"probability": probability, "label": label}).with_columns(
-        pl.lit("classify/logistic").alias("model"), pl.lit("test").alias("part")
+        pl.lit("classify/logistic").alias("model"),
+        pl.lit("test").alias("part"),
+        pl.lit(0).alias("fold"),
+        pl.col("probability").alias("score"),
+        pl.lit(["spent"]).alias("reasons"),
     )
     scores = [score("auroc", 0.9, 0.85, 0.93), score("aucpr", 0.6, 0.5, 0.7)]
     scores += [score("aucpr", value, value - 0.1, value + 0.1, name) for name, value in (("online", 0.62), ("retail", 0.5))]
@@ -97,6 +102,7 @@ def test_what_is_clean_passes(rules, clean):
         "seeds",
         "latency",
         "leakage",
+        "explanations",
         "card",
         "approver",
         "drift",
@@ -151,6 +157,12 @@ FAULTS = {
     "worse than the champion": (lambda e: replace(e, champion=Against("old", -0.1, -0.2, 0.0)), "champion"),
     "no champion": (lambda e: replace(e, champion=None), "champion"),
     "an interval below the bound": (lambda e: with_scores(e, low_interval), "bound auroc"),
+    "a high score without a reason": (
+        lambda e: with_predictions(
+            e, lambda p: p.with_columns(pl.when(pl.col("score") < pl.col("score").max()).then("reasons").alias("reasons"))
+        ),
+        "explanations",
+    ),
     "drift": (lambda e: replace(e, violations=({"description": "psi of spent"},)), "drift"),
     "cells that failed": (failed_cells, "failures"),
 }

@@ -27,11 +27,13 @@ from hwds.frames.panel import Panel
 from hwds.frames.runs import Runs
 from hwds.frames.table import Table
 from hwds.production.bundle.card import card_of, markdown
+from hwds.production.bundle.card_formats import front_matter, sagemaker_card
 from hwds.production.bundle.environment import write_environment
 from hwds.production.bundle.keys import signing_key
 from hwds.production.bundle.manifest import (
     CARD,
     CARD_JSON,
+    CARD_SAGEMAKER,
     CONFIG,
     CONFORMAL,
     DECISION,
@@ -202,7 +204,8 @@ def _finished(folder: RunFolder, part: Path, manifest: Manifest, proof: dict[str
     experiment = check(folder.read_config(secrets=True))
     card = card_of(folder, experiment, folder.read_tables(), fields)
     _write(part / CARD_JSON, card)
-    write_markdown(part / CARD, markdown(card, proof, latency))
+    _write(part / CARD_SAGEMAKER, sagemaker_card(card))
+    write_markdown(part / CARD, front_matter(card) + markdown(card, proof, latency))
     _write(part / SCHEMA, _schema(part, manifest))
     return replace(manifest, parity=proof, files=files_of(part))
 

@@ -20,9 +20,11 @@ FORMAT = 1
 """The version of the layout of bundles."""
 
 MANIFEST, SIGNATURE = "bundle.json", "bundle.sig"
-MODEL, GRAPH, CONFIG, SCHEMA, STATE = "model", "model.onnx", "config.json", "schema.json", "state"
+MODEL, GRAPH, CONFIG, STATE = "model", "model.onnx", "config.json", "state"
+SCHEMA, ARROW = "schema.json", "schema.arrow"
 REFERENCE, DECISION, CONFORMAL, LATENCY, PARITY = "reference.json", "decision.json", "conformal.json", "latency.json", "parity"
-CARD, CARD_JSON, LOCK, LICENCES, TABLES = "card.md", "card.json", "requirements.lock", "licences.csv", "tables"
+CARD, CARD_JSON, CARD_SAGEMAKER = "card.md", "card.json", "card.sagemaker.json"
+LOCK, LICENCES, TABLES = "requirements.lock", "licences.csv", "tables"
 
 
 @dataclass(frozen=True)

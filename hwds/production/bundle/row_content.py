@@ -20,7 +20,7 @@ from hwds.features.base import RowFeatures
 from hwds.features.none import None_
 from hwds.features.rows.columns import HIDDEN
 from hwds.frames.table import ROW_ID, Table
-from hwds.production.bundle.manifest import GRAPH, PARITY, STATE
+from hwds.production.bundle.manifest import ARROW, GRAPH, PARITY, STATE
 from hwds.production.bundle.parity import NATIVE, Case, write_cases
 from hwds.production.bundle.reference import calibration_of, chances_of, reference_of, segments_of
 from hwds.production.graphs.classifiers import graph_of
@@ -87,6 +87,7 @@ class RowContent:
         state.mkdir(parents=True)
         schema = schema_of(self.table) if self.kind == "events" else self._alone()
         schema.write(state)
+        self._columns().write_ipc_stream(folder / ARROW)
         write_cases(folder / PARITY, list(self._cases()), NATIVE)
         if self.kind == "events":
             self._write_events(folder)
@@ -123,6 +124,12 @@ class RowContent:
     def _borne(self) -> pl.DataFrame:
         """The table of the columns that a question may bear."""
         return self.table.data if self.kind == "events" else self._alone().data
+
+    def _columns(self) -> pl.DataFrame:
+        """Return the columns of a question in Arrow's types, without rows."""
+        hidden = {name for role in HIDDEN for name in self.table.roles.get(role, ())}
+        kept = [name for name in self._borne.columns if name not in hidden and name not in (ROW_ID, ID)]
+        return pl.DataFrame(schema={ID: pl.String, **{name: self._borne.schema[name] for name in kept}})
 
     def _alone(self) -> Table:
         """Return the rows' columns and roles without rows, but for those that no model reads."""

@@ -39,6 +39,7 @@ def checks_of(rules: GateRules, evidence: Evidence) -> list[Check]:
         (rules.seeds, lambda: _seeds(rules, evidence)),
         (rules.latency_ms is not None, lambda: _latency(rules, evidence)),
         (rules.leakage, lambda: _leakage(evidence)),
+        (rules.explained, lambda: _explanations(rules, evidence)),
         (rules.card, lambda: _card(evidence)),
         (rules.approver, lambda: _approver(evidence)),
         (rules.drift, lambda: _drift(evidence)),
@@ -191,6 +192,17 @@ def _leakage(evidence: Evidence) -> Iterator[Check]:
         return
     said = f"the canary found {evidence.leaks[0]}" if evidence.leaks else "the canary found no leak"
     yield Check("leakage", not evidence.leaks, f"{said.rstrip('.')}.")
+
+
+def _explanations(rules: GateRules, evidence: Evidence) -> Iterator[Check]:
+    rows = evidence.tables.predictions
+    if "reasons" not in rows.columns:
+        return  # a task whose answers have none
+    tested = rows.filter((pl.col("model") == evidence.label) & (pl.col("part") == "test"))
+    highest = tested.sort("score", descending=True).group_by("fold").head(rules.explained)
+    without = int((highest["reasons"].list.len().fill_null(0) == 0).sum())
+    said = f"of {len(highest)} rows, the {rules.explained} of the highest scores of each fold, {without} have no reason"
+    yield Check("explanations", not without and len(highest) > 0, f"{said}.")
 
 
 def _card(evidence: Evidence) -> Iterator[Check]:

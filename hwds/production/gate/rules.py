@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import Amount, NonNegative, Positive, PositiveInt, Recipe, UnitInterval, ZeroFolds, construct
+from hwds.core.recipe import Amount, NonNegative, Positive, PositiveInt, Recipe, UnitInterval, ZeroDraws, ZeroFolds, construct
 from hwds.core.registry import options
 from hwds.core.yaml_text import read_yaml
 
@@ -48,6 +48,7 @@ class GateRules(Recipe):
         seed_range: The range of the headline over seeds, at most this share of its mean.
         latency_ms: Milliseconds within which 99 % of single answers come, by the proof of the bundle.
         leakage: Whether the canary must have found no leak.
+        explained: The highest-scored test rows of each fold, so many, of which each must bear a reason.
         card: Whether every field of the card must be filled in.
         approver: Whether an approver must be named who is not the owner.
         failures: The most cells of the run that may have failed.
@@ -66,6 +67,7 @@ class GateRules(Recipe):
     seed_range: Annotated[float, Ge(0), Le(10)] = 0.2
     latency_ms: Positive | None = None
     leakage: bool = False
+    explained: ZeroDraws = 0
     card: bool = False
     approver: bool = False
     failures: ZeroFolds = 0

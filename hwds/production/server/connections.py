@@ -274,8 +274,12 @@ class Held(asyncio.Protocol):
         descriptor = transport.get_extra_info("socket").fileno()
         line().made(descriptor)
         self._slot = WORDS * descriptor
-        self._whole = Whole(transport)
+        self._whole = Whole(transport, self._note)
         self._own.connection_made(self._whole)
+
+    def _note(self, written: int) -> None:
+        """Note an answer before it leaves: where as many bytes have left, the parent may say 503 to what is next."""
+        self._states[self._slot] = written << 1
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -302,13 +306,14 @@ class Whole:
 
     Args:
         transport: The transport.
+        note: Takes the bytes of all answers before the last of them is sent.
 
     Attributes:
         written: Bytes sent so far.
     """
 
-    def __init__(self, transport: Any) -> None:
-        self._transport, self._send, self._head, self.written = transport, transport.write, b"", 0
+    def __init__(self, transport: Any, note: Callable[[int], None]) -> None:
+        self._transport, self._send, self._note, self._head, self.written = transport, transport.write, note, b"", 0
 
     def write(self, data: bytes) -> None:
         """Send bytes; the head of an answer waits for what follows."""
@@ -318,6 +323,8 @@ class Whole:
         if self._head:
             data, self._head = self._head + data, b""
         self.written += len(data)
+        if not data.startswith(CONTINUE):
+            self._note(self.written)
         self._send(data)
 
     def flush(self) -> None:
@@ -325,6 +332,7 @@ class Whole:
         if self._head:
             head, self._head = self._head, b""
             self.written += len(head)
+            self._note(self.written)
             self._send(head)
 
     def close(self) -> None:
