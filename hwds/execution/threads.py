@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 ONCE = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
@@ -13,6 +15,19 @@ ONCE = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
 def thread_variables(cpus: int) -> dict[str, str]:
     """Return the environment that keeps a new process to `cpus` threads, and TensorFlow off the terminal."""
     return dict.fromkeys((*VARIABLES, *ONCE), str(cpus)) | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+
+
+@contextmanager
+def inherited(variables: Mapping[str, str]) -> Iterator[None]:
+    """Give the processes that are started in the block these variables; this one has its own again afterwards."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})
 
 
 def hold_threads(cpus: int) -> None:

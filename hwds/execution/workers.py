@@ -20,7 +20,7 @@ from hwds.evaluation.base import Cell
 from hwds.execution.compute_cell import compute_cell
 from hwds.execution.job import Job, Outcome
 from hwds.execution.limits import BEAT, OVER_MEMORY, UNLIMITED, Limits
-from hwds.execution.threads import thread_variables
+from hwds.execution.threads import inherited, thread_variables
 
 SPAWN = get_context("spawn")  # a forked polars deadlocks
 
@@ -119,14 +119,11 @@ def _uninterrupted() -> Iterator[None]:
 @contextmanager
 def pool(job: Job) -> Iterator[list[Worker]]:
     """Yield a list for workers; those in it are ended when the block is left, however."""
-    before = dict(os.environ)
-    os.environ.update(thread_variables(job.cpus))  # a spawned process reads it before it loads any library
     workers: list[Worker] = []
     try:
-        yield workers
+        with inherited(thread_variables(job.cpus)):  # a spawned process reads it before it loads any library
+            yield workers
     finally:
-        os.environ.clear()
-        os.environ.update(before)
         for worker in workers:
             worker.end()
 

@@ -35,5 +35,5 @@ def wait_until(true, seconds: float = 60.0) -> bool:
     while time.monotonic() < deadline:
         if true():
             return True
-        time.sleep(0.02)
+        time.sleep(0.05)
     return False

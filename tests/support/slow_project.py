@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,8 +16,10 @@ import pytest
 
 from hwds.execution.threads import ONCE, VARIABLES
 from tests.support.command_line import Answer, forget_options
+from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+STOPPED = "hwds: stopped. Every finished cell is kept; the same command goes on from there."
 MODEL = '''
 import os, subprocess, time
 from dataclasses import dataclass
@@ -29,6 +32,7 @@ class Slow(LastValue):
     seconds: float = 0.1
     scale: float = 1.0
     tell: bool = False
+    tensorflow: bool = True
     fail: bool = False
     die: bool = False
     hang: bool = False
@@ -44,7 +48,7 @@ class Slow(LastValue):
         if self.die:
             os._exit(9)
         if self.tell:
-            raise ValueError(pools(context.cpus))
+            raise ValueError(pools(context.cpus, self.tensorflow))
         return Scaled(context.levels, self.scale)
 
 @dataclass(frozen=True)
@@ -56,14 +60,17 @@ class Scaled(FittedLastValue):
         last = super().predict(history, future)
         return Forecasts.of(last.mean * self.scale, last.quantiles * self.scale)
 
-def pools(cpus):
-    """The threads that were asked for, and those that each library has."""
-    import numba, polars, sklearn, tensorflow, xgboost
+def pools(cpus, with_tensorflow):
+    """The threads that were asked for, and those that each library has; to load TensorFlow takes four seconds."""
+    import numba, polars, sklearn, xgboost
     from threadpoolctl import threadpool_info
-    tensorflow.ones((400, 400)) @ tensorflow.ones((400, 400))
-    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     held = {library["internal_api"]: library["num_threads"] for library in threadpool_info()}
-    held |= {"polars": polars.thread_pool_size(), "numba": numba.config.NUMBA_NUM_THREADS, "tf": names.count("tf_Compute")}
+    held |= {"polars": polars.thread_pool_size(), "numba": numba.config.NUMBA_NUM_THREADS}
+    if with_tensorflow:
+        import tensorflow
+        tensorflow.ones((400, 400)) @ tensorflow.ones((400, 400))
+        names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+        held["tf"] = names.count("tf_Compute")
     return f"asked {cpus}, has " + ", ".join(f"{name} {count}" for name, count in sorted(held.items()))
 '''
 SEVERAL = """
@@ -143,17 +150,23 @@ def finished(folder: Path, *words: str, environment: Mapping[str, str] = Mapping
     return process.returncode, out, without_progress(err)
 
 
-def several(folder: Path, lines: Sequence[Sequence[str]], environment: Mapping[str, str]) -> list[tuple[int, str, str]]:
+def several(
+    folder: Path, lines: Sequence[Sequence[str]], environment: Mapping[str, str], stop: Callable[[], bool] | None = None
+) -> list[tuple[int, str, str]]:
     """Exit code, output and errors of runs one after the other in one process, and so in one Ray where they are on Ray.
 
     The process has no variables of threads, as a user's has none: what its workers have is what hwds gave them.
+    It is sent Ctrl-C as soon as `stop` says so, which is to be in the last run.
     """
     variables = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *ONCE)}
     variables |= environment | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-c", SEVERAL, json.dumps([[*WORDS, *words] for words in lines])]
-    said = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=600, check=False)
-    out, err = (text.split("\x1e") for text in (said.stdout, said.stderr))
-    assert len(out) == 2 * len(lines) + 1, said
+    process = subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if stop is not None:
+        assert wait_until(lambda: stop() or process.poll() is not None, 300)
+        process.send_signal(signal.SIGINT)
+    out, err = (text.split("\x1e") for text in process.communicate(timeout=600))
+    assert len(out) == 2 * len(lines) + 1, (out, err)
     return [
         (int(code), told, without_progress(wrong)) for told, code, wrong in zip(out[::2], out[1::2], err[::2], strict=False)
     ]

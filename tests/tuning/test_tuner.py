@@ -9,7 +9,7 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.execution.compute.ray import Ray
-from hwds.tuning.ray.tuner import _complete, _resources
+from hwds.tuning.ray.tuner import Reports, _complete, _resources, _without_extras
 from hwds.tuning.rungs import FAILED, STOPPED, WAITING, TrialRecord
 from hwds.tuning.sweeps.random import Random
 from hwds.tuning.trials import Trial
@@ -68,3 +68,13 @@ def test_what_no_node_has_is_refused_by_the_setting_that_asks_for_it_or_waited_f
     said = capsys.readouterr().err
     assert said.startswith(f"hwds: {setting}: waiting for a node with ")
     assert said.count("\n") == 1
+
+
+def test_ray_is_given_no_key_of_this_process_and_loads_no_tracker(monkeypatch):
+    from ray.air._internal import usage
+    from ray.tune.execution.class_cache import _ActorClassCache
+
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    _without_extras()
+    assert _ActorClassCache().get(Reports)._default_options["runtime_env"] in (None, {}, {"env_vars": None})
+    assert not usage.tag_callbacks([object()])

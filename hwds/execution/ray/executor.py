@@ -19,7 +19,7 @@ from hwds.execution.job import Job, Outcome
 from hwds.execution.limits import UNLIMITED, Limits
 from hwds.execution.ray.cells import compute_there, packed
 from hwds.execution.ray.resources import require
-from hwds.execution.threads import thread_variables
+from hwds.execution.threads import inherited, thread_variables
 
 AHEAD = 2
 """Tasks in flight for each that a cluster computes at a time: no CPU waits, and an autoscaler sees that more are wanted."""
@@ -46,10 +46,12 @@ QUIET = {
     "RAY_worker_niceness": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "inf",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "LOG_NAME_UPDATE_INTERVAL_S": "3600",
 }
 """Variables that keep Ray off the terminal, the network and the current folder, and its processes at this one's priority.
 
-Tune does not store the state of its trials either: nothing is restored from it (`tuner.tuned` says why).
+Ray's log monitor would look for new files of logs twice a second, and nobody is shown them. Tune does not store the state of
+its trials either: nothing is restored from it (`tuner.tuned` says why).
 """
 
 
@@ -143,6 +145,9 @@ def _outcome(task: Any, cell: Cell) -> Outcome:
 def join(compute: OnRay) -> bool:
     """Connect this process to Ray, for the rest of its life; a cluster that is started here ends with it.
 
+    Workers that are started here inherit their variables. By a runtime environment Ray would import itself twice in each of
+    them, and those that it starts beforehand would serve no task.
+
     Returns:
         Whether it was joined now.
 
@@ -162,8 +167,8 @@ def join(compute: OnRay) -> bool:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
     try:
         terms = compute.terms()
-        environment = {"env_vars": worker_variables(compute)} | terms.pop("runtime_env", {})
-        ray.init(**quiet, runtime_env=environment, **terms)
+        with inherited({} if "runtime_env" in terms else worker_variables(compute)):
+            ray.init(**quiet, **terms)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise refusal(getattr(compute, "address", "local"), str(error)) from error
     return True

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,7 @@ def _tune(compute: OnRay, search: Search, pending: list[int], watch: SweepListen
     """Run the trials; return the last report of each that made one, and whether it had `ended` in time."""
     from ray import tune
 
+    _without_extras()
     reports = Reports(search, watch)
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, inputs=_trial_input(search)), _resources(compute, search.sweep)
@@ -79,6 +81,20 @@ def _tune(compute: OnRay, search: Search, pending: list[int], watch: SweepListen
         results: Any = tuner.fit()
         last = {result.config["trial"]: _report(result) for result in results if result.config}
     return {number: report | {"ended": number in reports.ended} for number, report in last.items()}
+
+
+def _without_extras() -> None:
+    """Leave out what Tune does besides and nobody needs.
+
+    It would import W&B and MLflow, a second of work, to count callbacks for statistics of usage that are off. And it would give
+    the actors of trials an environment of their own, with this process' keys of AWS, which Ray writes into its logs: workers
+    have their variables already (`worker_variables`), and with another environment none that waits could be taken.
+    """
+    usage: Any = import_module("ray.air._internal.usage")  # they have no types
+    actors: Any = import_module("ray.tune.execution.class_cache")
+    usage.tag_callbacks = lambda callbacks: False
+    actors.DEFAULT_ENV_VARS.clear()
+    actors.ENV_VARS_TO_PROPAGATE.clear()
 
 
 def _tune_config(search: Search) -> Any:
