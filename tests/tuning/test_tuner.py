@@ -76,5 +76,5 @@ def test_ray_is_given_no_key_of_this_process_and_loads_no_tracker(monkeypatch):
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
     _without_extras()
-    assert _ActorClassCache().get(Reports)._default_options["runtime_env"] in (None, {}, {"env_vars": None})
+    assert _ActorClassCache().get(Reports)._default_options["runtime_env"] == {}
     assert not usage.tag_callbacks([object()])
