@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import polars as pl
 from hwds.core.atomic import write_atomically, write_text
 from hwds.core.errors import ConfigError, DataError
 from hwds.production.bundle.manifest import sha256
+from hwds.production.s3 import SCHEME, keys_below, place_of
 from hwds.production.server.formats import cell_of
 from hwds.production.services.base import Answer, Service
 
@@ -22,10 +24,12 @@ READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
     ".parquet": pl.scan_parquet,
     ".csv": lambda path: pl.scan_csv(path, infer_schema=False),  # the bundle says what is a number: 007 may be an id
 }
-STATE = "batch.json"
+STATE, DONE = "batch.json", "_SUCCESS"
 
 
-def run_batch(service: Service, bundle: str, source: Path, out: Path, rows: int = PART) -> int:
+def run_batch(
+    service: Service, bundle: str, source: Path, out: Path, rows: int = PART, kept: Callable[[Path], None] = lambda path: None
+) -> int:
     """Write the answers to the rows of a file as Parquet files of so many rows each; return how many rows there are.
 
     A part that is there is not computed again, where bundle, source and the size of parts are the same.
@@ -36,6 +40,7 @@ def run_batch(service: Service, bundle: str, source: Path, out: Path, rows: int 
         source: A Parquet or CSV file.
         out: A folder.
         rows: Rows of a part.
+        kept: Takes each file once it is written.
 
     Raises:
         ConfigError: The source is neither, or the bundle answers no single rows; the folder is of another batch.
@@ -45,7 +50,7 @@ def run_batch(service: Service, bundle: str, source: Path, out: Path, rows: int 
         raise ConfigError(f"batch: this bundle answers {service.kind}; a batch is of rows that stand alone.")
     if source.suffix.lower() not in READERS or not source.is_file():
         raise ConfigError(f"batch: {source} must be a file .parquet or .csv.")
-    _begin(out, {"bundle": bundle, "source": sha256(source), "rows": rows})
+    kept(_begin(out, {"bundle": bundle, "source": sha256(source), "rows": rows}))
     total = 0
     for number, part in enumerate(_parts(source, rows)):
         path = out / f"part-{number:06d}.parquet"
@@ -53,8 +58,45 @@ def run_batch(service: Service, bundle: str, source: Path, out: Path, rows: int 
         if not path.is_file():
             answers = _answered(service, part, number, rows, texts=source.suffix.lower() == ".csv")
             write_atomically(path, lambda place, table=answers: table.write_parquet(place))  # type: ignore[misc]
-    write_text(out / "_SUCCESS", f"{total}\n")
+            kept(path)
+    write_text(out / DONE, f"{total}\n")
+    kept(out / DONE)
     return total
+
+
+def run_far_batch(service: Service, bundle: str, source: str, out: str, rows: int, s3: Any) -> int:
+    """Do as `run_batch` where the file, or the folder of parts, is s3://BUCKET/KEY.
+
+    The file is brought to this disk whole; a part leaves it once it is in S3.
+
+    Args:
+        service: Answers rows, each by itself.
+        bundle: The digest of its bundle.
+        source: A Parquet or CSV file, here or in S3.
+        out: A folder, here or in S3.
+        rows: Rows of a part.
+        s3: The client of S3.
+    """
+    with tempfile.TemporaryDirectory() as beside:
+        here = Path(source)
+        if source.startswith(SCHEME):
+            here = Path(beside) / Path(source).name
+            s3.download_file(*place_of(source), str(here))
+        if not out.startswith(SCHEME):
+            return run_batch(service, bundle, here, Path(out), rows)
+        folder, (bucket, prefix) = Path(beside) / "out", place_of(f"{out.rstrip('/')}/")
+        folder.mkdir()
+        for key in keys_below(s3, f"{SCHEME}{bucket}/{prefix}", empty=True):
+            (folder / Path(key).name).touch()
+        if (folder / STATE).is_file():
+            s3.download_file(bucket, f"{prefix}{STATE}", str(folder / STATE))
+
+        def kept(path: Path) -> None:
+            s3.upload_file(str(path), bucket, f"{prefix}{path.name}")
+            if path.suffix == ".parquet":
+                path.write_bytes(b"")
+
+        return run_batch(service, bundle, here, folder, rows, kept)
 
 
 def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
@@ -96,8 +138,8 @@ def _table(answers: Sequence[Answer]) -> pl.DataFrame:
     )
 
 
-def _begin(out: Path, terms: Mapping[str, Any]) -> None:
-    """Write what a batch is of, or check that a folder is of the same one.
+def _begin(out: Path, terms: Mapping[str, Any]) -> Path:
+    """Write what a batch is of, or check that a folder is of the same one; return the file that says it.
 
     Raises:
         ConfigError: It is of another one.
@@ -105,9 +147,10 @@ def _begin(out: Path, terms: Mapping[str, Any]) -> None:
     path = out / STATE
     if path.is_file():
         if json.loads(path.read_text()) != dict(terms):
-            raise ConfigError(f"batch: {out} holds another batch (another bundle, file or size of parts).")
-        return
+            raise ConfigError("batch: the folder of answers holds another batch (another bundle, file or size of parts).")
+        return path
     if out.is_dir() and any(out.iterdir()):
-        raise ConfigError(f"batch: {out} is a folder with other files; take another.")
+        raise ConfigError("batch: the folder of answers has other files; take another.")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(dict(terms)))
+    return path

@@ -9,7 +9,7 @@ import pytest
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.production.aws_lambda import gateway, handler, records
 from hwds.production.aws_lambda import service as opened
-from hwds.production.batch import run_batch
+from hwds.production.batch import run_batch, run_far_batch
 
 ROW = {"id": "A", "spent": 80.5, "quantity": 3, "channel": "online", "visits": 0.2}
 
@@ -41,6 +41,31 @@ def test_a_batch_goes_on_where_it_was(service, tmp_path, monkeypatch):
     assert pl.read_parquet(tmp_path / "csv" / "part-000000.parquet")["score"].to_list() == whole["score"].to_list()
 
 
+def test_a_batch_in_s3_goes_on_where_it_was(service, aws, tmp_path, monkeypatch):
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="batches", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    pl.DataFrame([ROW | {"id": str(place), "spent": 10.0 + place} for place in range(25)]).write_parquet(
+        tmp_path / "in.parquet"
+    )
+    s3.upload_file(str(tmp_path / "in.parquet"), "batches", "rows/in.parquet")
+    places = "s3://batches/rows/in.parquet", "s3://batches/out/"
+    assert run_far_batch(service, "b", *places, 10, s3) == 25
+    assert run_far_batch(service, "b", places[0], str(tmp_path / "out"), 10, s3) == 25
+    names = [each["Key"].removeprefix("out/") for each in s3.list_objects_v2(Bucket="batches", Prefix="out/")["Contents"]]
+    assert names == sorted(path.name for path in (tmp_path / "out").iterdir())
+    for name in names:
+        kept = s3.get_object(Bucket="batches", Key=f"out/{name}")["Body"].read()
+        assert kept == (tmp_path / "out" / name).read_bytes()
+    for name in ("part-000002.parquet", "_SUCCESS"):
+        s3.delete_object(Bucket="batches", Key=f"out/{name}")
+    asked, answer = [], service.answer
+    monkeypatch.setattr(service, "answer", lambda questions, **more: asked.append(len(questions)) or answer(questions, **more))
+    assert run_far_batch(service, "b", *places, 10, s3) == 25
+    assert asked == [5]
+    with pytest.raises(ConfigError, match="holds another batch"):
+        run_far_batch(service, "c", *places, 10, s3)
+
+
 def test_a_batch_refuses_in_words(service, tmp_path):
     pl.DataFrame({"spent": ["x"]}).write_csv(tmp_path / "bad.csv")
     with pytest.raises(DataError, match=r"part 0 \(rows 1 to 1\): .*'spent' must be a number, got 'x'"):
@@ -49,7 +74,7 @@ def test_a_batch_refuses_in_words(service, tmp_path):
         run_batch(service, "c", tmp_path / "bad.csv", tmp_path / "out")
     with pytest.raises(ConfigError, match="must be a file"):
         run_batch(service, "b", tmp_path / "none.csv", tmp_path / "out2")
-    with pytest.raises(ConfigError, match="a folder with other files"):
+    with pytest.raises(ConfigError, match="has other files; take another"):
         run_batch(service, "b", tmp_path / "bad.csv", tmp_path)
 
 

@@ -20,7 +20,7 @@ from hwds.core.errors import ConfigError, HwdsError
 from hwds.production.deploy.endpoint import Clients, refusals, write_archive
 from hwds.production.deploy.pipeline import ROOT, Json
 from hwds.production.deploy.plan import ARCHIVE
-from hwds.production.local.servers import keys_below, place_of
+from hwds.production.s3 import keys_below, place_of
 
 DEFINITION = "pipeline.json"
 """The file by which a folder of executions is known, whose other content may go."""

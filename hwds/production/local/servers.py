@@ -13,11 +13,12 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hwds.core.errors import DataError, HwdsError
 from hwds.production.deploy.endpoint import Clients, unpack_archive
 from hwds.production.deploy.plan import ARCHIVE
+from hwds.production.s3 import place_of
 
 Regions = Callable[[str], Clients]
 """Returns what makes the clients of a region."""
@@ -172,23 +173,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def place_of(uri: str) -> tuple[str, str]:
-    """Return the bucket and the key, or its beginning, of s3://BUCKET/KEY."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key
-
-
-def keys_below(s3: Any, uri: str) -> list[str]:
-    """Return the keys that begin as a place in S3, without those that stand for a folder.
-
-    Raises:
-        DataError: There is none.
-    """
-    bucket, prefix = place_of(uri)
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    keys = [each["Key"] for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/")]
-    if not keys:
-        raise DataError(f"nothing lies at {uri}.")
-    return keys

@@ -14,7 +14,8 @@ from typing import Any
 
 from hwds.core.errors import DataError, HwdsError
 from hwds.production.local.endpoints import Json, Name, State
-from hwds.production.local.servers import Regions, Server, Servers, ask, keys_below, place_of
+from hwds.production.local.servers import Regions, Server, Servers, ask
+from hwds.production.s3 import keys_below, place_of
 
 MEGABYTE = 1 << 20
 
