@@ -14,6 +14,7 @@ from hwds.app.run import RunResult, exit_code, label, mirroring, print_compiled,
 from hwds.core.atomic import write_text
 from hwds.core.errors import CellError, HwdsError
 from hwds.core.inputs import collected_inputs
+from hwds.execution.workers import kept_workers
 from hwds.experiment.check import check
 from hwds.experiment.own_code import check_own_code
 from hwds.experiment.prepare import prepare
@@ -54,7 +55,7 @@ def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
         CellError: No trial finished all windows.
     """
     search = prepare_search(data, experiment)
-    with search.folder.held(), mirroring(experiment, search.folder.path):
+    with search.folder.held(), mirroring(experiment, search.folder.path), kept_workers():
         with collected_inputs() as inputs:
             search, records, time_of = run_all_trials(search)
             best = best_of(search, records)

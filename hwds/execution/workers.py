@@ -13,6 +13,7 @@ from itertools import islice
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import FrameType
+from typing import Any
 
 from hwds.core.errors import HwdsError
 from hwds.core.watching.memory import started_by
@@ -29,14 +30,15 @@ class Worker:
     """One spawned process and the pipe to it.
 
     Attributes:
+        job: That of its cells; None as long as it has had none.
         cell: What it computes; None where it waits.
         began: When it did, by `time.monotonic`; None as long as it has not.
         before: The models whose cells it has computed before this one.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self) -> None:
         self.pipe, theirs = SPAWN.Pipe()
-        self.process = SPAWN.Process(target=_serve, args=(theirs, job), daemon=True)
+        self.process = SPAWN.Process(target=_serve, args=(theirs,), daemon=True)
         try:
             with _uninterrupted():
                 self.process.start()
@@ -44,16 +46,18 @@ class Worker:
             self.end()
             raise
         theirs.close()
+        self.job: Job | None = None
         self.cell: Cell | None = None
         self.began: float | None = None
         self.before: set[str] = set()
 
-    def give(self, cell: Cell) -> None:
-        """Give it a cell."""
+    def give(self, job: Job, cell: Cell) -> None:
+        """Give it a cell, and its job where that is another than before."""
         if self.cell is not None:
             self.before.add(self.cell.model)
         self.cell, self.began = cell, None
-        self.pipe.send(cell)
+        self.pipe.send((None if job is self.job else job, cell))
+        self.job = job
 
     def take(self) -> Outcome | None:
         """Return its outcome, None where it reports that it has begun; where the process has died, a failure.
@@ -116,16 +120,35 @@ def _uninterrupted() -> Iterator[None]:
         answer(*interrupts[0])
 
 
+_KEPT: list[dict[int, list[Worker]]] = []
+"""The workers that wait for the next pool, by their threads; one entry in a block that keeps them, else none."""
+
+
+@contextmanager
+def kept_workers() -> Iterator[None]:
+    """Keep the workers of each pool in the block for those after it: to start one, and to load what it needs, takes seconds."""
+    kept: dict[int, list[Worker]] = {}
+    _KEPT.append(kept)
+    try:
+        yield
+    finally:
+        _KEPT.remove(kept)
+        for worker in (each for workers in kept.values() for each in workers):
+            worker.end()
+
+
 @contextmanager
 def pool(job: Job) -> Iterator[list[Worker]]:
-    """Yield a list for workers; those in it are ended when the block is left, however."""
-    workers: list[Worker] = []
+    """Yield a list for workers, which are ended when the block is left, however, but for idle ones that are to be kept."""
+    workers = _KEPT[-1].setdefault(job.cpus, []) if _KEPT else []
     try:
         with inherited(thread_variables(job.cpus)):  # a spawned process reads it before it loads any library
             yield workers
     finally:
-        for worker in workers:
+        ended = [worker for worker in workers if not _KEPT or worker.cell is not None]
+        for worker in ended:
             worker.end()
+            workers.remove(worker)
 
 
 def share_out(
@@ -141,10 +164,12 @@ def share_out(
         limits: What a cell may take.
     """
     waiting = iter(cells)
-    for place, cell in enumerate(islice(waiting, count)):
-        if place == len(workers):
-            workers.append(Worker(job))
-        workers[place].give(cell)
+    first = list(islice(waiting, count))
+    workers[:] = [worker for worker in workers if worker.process.is_alive()]
+    while len(workers) < len(first):
+        workers.append(Worker())
+    for worker, cell in zip(workers, first, strict=False):
+        worker.give(job, cell)
     busy = workers[:count]
     while busy := [worker for worker in busy if worker.cell is not None]:
         ready = set(wait([worker.pipe for worker in busy], BEAT if limits.watched else None))
@@ -172,29 +197,37 @@ def _next(workers: list[Worker], worker: Worker, job: Job, cell: Cell | None) ->
             workers.remove(worker)
         return worker
     if not worker.process.is_alive():
-        workers[workers.index(worker)] = worker = Worker(job)
-    worker.give(cell)
+        workers[workers.index(worker)] = worker = Worker()
+    worker.give(job, cell)
     return worker
 
 
-def _serve(pipe: Connection, job: Job) -> None:
+def _serve(pipe: Connection) -> None:
     """Compute cells until the worker is ended. It reports when it begins one, so that its own start counts for no time.
 
     Where the frame is damaged it reports that instead. Ctrl-C does not reach it: the parent answers that, and ends its workers.
     """
     _end_with_parent()
-    try:
-        frame, damage = job.read_frame(), None
-    except HwdsError as error:
-        frame, damage = None, error
+    job: Job | None = None
     while True:
         try:
-            cell = pipe.recv()
+            other, cell = pipe.recv()
         except EOFError:
             return
+        if job is None or other is not None:
+            job = other
+            frame, damage = _frame_of(job)
         pipe.send(damage)
         if damage is None:
             pipe.send(compute_cell(job, frame, cell))
+
+
+def _frame_of(job: Job) -> tuple[Any, HwdsError | None]:
+    """Return the frame of a job, or its damage."""
+    try:
+        return job.read_frame(), None
+    except HwdsError as error:
+        return None, error
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 import yaml
 
+from hwds.execution.workers import Worker
+
 from .conftest import SALES
 
 MODEL = '''
@@ -331,7 +333,9 @@ def test_successive_halving_asks_less_and_lists_how_far_the_others_came(lab, tmp
     assert "stopped on the way" in said.out
 
 
-def test_processes_find_the_same(lab, tmp_path):
+def test_processes_find_the_same_and_each_of_them_is_started_once(lab, tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr("hwds.execution.workers.Worker", type("Noted", (Worker,), {"__init__": noted_in(started)}))
     lab(f"{RUN} sweep=asha sweep.trials=5")
     one = trials_of(tmp_path)
     for path in [*tmp_path.glob("outputs/cache/cells/*/*"), *tmp_path.glob("outputs/sweeps/*/*/trials.parquet")]:
@@ -339,6 +343,17 @@ def test_processes_find_the_same(lab, tmp_path):
     lab(f"{RUN} sweep=asha sweep.trials=5".replace("compute=serial", "compute=processes compute.workers=2"))
     assert trials_of(tmp_path)["cached"].sum() == 0
     assert trials_of(tmp_path).drop(APART).equals(one.drop(APART))
+    assert [worker.process.is_alive() for worker in started] == [False, False]
+
+
+def noted_in(started):
+    """The constructor of workers, each of which it adds to a list."""
+
+    def begin(worker):
+        Worker.__init__(worker)
+        started.append(worker)
+
+    return begin
 
 
 def test_trials_that_fail_are_told_and_the_others_compared(lab, tmp_path):
