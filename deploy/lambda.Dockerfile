@@ -1,5 +1,5 @@
 # A Lambda function that answers by a bundle: docker build --build-arg BUNDLE=bundle -f deploy/lambda.Dockerfile .
-# It has not been built here: see docs/production.md.
+# What it was verified by: docs/production.md.
 FROM public.ecr.aws/lambda/python:3.11
 ARG BUNDLE=bundle
 WORKDIR ${LAMBDA_TASK_ROOT}

@@ -18,6 +18,7 @@ from .orange_juice import OrangeJuice as OrangeJuice
 from .pcb import Pcb as Pcb
 from .runs import Runs as Runs
 from .simulated.boards import Boards as Boards
+from .simulated.drift import Drift as Drift
 from .simulated.engines import Engines as Engines
 from .simulated.factory import Factory as Factory
 from .simulated.gray_market import GrayMarket as GrayMarket
