@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
@@ -39,9 +41,11 @@ class OptionSource(FileConfigSource):
             node = read_option(group, option, file)
             header = self._get_header_dict(file.read_text(encoding="utf-8"))
             return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", node, header)
-        if file.is_file():  # or else Hydra says so
-            checked_text(file)
-        result = super().load_config(config_path)
+        if not file.is_file():
+            return super().load_config(config_path)  # Hydra says so
+        text = checked_text(file)
+        content = deepcopy(_parsed(text))  # Hydra takes the defaults list out of it
+        result = ConfigResult(self.provider, f"{self.scheme()}://{self.path}", content, self._get_header_dict(text))
         if group == "experiment":
             refuse_hydra(config_path, result)
         return result
@@ -54,13 +58,39 @@ class OptionSource(FileConfigSource):
         return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))
 
 
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Any:
+    return OmegaConf.load(StringIO(text))
+
+
+class HydraSource(ImportlibResourcesConfigSource):
+    """The source `hydra://hydra.conf`: Hydra's own files, parsed once in a process."""
+
+    @staticmethod
+    def scheme() -> str:
+        """Return the scheme of its paths."""
+        return "hydra"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return a copy of a file of Hydra's."""
+        return deepcopy(_own_file(self.provider, self.path, config_path))
+
+
+@cache
+def _own_file(provider: str, package: str, config_path: str) -> ConfigResult:
+    return ImportlibResourcesConfigSource(provider, f"pkg://{package}").load_config(config_path)
+
+
 class OptionSearchPath(SearchPathPlugin):
-    """The search path: the packaged options, then the user's."""
+    """The search path: Hydra's own files, the packaged options, then the user's."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add every conf folder."""
         entries = search_path.get_path()
         entries[:] = [entry for entry in entries if entry.provider != "main"]  # the package itself holds no options
+        for entry in entries:
+            if entry.provider == "hydra":
+                entry.path = f"{HydraSource.scheme()}://hydra.conf"
         for folder in conf_dirs():
             search_path.append("hwds", f"hwds://{folder}")
 
@@ -76,7 +106,7 @@ def of_environment(name: str, *default: Any) -> Any:
 def register() -> None:
     """Register both with Hydra, and the resolver of secrets; a second call has no effect."""
     OmegaConf.register_new_resolver("oc.env", of_environment, replace=True)
-    for plugin in (OptionSource, OptionSearchPath):
+    for plugin in (OptionSource, HydraSource, OptionSearchPath):
         Plugins.instance().register(plugin)
 
 
