@@ -79,7 +79,7 @@ def test_a_yaml_begins_with_a_command_that_works(path):
     words = overrides(words)
     if (group, option) == ("dataset", "table"):  # no protocol cuts a table yet
         compose(words)
-    else:
+    elif words != [f"+experiment={option}"]:  # which tests/config/test_compose.py composes, of every experiment
         composed(*words)
 
 

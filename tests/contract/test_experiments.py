@@ -21,8 +21,8 @@ from tests.support.command_line import Answer
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"scores.parquet", "predictions.parquet", "timings.parquet", "config.yaml", "provenance.json", "leaderboard.md"}
-IN_PROCESSES = ("ab_price_test", "arbitrage_thresholds", "lstm_forecast", "optimal_price")
-"""One of each kind runs as a user starts it: in a process of its own, whose workers are two more.
+IN_PROCESSES = ("ab_price_test", "lstm_forecast")
+"""These run as a user starts them: in a process of its own, whose workers are two more.
 
 The others run here, and their pictures are made; each kind of picture of a protocol is drawn once.
 """

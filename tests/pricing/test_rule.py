@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -225,6 +226,7 @@ def test_where_nothing_is_gained_a_bandits_changes_are_as_rare_as_said(current, 
     assert np.mean(naive) > allowed + 3 * np.sqrt(allowed * confidence / len(played))  # why `adaptive` asks for more
 
 
+@cache
 def games(words):
     """What was known at the end of each replication of a simulation."""
     experiment = check(compose(words.split()))

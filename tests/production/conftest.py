@@ -43,6 +43,7 @@ WORDS = [
     "save_model=final",
     "pictures=false",
     "size=small",
+    "compute=serial",
 ]
 CARD = {
     "owner": "Fraud desk",

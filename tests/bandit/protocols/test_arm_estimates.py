@@ -55,7 +55,7 @@ class Batched(Policy):
 
 
 def test_means_after_thompson_are_too_low_and_corrected_ones_are_not():
-    found = values_of(BanditSimulation(replications=8000, estimates="aipw"), Thompson(), HALVES.load())
+    found = values_of(BanditSimulation(replications=4000, estimates="aipw"), Thompson(), HALVES.load())
     for arm in ("arm-1", "arm-2"):
         raw = found["arm_value[raw]", arm]
         assert abs(raw.value - 0.5 + 0.0261) < 4 * raw.stderr  # as measured elsewhere
@@ -63,7 +63,7 @@ def test_means_after_thompson_are_too_low_and_corrected_ones_are_not():
         for method in ("ipw", "aipw"):
             score = found[f"arm_value[{method}]", arm]
             assert abs(score.value - 0.5) < 3 * score.stderr
-            assert score.stderr < 0.0016
+            assert score.stderr < 0.0018
         assert found["arm_value[aipw]", arm].stderr < found["arm_value[ipw]", arm].stderr
         weighted = found["arm_value[aipw_weighted]", arm]
         assert raw.value + 0.008 < weighted.value
