@@ -105,6 +105,11 @@ def in_process(folder: Path) -> Callable[[str], Answer]:
     return run
 
 
+def in_this_process(command: Callable[[str], Answer]) -> Callable[[str], Answer]:
+    """Run `hwds LINE` here, and its cells, too."""
+    return lambda line: command(f"{line} compute=serial" if "=" in line.split()[0] else line)
+
+
 def test_a_users_own_model_and_csv_run_in_an_empty_folder(tmp_path):
     outputs = follow("Your own model", tmp_path, in_process(tmp_path))
     assert "mine/drifting_season" in outputs[0]
@@ -115,7 +120,7 @@ def test_a_users_own_model_and_csv_run_in_an_empty_folder(tmp_path):
 
 
 def test_a_users_own_policy_is_one_file_and_one_yaml(tmp_path, command):
-    outputs = follow("Your own policy", tmp_path, command)
+    outputs = follow("Your own policy", tmp_path, in_this_process(command))
     assert "less than uniform play" in " ".join(outputs[0].split())
     assert "no leak" in outputs[1]
     assert "LEAKS" not in outputs[1]
@@ -123,7 +128,7 @@ def test_a_users_own_policy_is_one_file_and_one_yaml(tmp_path, command):
 
 
 def test_a_users_own_metric_is_one_module(tmp_path, command):
-    (output,) = follow("To add a metric", tmp_path, command)
+    (output,) = follow("To add a metric", tmp_path, in_this_process(command))
     assert "last_step_mae" in output
     (run,) = tmp_path.glob("outputs/runs/adhoc/*/scores.parquet")
     scores = pl.read_parquet(run).filter(metric="last_step_mae", aggregate="pooled", model="forecast/drift")
@@ -133,7 +138,7 @@ def test_a_users_own_metric_is_one_module(tmp_path, command):
 
 
 def test_one_run_feeds_another_and_the_months_to_come(tmp_path, command):
-    outputs = follow("One run feeds another", tmp_path, command)
+    outputs = follow("One run feeds another", tmp_path, in_this_process(command))
     assert "expected_visits is the mean of run visits/" in " ".join(outputs[1].split())
     assert "12 rows, 4 series, 2024-01-01 to 2024-03-01" in outputs[3]
     (run,) = tmp_path.glob("outputs/runs/demand/*/provenance.json")
