@@ -12,6 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+import numba  # noqa: F401  # for all children at once
+import xgboost  # noqa: F401
+
 from hwds.core.serialization import load_fitted
 from hwds.serving import event_store
 from hwds.serving.lines import answers
