@@ -94,19 +94,6 @@ def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
     return app.main(composed)
 
 
-APPLICATION = (
-    "hydra/env=default",
-    "hydra/help=default",
-    "hydra/hydra_help=default",
-    "hydra/hydra_logging=none",
-    "hydra/job_logging=none",
-    "hydra/launcher=basic",
-    "hydra/output=default",
-    "hydra/sweeper=basic",
-)
-"""The parts of Hydra that its application reads, and that `conf/config.yaml` leaves out."""
-
-
 def compose_all(words: list[str]) -> list[dict[str, Any]]:
     """Return the plain data of each job of a command line; none where a flag only asks for information."""
     if any(word.startswith(("-", "hydra")) for word in words):
@@ -134,11 +121,12 @@ def compose_in_application(words: list[str]) -> list[dict[str, Any]]:
         except Exception as error:  # raised here, Hydra would print its own line first
             failures.append(error)
 
-    register()
+    register(application=True)
     words = [word if word.startswith("-") else quoted(word) for word in words]
     refuse_no_option([word for word in words if not word.startswith("-")])
     typed = {word.partition("=")[0] for word in words}
-    sys.argv[1:] = [*words, *(word for word in APPLICATION if word.partition("=")[0] not in typed)]
+    silent = ("hydra/hydra_logging=none", "hydra/job_logging=none")
+    sys.argv[1:] = [*words, *(word for word in silent if word.partition("=")[0] not in typed)]
     with plain_errors():
         job()
     if failures:
