@@ -183,6 +183,8 @@ def test_a_share_that_is_shrunk_is_told_by_its_rows():
     risk = reason("store_risk_30d", "0.21", 2.0)
     counts = [reason("store_confirmed_30d", "3", 0.1), reason("store_labels_30d", "12", -0.1)]
     assert in_words([risk, *counts]) == ["of the rows at its store 12 were investigated in 30 days and 3 confirmed"]
+    high = [risk | {"below": 0.97, "above": 0.02}, *counts]
+    assert in_words(high)[0].endswith("were investigated in 30 days and 3 confirmed (more than in 97 % of rows)")
     clean = [reason("store_risk_30d", "0.1"), reason("store_confirmed_30d", "0", 0.0), reason("store_labels_30d", "12", 0.0)]
     assert in_words(clean) == ["none of the rows at its store was confirmed of 12 that were investigated in 30 days"]
     none = [reason("customer_confirmed_90d", "0", 0.0), reason("customer_labels_90d", "0", 0.0)]

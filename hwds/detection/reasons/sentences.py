@@ -138,7 +138,7 @@ def _sentence(facts: list[Fact]) -> str:
     if RISK.fullmatch(ordered[0]):
         counted = [known[name].value for name in companions(ordered[0]) if name in known]
         if len(counted) == 2 and isinstance(counted[0], float) and isinstance(counted[1], float):
-            return counts_of(ordered[0], counted[0], counted[1])
+            return counts_of(ordered[0], counted[0], counted[1]) + (_rank(known[ordered[0]]) if counted[0] else "")
     if ordered[0].endswith("_peers") and known[ordered[0]].adds > 0 and isinstance(known[ordered[0]].value, float):
         return _kind(known[ordered[0]], known.get(ordered[0].removesuffix("_peers")))
     plain = [name for name in ordered if not PEERS.fullmatch(name)]
