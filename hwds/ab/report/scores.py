@@ -175,9 +175,10 @@ def decisive(tables: Tables) -> list[Effect]:
 
 
 def control_means(tables: Tables) -> dict[str, float]:
-    """Return the control's mean of each outcome: the first arm of the first model that says it."""
+    """Return the control's mean of each outcome, of the first model that says it: the control has no effect."""
     rows = final_scores(tables).filter(pl.col("metric").str.split("[").list.first() == "arm_mean")
     rows = rows.filter(pl.col("step").is_null() & pl.col("value").is_not_null() & (pl.col("model") != TRUTH))
+    rows = rows.filter(~pl.col("segment").is_in({effect.arm for effect in effects(tables)}))
     means: dict[str, float] = {}
     for row in rows.to_dicts():
         means.setdefault(parted(row["metric"])[1], row["value"])

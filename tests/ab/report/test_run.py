@@ -10,6 +10,7 @@ from hwds.ab.protocols.analysis.measures import ab_measures
 from hwds.ab.report.effects import effects_figure
 from hwds.ab.report.false_winners import peeking_figure
 from hwds.ab.report.run import draw, grids, sentence
+from hwds.ab.report.scores import control_means
 from hwds.ab.report.sentence import conclusion, page
 from hwds.ab.report.tables import lift_words
 from hwds.frames.table import Table
@@ -67,6 +68,12 @@ def test_the_sentence_says_what_is_sure_and_what_is_not():
     assert "fixed" not in said
     lowered = sentence(TABLE, tables(ratio(), effect(value=-0.3, low=-0.5, high=-0.1)), "ab/welch")
     assert lowered.startswith("B lowers bought per unit by 0.300 (")
+
+
+def test_the_mean_is_that_of_the_control_whatever_the_order_of_the_arms():
+    arms = [mean("arm_mean", "B", 0.5), mean("arm_mean", "Z", 0.2)]
+    assert control_means(tables(ratio(), *arms, effect())) == {"": 0.2}
+    assert "from the control's 0.2" in conclusion(tables(ratio(), *arms, effect()), "ab/welch")
 
 
 def test_the_sentence_says_how_often_the_rule_finds_what_is_not_there():
