@@ -9,6 +9,7 @@ import polars as pl
 from hwds.core.errors import DataError
 from hwds.core.recipe import Names
 from hwds.datasets.base import Dataset
+from hwds.datasets.reading.exposures import from_exposure
 from hwds.datasets.reading.reviewed import with_reviewed
 from hwds.datasets.reading.role_names import RoleNames, column_of
 from hwds.datasets.reading.target_leakage import refuse_leaking_inputs, refuse_order_of_labels
@@ -42,6 +43,9 @@ class Table(Dataset):
         unit: The currency of prices, costs and amounts (`EUR`), in which results are reported.
         reviewed: A file of labels that reviewers gave, as `to_review.csv` of `decision=review_cases`: the column with the role
             `id` (or `row_id`), `label`, and if it is known `reviewed_at`; null for none.
+        exposures: A file of who was shown which arm and when (columns with the roles `entity`, `arm` and `time`, and ones that
+            describe a unit); the rows of `path` are then events without an arm, of which each unit's count from its first
+            exposure on, and units without an event count as 0; null for none.
 
     Example:
         python -m hwds dataset=table dataset.path=bids.parquet dataset.roles.label=fraud dataset.roles.entity=customer \
@@ -60,6 +64,7 @@ class Table(Dataset):
     decimal: Decimal = "point"
     unit: str = ""
     reviewed: str | None = None
+    exposures: str | None = None
 
     def load(self) -> TableFrame:
         """Return the table, in the order of the file.
@@ -71,9 +76,12 @@ class Table(Dataset):
         """
         given = self.roles.given()
         source = read(self.path, sha256=self.sha256, form=self.text_format)
-        source.must_have([*given.names, *self.trust])
         ignored, roles = given.get("ignore", ()), given.without("ignore")
-        data = pl.DataFrame([column_of(source, name, roles) for name in source.table.columns if name not in ignored])
+        if self.exposures is None:
+            source.must_have([*given.names, *self.trust])
+            data = pl.DataFrame([column_of(source, name, roles) for name in source.table.columns if name not in ignored])
+        else:
+            data = from_exposure(source, read(self.exposures, form=self.text_format), given)
         if self.reviewed is not None:
             data, roles = with_reviewed(data, roles, self.reviewed, self.text_format)
         if "label" in roles:

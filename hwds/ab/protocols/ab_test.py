@@ -27,6 +27,7 @@ from hwds.ab.protocols.analysis.units import MONEY, Units
 from hwds.ab.protocols.planning.effects import Change
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, Looks, Names, Positive, PositiveInt, Rising, Small, ZeroDraws
+from hwds.datasets.reading.exposures import BEFORE
 from hwds.evaluation.base import Cell, Evaluation, Score
 from hwds.evaluation.context import RunContext
 from hwds.frames.outcomes import outcome_unit
@@ -250,10 +251,12 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         return tuple(sorted({*self.simulated_looks, self.looks}))
 
     def warnings_before(self, frame: Table, models: Mapping[str, Comparison]) -> list[str]:
-        """Return how many units the caps change."""
+        """Return how many units the caps change, and which events no exposure precedes."""
         evidence, first = self.evidence(frame), frame.roles.get("outcome", ("",))[0]
         capped = evidence.capped if isinstance(evidence, Units) else {}
-        return [
+        early = int(frame.data[BEFORE].sum()) if BEFORE in frame.data.columns else 0
+        before = [f"{early:,} events came before the first exposure of their unit, and do not count."] if early else []
+        return before + [
             f"{name} counts {self.caps[name]:,g} at most: {count:,} of {evidence.n:,} units have more."
             for name, count in ((label or first, count) for label, count in capped.items())
         ]
