@@ -20,6 +20,9 @@ from hwds.frames.roles import ROLES, Names, Roles
 
 ROW_ID = "row_id"
 
+EVENTS_BEFORE = "events_before"
+"""The column with the number of a unit's events before its first exposure, in the row of that exposure; 0 in others."""
+
 
 @dataclass(frozen=True, eq=False)
 class Table:

@@ -27,11 +27,10 @@ from hwds.ab.protocols.analysis.units import MONEY, Units
 from hwds.ab.protocols.planning.effects import Change
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, Looks, Names, Positive, PositiveInt, Rising, Small, ZeroDraws
-from hwds.datasets.reading.exposures import BEFORE
 from hwds.evaluation.base import Cell, Evaluation, Score
 from hwds.evaluation.context import RunContext
 from hwds.frames.outcomes import outcome_unit
-from hwds.frames.table import Table
+from hwds.frames.table import EVENTS_BEFORE, Table
 from hwds.pricing.evidence import EvidenceTable, PriceEvidence
 from hwds.pricing.offers import Certainty, Offers
 from hwds.results.measure import Measure
@@ -254,7 +253,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """Return how many units the caps change, and which events no exposure precedes."""
         evidence, first = self.evidence(frame), frame.roles.get("outcome", ("",))[0]
         capped = evidence.capped if isinstance(evidence, Units) else {}
-        early = int(frame.data[BEFORE].sum()) if BEFORE in frame.data.columns else 0
+        early = int(frame.data[EVENTS_BEFORE].sum()) if EVENTS_BEFORE in frame.data.columns else 0
         before = [f"{early:,} events came before the first exposure of their unit, and do not count."] if early else []
         return before + [
             f"{name} counts {self.caps[name]:,g} at most: {count:,} of {evidence.n:,} units have more."

@@ -11,12 +11,10 @@ from hwds.datasets.reading.role_names import column_of
 from hwds.frames.reading.files import FileSource
 from hwds.frames.reading.text import must_have
 from hwds.frames.roles import Roles
+from hwds.frames.table import EVENTS_BEFORE
 
 ROWS = "rows"
 """The column that is 1 in an event and 0 in an exposure, so that a unit's sum is the number of its events."""
-
-BEFORE = "events_before"
-"""The column with the number of a unit's events before its first exposure, in the row of that exposure; 0 in others."""
 
 
 BEGAN = "__began"
@@ -58,8 +56,10 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl
     began = first.rename({time: BEGAN})
     joined = happened.join(began, on=list(entity), how="inner", maintain_order="left")
     early = pl.col(time) < pl.col(BEGAN)
-    before = joined.filter(early).group_by(entity).agg(pl.len().cast(pl.Int64).alias(BEFORE))
-    first = first.join(before, on=list(entity), how="left", maintain_order="left").with_columns(pl.col(BEFORE).fill_null(0))
+    before = joined.filter(early).group_by(entity).agg(pl.len().cast(pl.Int64).alias(EVENTS_BEFORE))
+    first = first.join(before, on=list(entity), how="left", maintain_order="left").with_columns(
+        pl.col(EVENTS_BEFORE).fill_null(0)
+    )
     zeros = _zeros(happened, keys, ()) | {ROWS: pl.lit(0)}
     late = joined.filter(~early).drop(BEGAN)
     once = _zeros(first, keys, roles.names) | {ROWS: pl.lit(1)}  # numbers without a role are added up
