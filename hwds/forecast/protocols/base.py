@@ -344,15 +344,18 @@ def without_scale(predictions: pl.DataFrame) -> Iterator[str]:
         return
     season = int(lacking["season"][0])
     why = "no two known values" if season == 1 else f"no two known values a season of {season} rows apart"
-    where = f"at some cutoff: the history there has {why}, or all such are equal"
+    because = f": before it they have {why}, or all such values are equal"
     scaled, bare = (lacking.filter(part)[SERIES].unique().sort() for part in (~pl.col("nothing"), "nothing"))
     if len(scaled):
         yield (
-            f"The scaled errors (mase, rmsse) of {_listed(scaled)} are in units of what those of other series are divided by on"
-            f" average (of their own change from row to row where no series has a scale) {where}."
+            f"{_listed(scaled)} have no scale of their own at some cutoff{because}. Their errors there (mase, rmsse) are"
+            " divided by the mean scale of the other series, or by their own change from row to row where none has one."
         )
     if len(bare):
-        yield f"{_listed(bare)} have no scaled errors (mase, rmsse) {where}, and no value but 0. wql and coverage count them."
+        yield (
+            f"{_listed(bare)} have no scaled errors (mase, rmsse) at some cutoff{because}, and no value but 0. wql and coverage"
+            " count them."
+        )
 
 
 def _absent(scale: pl.Expr) -> pl.Expr:

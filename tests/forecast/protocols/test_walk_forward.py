@@ -150,9 +150,9 @@ def test_series_without_scaled_errors_are_named_and_why():
     folds, rows = asked(protocol, panel)
     (said,) = protocol.warnings_after(folds, pl.concat(rows))
     assert said == (
-        "The scaled errors (mase, rmsse) of 6 series (s2, s3, s4, s5, s6, ...) are in units of what those of other series are"
-        " divided by on average (of their own change from row to row where no series has a scale) at some cutoff: the history"
-        " there has no two known values a season of 12 rows apart, or all such are equal."
+        "6 series (s2, s3, s4, s5, s6, ...) have no scale of their own at some cutoff: before it they have no two known values"
+        " a season of 12 rows apart, or all such values are equal. Their errors there (mase, rmsse) are divided by the mean"
+        " scale of the other series, or by their own change from row to row where none has one."
     )
     by_series = {score.n_undefined for score in protocol.score(pl.concat(rows)) if score.metric == "mase[m=12]"}
     assert by_series == {0}
