@@ -260,7 +260,11 @@ def test_a_share_is_kept_at_each_moment():
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes by /proc")
 def test_workers_end_with_a_parent_that_is_killed(plane, endpoint, questions, beside):
-    (parent,) = (number for number, _, title in processes() if f"hwds serve {beside}" in title)
+    def parents():
+        return [number for number, _, title in processes() if f"hwds serve {beside}" in title]
+
+    assert wait_until(lambda: len(parents()) == 1)
+    (parent,) = parents()
     workers = {number for number, above, _ in processes() if above == parent}
     os.kill(parent, signal.SIGKILL)
     assert wait_until(lambda: not workers & {number for number, _, _ in processes()}, 20)

@@ -71,7 +71,8 @@ def test_mlflows_protocol(client):
 
 
 def test_kserves_protocol(client):
-    assert client.get("/v2/health/ready").status_code == 200
+    assert client.get("/v2/health/live").json() == {"live": True}
+    assert client.get("/v2/health/ready").json() == {"ready": True}
     known = client.get("/v2/models/classify-logistic").json()
     assert {tensor["name"] for tensor in known["inputs"]} == set(ROW)
     inputs = [{"name": name, "shape": [1], "datatype": "FP64", "data": [value]} for name, value in ROW.items()]

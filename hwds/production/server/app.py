@@ -80,8 +80,8 @@ def application(core: Core) -> Application:
         Route("/version", faces.version, methods=["GET"]),
         Route("/health", faces.ping, methods=["GET"]),
         Route("/v2", faces.server, methods=["GET"]),
-        Route("/v2/health/live", faces.ping, methods=["GET"]),
-        Route("/v2/health/ready", faces.ping, methods=["GET"]),
+        Route("/v2/health/live", faces.health, methods=["GET"]),
+        Route("/v2/health/ready", faces.health, methods=["GET"]),
         Route("/v2/models/{name}", faces.model, methods=["GET"]),
         Route("/v2/models/{name}/ready", faces.ready, methods=["GET"]),
         Route("/v2/models/{name}/infer", Answering(core, "/v2/infer", faces.ask_kserve), methods=["POST"]),
@@ -186,6 +186,12 @@ class Faces:
         """Return the bundle that answers."""
         manifest = self._core.loaded.bundle.manifest
         return await self._shown(request, lambda: {"bundle": manifest.digest, "model": manifest.model, "run": manifest.run})
+
+    async def health(self, request: Request) -> Response:
+        """Say that the server lives, or is ready, in the words that KServe's client reads; without a token, as `ping`."""
+        from starlette.responses import JSONResponse
+
+        return JSONResponse({request.url.path.rpartition("/")[2]: True})
 
     async def server(self, request: Request) -> Response:
         """Return the metadata of the server (KServe)."""
