@@ -135,10 +135,12 @@ def _xgboost(model: Any, size: Size) -> Work:
     quantile = model.objective == "quantile"
     rows = min(origins * (min(size.horizon, model.looks) if quantile else size.horizon), model.max_rows)
     gathered = min(origins, rows) * (3 * size.season + 10 * size.horizon) * 1e-7
+    line = (1.5e-4 + 2.5e-6 * size.length) if model.base == "lines" else 0.0
+    drawn = line * (min(origins, model.max_rows / model.looks) + size.series)
     grown = min(model.trees, USUAL_ROUNDS) if model.patience else model.trees
     rounds = (1.4 if model.patience else 1.0) * grown + 20 if quantile else 2 * (2 if model.patience else 1) * grown
-    fit = 0.1 + gathered + rounds * (0.002 + rows * width * 2e-9)
-    return Work(fit, 0.02 + size.series * size.horizon * (width * 4e-8 + rounds * 7e-9))
+    fit = 0.1 + gathered + drawn + rounds * (0.002 + rows * width * 2e-9)
+    return Work(fit, 0.02 + size.series * (line + size.horizon * (width * 4e-8 + rounds * 7e-9)))
 
 
 def _network(per_step: float) -> Callable[[Any, Size], Work]:

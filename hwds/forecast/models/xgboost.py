@@ -19,9 +19,9 @@ from hwds.forecast.models.boosting.direct import FittedXGBoost
 from hwds.forecast.models.boosting.growing import Growing
 from hwds.forecast.models.boosting.recursive import FittedRecursive, bands_of, tried
 from hwds.forecast.models.boosting.spread import Boosters, fit_boosters
-from hwds.forecast.models.windows.cut import Windowing
+from hwds.forecast.models.windows.cut import Origins, Windowing
 from hwds.forecast.models.windows.quantile_grid import mean_weights, quantile_grid
-from hwds.forecast.models.windows.rows import names, stopping_rows, training_rows
+from hwds.forecast.models.windows.rows import names, stopping_rows, thinned, training_rows
 from hwds.forecast.models.windows.source import WindowSource
 from hwds.frames.panel import Panel
 from hwds.learners.boosting.booster import compute_device
@@ -54,6 +54,9 @@ class XGBoost(Forecaster):
         power: The power of `tweedie`, between 1 (counts) and 2 (sizes).
         strategy: `direct`, or `recursive`: a booster of the next row's median is fed with its own forecasts, and intervals are
             as wide as its paths over the history's last horizon were wrong; mostly worse, and cheaper. Only for `quantile`.
+        base: What the boosters correct: the `naive` forecast of a season ago; or `lines`, the mean of the theta method and a
+            damped trend, both fitted at every origin that is learned from, and inputs, too: dearer, and better where series
+            have trends and few columns. Only for `quantile` and `direct`.
         monotone: Known-future columns that the forecast may only rise with (1) or fall with (-1), the rest being equal: with
             the column itself, its change over a season, and the feature set's changes of it. Quantiles of counts are held
             to it by their mean and chance alone.
@@ -85,6 +88,7 @@ class XGBoost(Forecaster):
     objective: Literal["quantile", "tweedie", "poisson"] = "quantile"
     power: Annotated[float, Gt(1), Lt(2)] = 1.5
     strategy: Literal["direct", "recursive"] = "direct"
+    base: Literal["naive", "lines"] = "naive"
     monotone: Mapping[str, Literal[-1, 1]] = field(default_factory=dict)
     trees: Annotated[Width, Small(10)] = 150
     patience: NonNegativeInt = 30
@@ -103,6 +107,8 @@ class XGBoost(Forecaster):
     def _strategy_fits(self) -> XGBoost:
         if self.strategy == "recursive" and self.objective != "quantile":
             raise ValueError(f"strategy 'recursive' feeds back medians, which '{self.objective}' has not; use 'direct'")
+        if self.base == "lines" and (self.strategy, self.objective) != ("direct", "quantile"):
+            raise ValueError("base 'lines' is for strategy 'direct' and objective 'quantile' alone; use 'naive'")
         return self
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedForecaster:
@@ -111,7 +117,7 @@ class XGBoost(Forecaster):
             return self._recursive(history, horizon, context)
         windowing = self._windowing(history, horizon, context)
         source = WindowSource.of(windowing, history, context.features)
-        rows = training_rows(source, self._most(source), context.stream("training rows"))
+        rows = training_rows(source, self._most(source), context.stream("training rows"), self._origins(source, context))
         last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
         grid = quantile_grid(context.levels)
         growing = self._growing(source, len(rows.target), context)
@@ -144,9 +150,17 @@ class XGBoost(Forecaster):
     def _most(self, source: WindowSource) -> int:
         return min(self.max_rows, self.looks * len(source.origins())) if self.objective == "quantile" else self.max_rows
 
+    def _origins(self, source: WindowSource, context: ForecastContext) -> Origins:
+        """Return the origins that are learned from; where lines are drawn at each, no more than rows are needed of."""
+        every = source.origins()
+        if self.base == "naive":
+            return every
+        return every.take(thinned(len(every), max(self.max_rows // self.looks, 1), context.stream("origins of lines")))
+
     def _windowing(self, history: Panel, horizon: int, context: ForecastContext) -> Windowing:
         season, counts = self.season or context.season, self.objective != "quantile"
-        return Windowing.learn(history, season=season, horizon=horizon, length=self.length, of_demand=counts)
+        given = {"season": season, "horizon": horizon, "length": self.length}
+        return Windowing.learn(history, **given, of_demand=counts, lines=self.base == "lines")
 
     def _growing(self, source: WindowSource, rows: int, context: ForecastContext) -> Growing:
         settings: dict[str, Any] = {

@@ -17,7 +17,7 @@ from hwds.forecast.models.racing.answer import answer_of
 from hwds.forecast.models.racing.budget import Allowance, amount
 from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
 from hwds.forecast.models.racing.notes import SEARCH, notes
-from hwds.forecast.models.racing.race import NAIVE, Race, Rung, Standing, in_turn, of_young, rungs, team_of, worthwhile
+from hwds.forecast.models.racing.race import NAIVE, Race, Rung, Standing, Team, _apart, of_young, rungs, team_of, worthwhile
 from hwds.forecast.models.racing.story import tried
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.stacking.weights import member_windows
@@ -148,10 +148,27 @@ def test_windows_leave_half_of_the_history_before_them():
     assert [worthwhile(long, 6, most) for most in (1, 3, 9)] == [1, 3, 5]
 
 
-def test_a_heavier_candidate_is_tried_right_after_its_lighter_one():
-    a, b, c = (Candidate(Naive(name=name)) for name in "abc")
-    heavy, lone = Candidate(Naive(name="heavy"), after="b"), Candidate(Naive(name="lone"), after="gone")
-    assert in_turn([b, a], [c, heavy, lone]) == [b, heavy, a, c, lone]
+def test_what_is_surely_behind_waits_for_what_was_not_tried_yet(tmp_path):
+    rng = np.random.default_rng(0)
+    panel = panel_of({f"s{i:03d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(200)}, 6)
+    pool = [*(Candidate(Shifted(name=f"by {by}", by=by)) for by in (0.08, 0.0)), Candidate(Naive(name="untried"))]
+    race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(100.0, units=True))
+    race.team = Team((), np.ones(0), (), np.nan, Rung(0, 0))
+    race.standings = {each.name: Standing(each) for each in pool}
+    rows = {each.name: race._backtest(each.model, panel, 1) for each in pool[:2]}
+    assert [each.name for each in race._halved(pool[:2], rows, pool)] == ["by 0.0", "untried", "by 0.08"]
+
+
+def test_what_costs_on_few_series_nearly_what_it_does_on_all_waits_for_the_last_rung(tmp_path):
+    panel = panel_of({f"s{i:03d}": np.arange(48.0) + i for i in range(300)}, 6)
+    race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(60.0, units=True))
+    few, models = panel.block(0, 64), (LSTM(), Theta())
+    assert [race._dear(model, race._inner_price(model, few, 1)) for model in models] == [True, False]
+
+
+def test_a_heavier_candidate_that_is_no_worse_stands_for_its_lighter_one():
+    light, heavy, worse = (Candidate(Naive(name=name), after=after) for name, after in (("a", ""), ("b", "a"), ("c", "b")))
+    assert _apart([light, heavy, worse], np.array([1.0, 1.0, 1.1])) == [1, 2]
 
 
 class Shifted(Forecaster):

@@ -92,3 +92,13 @@ def test_what_was_behind_for_want_of_rows_is_judged_by_the_windows_that_are_like
     assert learned_weights(replace(grown, known=known)).argmax() == 1
     long = replace(grown, known=1 - 0.01 * data.window)  # of a long history all windows tell alike
     assert learned_weights(long).argmax() == 0
+
+
+def test_near_and_flat_keep_what_is_a_little_behind_at_equal_weights():
+    """Series share the shocks of a window: of one or two windows a difference of some per cent is no evidence."""
+    data = seen([1.0, 1.0, 1.15])
+    data = replace(data, forecasts=data.target[:, None] + (data.forecasts - data.target[:, None])[:, [0, 0, 2]])
+    assert learned_weights(data).max() > 0.36
+    np.testing.assert_allclose(learned_weights(data, gain=0.0, near=0.2, flat=0.5), 1 / 3)
+    far = replace(data, forecasts=data.target[:, None] + (data.forecasts - data.target[:, None]) * np.array([1.0, 1.0, 3.0]))
+    assert learned_weights(far, gain=0.0, near=0.2, flat=0.5)[2] == 0

@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwds.forecast.models.windows.cut import Windowing
+from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.damped import Damped
+from hwds.forecast.models.theta import Theta
+from hwds.forecast.models.windows.cut import Origins, Windowing
+from hwds.forecast.models.windows.lines import lines
 from hwds.forecast.models.windows.source import WindowSource
-from tests.support.panels import monthly_panel
+from hwds.splitting.cutoffs import FromEnd, future_of, known_at
+from tests.support.panels import monthly_panel, panel_of
 
 SEASON = 12
 
@@ -34,3 +39,27 @@ def test_a_seasonal_change_that_is_not_seen_counts_as_the_typical_one(months):
 def test_a_series_of_one_season_and_a_row_is_not_scaled_by_rows_compared_with_themselves():
     _, windowing, windows = last_windows(SEASON + 1)
     assert (windows.scale > 0.8 * windowing.typical * windows.level).all()
+
+
+def test_lines_are_the_forecasts_of_the_methods_from_the_rows_before_an_origin_alone():
+    panel = monthly_panel(n_series=3, months=60)
+    source = WindowSource.of(Windowing.learn(panel, season=SEASON, horizon=6, lines=True), panel)
+    ends, context = panel.lengths - 6, ForecastContext(0, levels=(0.5,), season=SEASON)
+    windows = source.cut(source.at(ends))
+    history, future = known_at(panel, FromEnd(6)), future_of(panel, np.arange(3), ends, 6)
+    methods = (Theta(origins=0), Damped(origins=0))
+    theta, damped = (model.learn(history, horizon=6, context=context).predict(history, future).mean for model in methods)
+    np.testing.assert_allclose(windows.base, (theta + damped) / 2)
+    actual = np.stack([panel.series(i)[-6:] for i in range(3)])
+    np.testing.assert_allclose(windows.restore(windows.target), actual, rtol=1e-5)
+    assert len(source.step_names) == windows.steps.shape[2]
+
+
+@pytest.mark.parametrize("series", [np.arange(5.0), np.full(40, 7.0), np.r_[np.zeros(30), 1e300, 1.0]])
+def test_where_a_method_cannot_be_fitted_the_line_is_the_naive(series):
+    panel = panel_of({"a": series, "b": np.arange(40.0) + np.sin(np.arange(40))}, 6)
+    source = WindowSource.of(Windowing.learn(panel, season=SEASON, horizon=6), panel)
+    base = np.arange(12.0).reshape(2, 6)
+    drawn = lines(source, Origins(np.arange(2), panel.lengths), 6, base)
+    np.testing.assert_array_equal(drawn[:, 0], np.stack([base[0]] * 2))
+    assert (drawn[:, 1] != base[1]).all()

@@ -38,6 +38,7 @@ MODELS = {
     "tweedie": XGBoost(objective="tweedie", **FEW),
     "poisson": XGBoost(objective="poisson", **FEW),
     "recursive": XGBoost(strategy="recursive", **FEW),
+    "lines": XGBoost(base="lines", **FEW),
 }
 
 
@@ -216,6 +217,21 @@ def test_a_price_that_is_not_there_is_refused_with_the_nearest():
 def test_counts_are_not_forecast_row_by_row():
     with pytest.raises(ConfigError, match="use 'direct'"):
         XGBoost(strategy="recursive", objective="poisson")
+
+
+def test_lines_are_not_corrected_row_by_row():
+    with pytest.raises(ConfigError, match="base 'lines' is for strategy 'direct'"):
+        XGBoost(base="lines", strategy="recursive")
+
+
+def test_a_trend_goes_on_where_lines_are_corrected():
+    """Trees cannot go beyond the changes that they have seen: from the seasonal naive a steeper line is out of reach."""
+    rng = np.random.default_rng(0)
+    panel = panel_of({f"s{i}": 50 + (i % 5) * np.arange(60.0) + rng.normal(0, 1, 60) for i in range(20)}, STEPS)
+    history, future = parts(panel)
+    actual = np.stack([panel.series(i)[-STEPS:] for i in range(20)])
+    errors = [np.abs(answer(MODELS[name], history, future).mean - actual).mean() for name in ("quantile", "lines")]
+    assert errors[1] < 0.8 * errors[0]
 
 
 def test_a_path_feeds_on_itself():

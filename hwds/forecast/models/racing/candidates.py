@@ -116,10 +116,12 @@ def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, .
     network = "forecast/lstm(units=24,seeds=1)"
     analog, trees = _named(Analog, "forecast/analog"), _named(XGBoost, light, **quick)
     forest = _named(XGBoost, "forecast/xgboost", after=light)
+    lined = _named(XGBoost, "forecast/xgboost(base=lines)", base="lines")
     theta = _named(Theta, "forecast/theta(origins=0)", origins=0)
     damped = _named(Damped, "forecast/damped(origins=0)", origins=0)
     ets, ces = _named(ETS, "forecast/ets"), _named(CES, "forecast/ces")
     small, large = _named(LSTM, network, units=24, seeds=1), _named(LSTM, "forecast/lstm", after=network)
+    wide = _named(MLP, "forecast/mlp(max_windows=60000)", after="forecast/mlp", max_windows=60_000)
     mlp, sarima = _named(MLP, "forecast/mlp"), _named(Sarima, "forecast/sarima")
     if look.kind == "intermittent":
         counts = _named(XGBoost, light.replace("(", "(objective=tweedie,"), objective="tweedie", **quick)
@@ -132,7 +134,8 @@ def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, .
         )
         return (analog, smooth, trees, searched, forest, mlp, small, large, ets)
     first = (analog, theta, damped) if look.young >= YOUNG else (theta, damped)
-    return (*first, trees, forest, mlp, small, large, sarima, ets, ces)
+    networks = (mlp, wide, small, large) if look.series * look.length > MLP.max_windows else (mlp, small, large)
+    return (*first, trees, lined, forest, *networks, sarima, ets, ces)
 
 
 def _named(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:

@@ -2,8 +2,8 @@
 
 Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization", halve by rank; here
 only a candidate that is surely behind by a part that counts, and no help, goes. The others are tried again in the order of
-their errors, as far as the budget reaches: of sixty-four short series half is mostly chance, and what is a few per cent behind
-alone helps most beside what errs otherwise.
+their errors, those that are surely behind after what was not tried yet, as far as the budget reaches: of sixty-four short
+series half is mostly chance, and what is a few per cent behind alone helps most beside what errs otherwise.
 """
 
 from __future__ import annotations
@@ -52,12 +52,20 @@ EARLIER = ((64, 1), (256, 2))
 MOST = 1_000
 """The most series of the last rung, which has all windows."""
 
-CLEAR = 0.05
-"""The part of the best loss that a candidate must surely be behind to go."""
+CLEAR = 0.2
+"""The part of the best loss that a candidate must surely be behind to go: the series of a window share its shocks, a recession
+among them, so that what learns from all of them and what is fitted to each alone are by turns ahead by 10 %."""
+
+FLAT = {1: 0.02, 2: 0.01}
+"""By the number of windows, the share of the least loss within which weights may as well be nearer to equal ones."""
 
 LEFT = 0.5
 """The part of the history's rows that is known before the first window at least: what learns once, before it, from fewer rows
 forecasts all windows by less than it will know, and falls behind what is fitted to each series before each window."""
+
+WORTH, FELT = 0.25, 0.01
+"""An earlier rung that costs more than this share of the last one, and of the budget, is left out: most of what a network
+costs does not hang on the number of series."""
 
 CLOSE = 0.4
 """A rung with this share of the last one's series is not worth its fits."""
@@ -167,7 +175,7 @@ class Race:
             tried.append(candidate)
             if not self.team.backtests or last or candidate is not naive:
                 self._seen(tried, rows, rung)
-        return self._halved(tried[1:], rows, pool, last=last)
+        return self._halved(tried[1:], rows, pool)
 
     def _may(self, candidate: Candidate, panel: Panel, rung: Rung, tried: Sequence[Candidate]) -> bool:
         """Return whether a candidate can be tried, and fitted after it, within what is left; and whether it may help."""
@@ -175,9 +183,16 @@ class Race:
         if candidate.after and not self._worth(candidate, rung):
             return False
         own = self._inner_price(candidate.model, panel, rung.windows)
+        if rung.windows < self.windows and self._dear(candidate.model, own):
+            return False
         final = self._final_price(candidate.model)
         standing.price = own + final
         return own + final + self._reserve() <= self.allowance.left
+
+    def _dear(self, model: Forecaster, own: float) -> bool:
+        """Return whether an earlier rung costs a candidate nearly what the last one does, and is felt in the budget."""
+        last = self._inner_price(model, self.history, self.windows) * min(1.0, MOST / self.history.n_series)
+        return own > WORTH * last and own > FELT * self.allowance.limit
 
     def _worth(self, candidate: Candidate, rung: Rung) -> bool:
         """Return whether a heavier candidate may change the answer: on the last rung, unless the lighter one is dropped."""
@@ -210,10 +225,8 @@ class Race:
         if leader in rows:
             self.team = team_of(tried, backtests, seen, rung)
 
-    def _halved(
-        self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], pool: Sequence[Candidate], *, last: bool
-    ) -> list[Candidate]:
-        """Drop what is surely behind and no help; return the others, the best first."""
+    def _halved(self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], pool: Sequence[Candidate]) -> list[Candidate]:
+        """Drop what is surely far behind and no help; return the others, the best first, what is surely behind at the end."""
         if not tried:
             return list(pool)
         seen = member_windows([rows[candidate.name] for candidate in tried])
@@ -224,15 +237,17 @@ class Race:
         best = int(order[0])
         least = max(float(losses[:, best].mean()), 1e-12)
         helpers = {model.name for model in self.team.members}
-        stay = []
+        stay: list[Candidate] = []
+        behind: list[Candidate] = []
         for place in order.tolist():
             mean, error = paired(losses[:, place] - losses[:, best], seen.series)
             if tried[place].name not in helpers and mean > SURE * error + CLEAR * least:
                 self._drop(tried[place], f"behind by {100 * mean / least:.0f} % ± {100 * error / least:.0f}")
             else:
-                stay.append(tried[place])
+                (behind if mean > SURE * error else stay).append(tried[place])
         names = {candidate.name for candidate in tried}
-        return stay if last else in_turn(stay, [c for c in pool if c.name not in names and not self.standings[c.name].dropped])
+        untried = [each for each in pool if each.name not in names and not self.standings[each.name].dropped]
+        return [*stay, *untried, *behind]
 
     def _drop(self, candidate: Candidate, why: str) -> None:
         if candidate.name in self.standings:
@@ -270,13 +285,6 @@ def rungs(series: int, windows: int) -> Iterator[Rung]:
     yield Rung(most, windows)
 
 
-def in_turn(tried: Sequence[Candidate], untried: Sequence[Candidate]) -> list[Candidate]:
-    """Return candidates in the order of the next rung: each heavier one behind its lighter one, other untried ones last."""
-    names = {candidate.name for candidate in tried}
-    turns = [[candidate, *(each for each in untried if each.after == candidate.name)] for candidate in tried]
-    return [*(each for turn in turns for each in turn), *(each for each in untried if each.after not in names)]
-
-
 def worthwhile(history: Panel, horizon: int, most: int) -> int:
     """Return how many windows leave enough of the history before the first of them, at most so many and at least one."""
     mean = len(history.table) / max(history.n_series, 1)
@@ -295,13 +303,24 @@ def sampled(history: Panel, most: int, context: ForecastContext) -> Panel:
 
 
 def team_of(tried: Sequence[Candidate], backtests: Sequence[pl.DataFrame], seen: MemberWindows, rung: Rung) -> Team:
-    """Return the members that have weight for all series or for young ones, and their weights learned without the others."""
+    """Return the members that have weight for all series or for young ones, and their weights learned without the others.
+
+    A lighter one is left out where a heavier one of its kind was tried and is no worse: they err alike.
+    """
+    own = _apart(tried, seen.losses.mean(0))
+    tried, backtests, seen = [tried[i] for i in own], [backtests[i] for i in own], seen.members(np.array(own))
     young = of_young(backtests)
     weights = team_weights(seen)
     most = weights if young is None else np.maximum(weights, team_weights(young) / 2)
     keep = np.flatnonzero(most >= min(LEAST_WEIGHT, float(most.max())))
     chosen = tuple(backtests[place] for place in keep.tolist())
     return _weighed(tuple(tried[place].model for place in keep.tolist()), chosen, rung)
+
+
+def _apart(tried: Sequence[Candidate], losses: np.ndarray) -> list[int]:
+    """Return the places of the candidates that no heavier one of their kind stands for."""
+    heavier = [[loss for other, loss in zip(tried, losses, strict=True) if other.after == each.name] for each in tried]
+    return [place for place, others in enumerate(heavier) if losses[place] < min(others, default=np.inf)]
 
 
 def kept(team: Team, keep: np.ndarray) -> Team:
@@ -314,9 +333,10 @@ def kept(team: Team, keep: np.ndarray) -> Team:
 def team_weights(seen: MemberWindows) -> np.ndarray:
     """Return learned weights, a mixture taken wherever left-out windows put it ahead of the best candidate alone.
 
-    Of many candidates that are nearly alike the best on the windows is so partly by chance, unlike a stack's few members.
+    Of many candidates that are nearly alike the best on the windows is so partly by chance, unlike a stack's few members; and
+    one window or two tell of their own shocks as much as of the candidates.
     """
-    return learned_weights(seen, gain=0.0)
+    return learned_weights(seen, gain=0.0, near=CLEAR, flat=FLAT.get(len(np.unique(seen.window)), 0.0))
 
 
 def of_young(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:

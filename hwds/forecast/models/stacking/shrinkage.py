@@ -28,7 +28,7 @@ PARTS = 3
 """Parts that series are cut into where there is one window alone."""
 
 
-def learned_weights(seen: MemberWindows, *, gain: float = GAIN) -> np.ndarray:
+def learned_weights(seen: MemberWindows, *, gain: float = GAIN, near: float = 0.0, flat: float = 0.0) -> np.ndarray:
     """Return weights of at least 0 with the sum 1, as far from equal ones as left-out windows say, shape (members,).
 
     A member that is surely behind the best, and no help beside it, has none. The others' weights go by a power of one over
@@ -42,11 +42,13 @@ def learned_weights(seen: MemberWindows, *, gain: float = GAIN) -> np.ndarray:
     Args:
         seen: What members forecast on inner windows.
         gain: Standard errors that a mixture must be ahead of the best member alone.
+        near: The share of the best member's loss within which none is left out, surely behind or not.
+        flat: The share of the least loss on left-out windows within which the weights nearest to equal ones are taken.
     """
     level = levelled(seen)
-    kept = screened(level)
+    kept = screened(level, near, helped=not flat)
     weights = np.zeros(seen.forecasts.shape[1])
-    weights[kept] = _shrunk(level.members(kept), gain) if len(kept) > 1 else 1.0
+    weights[kept] = _shrunk(level.members(kept), gain, flat) if len(kept) > 1 else 1.0
     return weights
 
 
@@ -72,7 +74,7 @@ def _mean_losses(seen: MemberWindows) -> np.ndarray:
     return means
 
 
-def _shrunk(seen: MemberWindows, needed: float) -> np.ndarray:
+def _shrunk(seen: MemberWindows, needed: float, flat: float) -> np.ndarray:
     """Return the weights of least loss on left-out windows among those tried; the best member's unless they surely do good."""
     parts = [(np.stack(list(_tried(before))), after) for before, after in _left_out(seen)]
     losses = np.concatenate([np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts])
@@ -80,20 +82,22 @@ def _shrunk(seen: MemberWindows, needed: float) -> np.ndarray:
     lone = len(np.unique(seen.series.astype(str))) == 1  # of one series windows are all that can differ
     series = np.concatenate([after.window if lone else after.series for _, after in parts])
     counted = np.concatenate([_counted(seen)[rows] for rows in _places(seen)])
-    chosen = int(np.argmin((losses * counted[:, None]).mean(0)))  # of equals the nearest to equal weights
+    means = (losses * counted[:, None]).mean(0)
+    chosen = int(np.argmax(means <= means.min() * (1 + flat)))  # of equals the nearest to equal weights
     gain, error = paired((alone - losses[:, chosen]) * counted, series)
-    final: np.ndarray = list(_tried(seen))[chosen if gain > needed * error else -1]
+    final: np.ndarray = list(_tried(seen))[chosen if gain > needed * error - flat * means.min() else -1]
     return final
 
 
-def screened(seen: MemberWindows) -> np.ndarray:
+def screened(seen: MemberWindows, near: float = 0.0, *, helped: bool = True) -> np.ndarray:
     """Return the members that are not screened out, rising: the best, those not surely behind it, and those that help it."""
-    losses, counted = seen.losses, _counted(seen)
-    best = int(np.argmin(_mean_losses(seen)))
+    losses, counted, means = seen.losses, _counted(seen), _mean_losses(seen)
+    best = int(np.argmin(means))
     kept = []
     for member in range(losses.shape[1]):
         mean, error = paired((losses[:, member] - losses[:, best]) * counted, seen.series)
-        if member == best or not mean > SURE * error or _helps(seen, counted, best, member):
+        close = means[member] <= (1 + near) * means[best]
+        if close or not mean > SURE * error or (helped and _helps(seen, counted, best, member)):
             kept.append(member)
     return np.array(kept)
 

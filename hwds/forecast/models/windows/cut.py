@@ -41,6 +41,7 @@ class Windowing(Recipe):
         numbers: Static columns that are numbers.
         usual_demand: The size of a usual demand, where demand comes by chance and the target is a multiple of each series' own
             mean demand; 0 where the target is what the seasonal naive missed.
+        lines: Whether the target is what the mean of a theta and a damped line missed instead, which are inputs then.
     """
 
     season: PositiveInt
@@ -54,6 +55,7 @@ class Windowing(Recipe):
     codes: tuple[Codes, ...] = ()
     numbers: tuple[str, ...] = ()
     usual_demand: float = 0.0
+    lines: bool = False
 
     @property
     def span(self) -> int:
@@ -67,7 +69,9 @@ class Windowing(Recipe):
         return tuple(sorted({1, min(max(longest // 4, 2), longest), min(max(longest // 2, 3), longest), longest}))
 
     @classmethod
-    def learn(cls, history: Panel, *, season: int, horizon: int, length: int = 48, of_demand: bool = False) -> Windowing:
+    def learn(
+        cls, history: Panel, *, season: int, horizon: int, length: int = 48, of_demand: bool = False, lines: bool = False
+    ) -> Windowing:
         """Take the statistics of a history; `length` is capped at the span."""
         target, roles = history.target, history.roles
         static = dict.fromkeys((*roles.static, *roles.level))
@@ -84,6 +88,7 @@ class Windowing(Recipe):
             codes=tuple(learn_codes(history, name) for name in static if not is_number(history, name)),
             numbers=tuple(name for name in static if is_number(history, name)),
             usual_demand=_usual_demand(history) if of_demand else 0.0,
+            lines=lines,
         )
 
 
@@ -146,7 +151,7 @@ class Windows:
         codes: Codes of the static text columns, -1 for a text that fit has not seen, shape (n, c), int32.
         steps: Inputs of each step, shape (n, h, b), in the order of `WindowSource.step_names`.
         target: (y - base) / scale, clipped, shape (n, h).
-        base: The seasonal naive forecast in the target's unit, shape (n, h), float64.
+        base: The seasonal naive forecast, or the mean of the lines, in the target's unit, shape (n, h), float64.
         level: Mean of the last season, shape (n,), float64.
         scale: Mean seasonal change, above 0, shape (n,), float64; NaN for a series without a known value.
     """

@@ -31,9 +31,9 @@ class TrainingRows:
         return TrainingRows(self.inputs[index], self.target[index], self.late[index], self.scale[index])
 
 
-def training_rows(source: WindowSource, most: int, rng: np.random.Generator) -> TrainingRows:
-    """Sample about `most` pairs from all origins that can be learned from."""
-    return _sampled(source, source.origins(), most, rng)
+def training_rows(source: WindowSource, most: int, rng: np.random.Generator, origins: Origins | None = None) -> TrainingRows:
+    """Sample about `most` pairs from some origins, or from all that can be learned from."""
+    return _sampled(source, source.origins() if origins is None else origins, most, rng)
 
 
 def stopping_rows(source: WindowSource, most: int, rng: np.random.Generator) -> TrainingRows:

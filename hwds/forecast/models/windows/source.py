@@ -13,6 +13,7 @@ from hwds.forecast.context import Features
 from hwds.forecast.models.windows.covariates import filled, first_known
 from hwds.forecast.models.windows.cut import Origins, Windowing, Windows
 from hwds.forecast.models.windows.demand import Demand
+from hwds.forecast.models.windows.lines import lines
 from hwds.forecast.models.windows.vintage_columns import VintageColumn
 from hwds.frames.feature_plan import Feature
 from hwds.frames.panel import Panel
@@ -95,7 +96,8 @@ class WindowSource:
         """The names of the columns of `Windows.steps`."""
         seasonal = ("season ago", "two seasons ago", "change between them", "neighbours of season ago")
         known = (name for column in self.known for name in (column, f"{column} change"))
-        return (*seasonal, *known, *(f.name for f in self._features("step")))
+        drawn = ("theta beside season ago", "damped trend beside theta", "lines") if self.windowing.lines else ()
+        return (*seasonal, *known, *(f.name for f in self._features("step")), *drawn)
 
     def at(self, ends: np.ndarray) -> Origins:
         """Put one origin in each series, after its first `ends` rows, shape (n_series,)."""
@@ -133,6 +135,11 @@ class WindowSource:
         actual = np.where(inside, self.target[ahead], np.nan)
         by_step = [*_season_ago(past, ago, settings.season), *self._known(rows[:, ago], ahead, inside)]
         by_step += [np.where(inside, _scaled(f, self.features[f][ahead], level, scale), np.nan) for f in self._features("step")]
+        if settings.lines:
+            theta, damped = lines(self, origins, len(steps), base)
+            middle = (theta + damped) / 2
+            by_step += [part / scale[:, None] for part in (theta - base, damped - theta, middle - level[:, None])]
+            base = middle
         change = past[:, settings.season :] - past[:, : -settings.season]
         trends = [change[:, -rows:].mean(1) for rows in settings.trends]  # what a damped trend would be
         by_origin = [*self._sizes(origins, level, scale), *trends, *self._passed(origins, rows)]
