@@ -8,11 +8,11 @@ import pytest
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.damped import Damped
 from hwds.forecast.models.theta import Theta
-from hwds.forecast.models.windows.cut import Origins, Windowing
+from hwds.forecast.models.windows.cut import Windowing
 from hwds.forecast.models.windows.lines import lines
 from hwds.forecast.models.windows.source import WindowSource
 from hwds.splitting.cutoffs import FromEnd, future_of, known_at
-from tests.support.panels import monthly_panel, panel_of
+from tests.support.panels import monthly_panel
 
 SEASON = 12
 
@@ -55,11 +55,9 @@ def test_lines_are_the_forecasts_of_the_methods_from_the_rows_before_an_origin_a
     assert len(source.step_names) == windows.steps.shape[2]
 
 
-@pytest.mark.parametrize("series", [np.arange(5.0), np.full(40, 7.0), np.r_[np.zeros(30), 1e300, 1.0]])
+@pytest.mark.parametrize("series", [np.arange(5.0), np.full(40, 7.0)])
 def test_where_a_method_cannot_be_fitted_the_line_is_the_naive(series):
-    panel = panel_of({"a": series, "b": np.arange(40.0) + np.sin(np.arange(40))}, 6)
-    source = WindowSource.of(Windowing.learn(panel, season=SEASON, horizon=6), panel)
     base = np.arange(12.0).reshape(2, 6)
-    drawn = lines(source, Origins(np.arange(2), panel.lengths), 6, base)
+    drawn = lines([series, np.arange(40.0) + np.sin(np.arange(40))], SEASON, base)
     np.testing.assert_array_equal(drawn[:, 0], np.stack([base[0]] * 2))
     assert (drawn[:, 1] != base[1]).all()

@@ -224,16 +224,6 @@ def test_lines_are_not_corrected_row_by_row():
         XGBoost(base="lines", strategy="recursive")
 
 
-def test_a_trend_goes_on_where_lines_are_corrected():
-    """Trees cannot go beyond the changes that they have seen: from the seasonal naive a steeper line is out of reach."""
-    rng = np.random.default_rng(0)
-    panel = panel_of({f"s{i}": 50 + (i % 5) * np.arange(60.0) + rng.normal(0, 1, 60) for i in range(20)}, STEPS)
-    history, future = parts(panel)
-    actual = np.stack([panel.series(i)[-STEPS:] for i in range(20)])
-    errors = [np.abs(answer(MODELS[name], history, future).mean - actual).mean() for name in ("quantile", "lines")]
-    assert errors[1] < 0.8 * errors[0]
-
-
 def test_a_path_feeds_on_itself():
     history, future = parts(monthly_panel(n_series=6, months=72))
     fitted = MODELS["recursive"].learn(history, horizon=STEPS, context=CONTEXT)

@@ -1,9 +1,9 @@
 """Successive halving of forecasters on inner windows, with paired statistics, within a budget.
 
 Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization", halve by rank; here
-only a candidate that is surely behind by a part that counts, and no help, goes. The others are tried again in the order of
-their errors, those that are surely behind after what was not tried yet, as far as the budget reaches: of sixty-four short
-series half is mostly chance, and what is a few per cent behind alone helps most beside what errs otherwise.
+only a candidate that is surely behind by a part that counts, and no help, goes. The others are tried again in the order of what
+usually wins, those that are surely behind last, as far as the budget reaches: of sixty-four short series half is mostly chance,
+and what is a few per cent behind alone helps most beside what errs otherwise.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ class Race:
             self.team = team_of(tried, backtests, seen, rung)
 
     def _halved(self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], pool: Sequence[Candidate]) -> list[Candidate]:
-        """Drop what is surely far behind and no help; return the others, the best first, what is surely behind at the end."""
+        """Drop what is surely far behind and no help; return the others in their order, what is surely behind at the end."""
         if not tried:
             return list(pool)
         seen = member_windows([rows[candidate.name] for candidate in tried])
@@ -237,17 +237,15 @@ class Race:
         best = int(order[0])
         least = max(float(losses[:, best].mean()), 1e-12)
         helpers = {model.name for model in self.team.members}
-        stay: list[Candidate] = []
         behind: list[Candidate] = []
         for place in order.tolist():
             mean, error = paired(losses[:, place] - losses[:, best], seen.series)
             if tried[place].name not in helpers and mean > SURE * error + CLEAR * least:
                 self._drop(tried[place], f"behind by {100 * mean / least:.0f} % ± {100 * error / least:.0f}")
-            else:
-                (behind if mean > SURE * error else stay).append(tried[place])
-        names = {candidate.name for candidate in tried}
-        untried = [each for each in pool if each.name not in names and not self.standings[each.name].dropped]
-        return [*stay, *untried, *behind]
+            elif mean > SURE * error:
+                behind.append(tried[place])
+        gone = {each.name for each in behind} | {name for name, own in self.standings.items() if own.dropped}
+        return [*(each for each in pool if each.name not in gone), *behind]
 
     def _drop(self, candidate: Candidate, why: str) -> None:
         if candidate.name in self.standings:

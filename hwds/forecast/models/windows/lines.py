@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,30 +11,21 @@ from hwds.forecast.models.damped import Damped
 from hwds.forecast.models.statistical.base import WILD, Statistical, scale_of
 from hwds.forecast.models.theta import Theta
 
-if TYPE_CHECKING:
-    from hwds.forecast.models.windows.cut import Origins
-    from hwds.forecast.models.windows.source import WindowSource
-
 MIDDLE = (0.5,)
 """The only level that is asked."""
 
 
-def lines(source: WindowSource, origins: Origins, steps: int, base: np.ndarray) -> np.ndarray:
+def lines(histories: Iterable[np.ndarray], season: int, base: np.ndarray) -> np.ndarray:
     """Return the forecasts of theta and of a damped trend, shape (2, n, steps), `base` where one of them has none.
 
-    Each is fitted to the rows of its series before its origin alone, as `forecast/theta` and `forecast/damped` fit them.
-
     Args:
-        source: The panel.
-        origins: The places to forecast from.
-        steps: Steps of a forecast.
+        histories: The rows of the series before each origin, without holes; n of them.
+        season: Rows in a season.
         base: The seasonal naive forecasts, shape (n, steps).
     """
     forecasts = np.stack([base, base])
-    starts, first = source.panel.offsets[:-1], source.first
-    for place, (series, end) in enumerate(zip(origins.series.tolist(), origins.ends.tolist(), strict=True)):
-        values = source.whole[first[series] : starts[series] + end]
-        both = [_line(model, values[-model.longest :], source.windowing.season, steps) for model in _methods()]
+    for place, values in enumerate(histories):
+        both = [_line(model, values[-model.longest :], season, base.shape[1]) for model in _methods()]
         if all(line is not None for line in both):
             forecasts[:, place] = both
     return forecasts

@@ -136,7 +136,7 @@ class WindowSource:
         by_step = [*_season_ago(past, ago, settings.season), *self._known(rows[:, ago], ahead, inside)]
         by_step += [np.where(inside, _scaled(f, self.features[f][ahead], level, scale), np.nan) for f in self._features("step")]
         if settings.lines:
-            theta, damped = lines(self, origins, len(steps), base)
+            theta, damped = lines(self._histories(origins), settings.season, base)
             middle = (theta + damped) / 2
             by_step += [part / scale[:, None] for part in (theta - base, damped - theta, middle - level[:, None])]
             base = middle
@@ -156,6 +156,12 @@ class WindowSource:
             scale=scale,
         )
         return self.demand.turn(windows, origins, actual) if self.demand else windows
+
+    def _histories(self, origins: Origins) -> Iterator[np.ndarray]:
+        """Yield the rows before each origin, from the first known one."""
+        starts = self.panel.offsets[:-1]
+        for series, end in zip(origins.series.tolist(), origins.ends.tolist(), strict=True):
+            yield self.whole[self.first[series] : starts[series] + end]
 
     def _features(self, at: Literal["origin", "step"]) -> list[Feature]:
         return [feature for feature in self.features if feature.at == at]
