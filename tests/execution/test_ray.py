@@ -15,7 +15,7 @@ from tests.support.slow_project import STOPPED, cells, copy_of, project_in, seve
 
 pytest.importorskip("ray")
 GRID = "sweep.space.model.hang={choice:[false,true]} sweep.space.model.fail={choice:[false,true]}"
-LIMITED = f"+experiment=limited sweep=grid {GRID} sweep.windows=3 sweep.seconds_per_trial=10 protocol.windows=16 size=full"
+LIMITED = f"+experiment=limited sweep=grid {GRID} sweep.windows=3 sweep.seconds_per_trial=10 protocol.windows=8 size=full"
 SCALE = "sweep.space.model.scale={uniform:[0.8,1.3]} sweep.windows=2 protocol.windows=2 size=full rivals=[]"
 LEARNS = f"+experiment=learns sweep=optuna {SCALE} sweep.trials=4 sweep.startup=2 sweep.batch=2"
 TELLS = "+experiment=tells model.tell=true protocol.windows=1 rivals=[]"

@@ -14,7 +14,7 @@ from hwds.core.locks import locked
 from tests.support.processes import wait_until
 from tests.support.slow_project import cells, copy_of, finished, start, tables
 
-KILLS = int(os.environ.get("HWDS_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("HWDS_TEST_KILLS", "3"))
 """The full study of 30 is `HWDS_TEST_KILLS=30 make test`."""
 
 

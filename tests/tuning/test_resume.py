@@ -8,7 +8,6 @@ import signal
 import time
 
 import polars as pl
-import pytest
 
 from tests.support.slow_project import cells, copy_of, start
 
@@ -21,26 +20,25 @@ def trials(folder):
     return pl.read_parquet(path).drop("seconds", "cached", "host")
 
 
-@pytest.mark.parametrize("compute", ["serial", "processes"])
-def test_killed_at_random_moments_the_trials_are_those_of_a_sweep_never_killed(project, run_here, compute):
-    words = [*SWEEP, f"compute={compute}"]
-    whole, killed = copy_of(project, f"sweep_whole_{compute}"), copy_of(project, f"sweep_killed_{compute}")
-    assert run_here(whole, *words)[0] == 0
-    rng, seen = random.Random(0), {}
-    for _ in range(KILLS):
-        process = start(killed, *words)
-        time.sleep(rng.uniform(1.5, 5.0))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        now = cells(killed)
-        assert {name: now[name] for name in seen} == seen  # nothing that was finished is computed again
-        seen = now
-    code, _, err = run_here(killed, *words)
-    assert (code, err) == (0, "")
-    now = cells(killed)
-    assert {name: now[name] for name in seen} == seen
-    assert trials(killed).equals(trials(whole))
-    assert set(now) == set(cells(whole))
-    for name in ("best.yaml", "scores.parquet", "predictions.parquet"):
-        (one,), (two,) = (folder.glob(f"outputs/sweeps/*/*/{name}") for folder in (whole, killed))
-        assert one.read_bytes() == two.read_bytes()
+def test_killed_at_random_moments_the_trials_are_those_of_a_sweep_never_killed(project, run_here):
+    whole = copy_of(project, "whole")
+    assert run_here(whole, *SWEEP, "compute=serial")[0] == 0
+    for compute in ("serial", "processes"):
+        folder, words, rng, seen = copy_of(project, compute), [*SWEEP, f"compute={compute}"], random.Random(0), {}
+        for _ in range(KILLS):
+            process = start(folder, *words)
+            time.sleep(rng.uniform(1.5, 5.0))
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            now = cells(folder)
+            assert {name: now[name] for name in seen} == seen  # nothing that was finished is computed again
+            seen = now
+        code, _, err = run_here(folder, *words)
+        assert (code, err) == (0, "")
+        now = cells(folder)
+        assert {name: now[name] for name in seen} == seen
+        assert trials(folder).equals(trials(whole))
+        assert set(now) == set(cells(whole))
+        for name in ("best.yaml", "scores.parquet", "predictions.parquet"):
+            (one,), (two,) = (each.glob(f"outputs/sweeps/*/*/{name}") for each in (whole, folder))
+            assert one.read_bytes() == two.read_bytes()

@@ -62,10 +62,6 @@ def planned(tmp_path):
 
 def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp_path):
     folder = planned()
-    mirror = tmp_path / "conf/tracker"
-    mirror.mkdir(parents=True)
-    (mirror / "told.yaml").write_text("# hwds tracker=told\nrecipe: told:Told\n")
-    (tmp_path / "told.py").write_text(TOLD)
     said = hwds("study which compute=serial")
     assert said.code == 0, said
     assert "Study: " in said.out
@@ -89,14 +85,6 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
     assert {path: path.stat().st_mtime_ns for run in runs for path in run.iterdir()} == written, "nothing is computed twice"
     assert (folder / "results/study.json").read_text() == frozen
 
-    assert hwds("study which compute=serial tracker=told").code == 0
-    told = (tmp_path / "told.txt").read_text().split()
-    assert told == ["which"] * 4, "runs that were there are mirrored, too, in the study's group"
-    assert hwds("study which compute=serial tracker=told").code == 0
-    assert (tmp_path / "told.txt").read_text().split() == told, "once"
-    assert hwds("study which compute=serial tracker=told tracker.group=mine").code == 0
-    assert (tmp_path / "told.txt").read_text().split() == [*told, *["mine"] * 4]
-
     report = hwds("report which")
     assert (report.code, report.out) == (0, again.out), "its report is that of the study, read again"
 
@@ -106,6 +94,18 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
     assert "2 models on file by mase[m=12] (lower is better), 4 series, 2 seeds:" in each.out
     assert len(list((tmp_path / "outputs/comparisons").iterdir())) == 2
     assert "compare: --metric is what the study has decided" in hwds("compare --study which --metric mae").line
+
+
+def test_runs_that_were_there_are_mirrored_once_in_the_studys_group_or_another(hwds, sales, planned, tmp_path):
+    planned(experiments={"near": ["protocol.horizon=3"]})
+    mirror = tmp_path / "conf/tracker"
+    mirror.mkdir(parents=True)
+    (mirror / "told.yaml").write_text("# hwds tracker=told\nrecipe: told:Told\n")
+    (tmp_path / "told.py").write_text(TOLD)
+    assert hwds("study which compute=serial").code == 0
+    for group, told in (("null", ["which"] * 2), ("null", ["which"] * 2), ("mine", ["which", "which", "mine", "mine"])):
+        assert hwds(f"study which compute=serial tracker=told tracker.group={group}").code == 0
+        assert (tmp_path / "told.txt").read_text().split() == told
 
 
 def test_a_plan_that_was_changed_after_results_is_refused_or_told(hwds, sales, planned):
