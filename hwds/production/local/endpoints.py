@@ -157,9 +157,7 @@ class Endpoints:
         return Exchange(200, [*kept, ("x-Amzn-Invoked-Production-Variant", variant)], answer.body)
 
     def _answer(self, server: Server, given: Mapping[str, str], body: bytes) -> Exchange:
-        handed = [
-            (key, text) for key, text in given.items() if key in ("content-type", "accept") or key.startswith("x-amzn-sagem")
-        ]
+        handed = [(key, text) for key, text in given.items() if key.startswith(("content-type", "accept", "x-amzn-sagemaker-"))]
         try:
             return ask(server.port, "POST", "/invocations", handed, body, ANSWER_SECONDS)
         except OSError as error:
@@ -191,8 +189,9 @@ class Endpoints:
         """
         with self.asking:
             described, config = self._described(name), wanted["EndpointConfigName"]
-        if (state := self._states.get(name)) and state.status in MOVING:
-            raise RefusedCall(400, "ValidationException", f"Cannot update endpoint {name[1]} while it is {state.status}.")
+        before = self._states.get(name) or State("InService")
+        if before.status in MOVING:
+            raise RefusedCall(400, "ValidationException", f"Cannot update endpoint {name[1]} while it is {before.status}.")
         self._config(name[0], config)
         deployment = wanted.get("DeploymentConfig", {})
         routing = deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {"Type": "ALL_AT_ONCE"})
@@ -200,14 +199,14 @@ class Endpoints:
             raise RefusedCall(400, "ValidationException", "Here traffic goes over ALL_AT_ONCE or behind a CANARY.")
         alarms = [each["AlarmName"] for each in deployment.get("AutoRollbackConfiguration", {}).get("Alarms", ())]
         self._states[name] = State("Updating")
-        threading.Thread(target=self._update, args=(name, config, routing, alarms), daemon=True).start()
+        threading.Thread(target=self._update, args=(name, config, routing, alarms, before), daemon=True).start()
         return {"EndpointArn": described["EndpointArn"]}
 
-    def _update(self, name: Name, config: str, routing: Json, alarms: Sequence[str]) -> None:
+    def _update(self, name: Name, config: str, routing: Json, alarms: Sequence[str], before: State) -> None:
         try:
             fleet = self._start(name[0], config)
         except HwdsError as error:
-            self._states[name] = State("InService", f"the update failed: {error}")
+            self._states[name] = before._replace(reason=f"the update failed: {error}")
             return
         seconds = routing.get("WaitIntervalInSeconds", 0)
         share = routing.get("CanarySize", {"Value": 100})["Value"] / 100 if routing["Type"] == "CANARY" else 1.0
@@ -218,7 +217,7 @@ class Endpoints:
             old = fleet if raised else self._replace(name, fleet)
         del self._canaries[name]
         if raised:
-            self._states[name] = State("InService", f"the update went back: alarm {raised}")
+            self._states[name] = before._replace(reason=f"the update went back: alarm {raised}")
         else:
             self._states.pop(name, None)
         self._retire(old)
