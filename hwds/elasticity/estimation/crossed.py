@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,10 +43,13 @@ class Groups:
     Attributes:
         names: Of the groupings (`family`, `sku`, `channel`).
         codes: Of each grouping the group of each cell, shape (K,).
+        noise: Of each group of all groupings in turn the variance of an error that what its cells' data say has in common;
+            None for no such errors.
     """
 
     names: tuple[str, ...]
     codes: tuple[np.ndarray, ...]
+    noise: np.ndarray | None = None
 
     @classmethod
     def of(cls, codes: Sequence[tuple[str, np.ndarray]]) -> Groups:
@@ -67,6 +70,37 @@ class Groups:
             columns.append((code[:, None] == np.arange(count)).astype(float))
             which.append(np.full(count, place))
         return np.concatenate(columns, axis=1), np.concatenate(which)
+
+    @property
+    def noisy(self) -> bool:
+        """True where data of a group have an error in common."""
+        return self.noise is not None and bool(self.noise.any())
+
+    def with_noise(self, code: np.ndarray, precision: np.ndarray, ratio: float) -> Groups:
+        """Return the groups, with the error of those that are equal to other ones; none where no grouping is.
+
+        Args:
+            code: The set of each cell, within which data have an error in common, shape (K,).
+            precision: Of what each cell's data say, shape (K,).
+            ratio: The variance of what a set's data say over that without a common error.
+        """
+        noise = []
+        for own in self.codes:
+            same = len(np.unique(own)) == len(np.unique(code)) == len(np.unique(own * (int(code.max()) + 1) + code))
+            whole = np.bincount(own, precision)
+            noise.append(np.minimum((ratio - 1) / np.maximum(whole, 1e-9), VAGUE) if same else np.zeros(len(whole)))
+        return replace(self, noise=np.concatenate([[], *noise]))
+
+    def priors(self, deviations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the variance of what data say of the mean and of each group, and the share of it that is their own.
+
+        Args:
+            deviations: Standard deviations, shape (groupings + 1,).
+        """
+        counts = [int(code.max()) + 1 for code in self.codes]
+        own = np.concatenate([[VAGUE], np.repeat(deviations[:-1] ** 2, counts)])
+        whole = own if self.noise is None else own + np.concatenate([[0.0], self.noise])
+        return whole, own / whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,17 +131,17 @@ class SlopePosterior:
 
 
 def _system(
-    known: LikelihoodExpansion, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray
+    known: LikelihoodExpansion, dummies: np.ndarray, variances: np.ndarray, deviations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Return precision and linear term of (t, u) with the cells' own deviations integrated out, k, and the constant.
 
     For one cell the integral over e ~ N(m, s) is (1 + s D)^-1/2 exp((l m - D m^2 / 2 + s l^2 / 2) / (1 + s D)), with
-    l = h - B t and m = Z u.
+    l = h - B t and m = Z u. A group's noise is a part of u: the likelihood knows their sum alone.
     """
     own = deviations[-1] ** 2
     k = 1 / (1 + own * known.precision)
     q = len(known.shared_linear)
-    prior = np.concatenate([[1 / VAGUE], 1 / deviations[:-1] ** 2])[which + 1]
+    prior = 1 / variances
     scaled = dummies * k[:, None]
     matrix = np.empty((q + len(prior),) * 2)
     matrix[:q, :q] = known.shared - own * (known.cross * k[:, None]).T @ known.cross
@@ -122,17 +156,19 @@ def _system(
 
 
 def log_likelihood(
-    known: LikelihoodExpansion, dummies: np.ndarray, which: np.ndarray, deviations: np.ndarray, *, gradient: bool = True
+    known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray, *, gradient: bool = True
 ) -> tuple[float, np.ndarray]:
     """Return the marginal log-likelihood of the standard deviations, shared parameters integrated out under flat priors.
 
     Its gradient by their logs is, by Fisher's identity, that of the complete likelihood in expectation: for a grouping
-    E[u'u] / sd^2 less the number of its groups.
+    E[u'u] / sd^2 less the number of its groups, each times the share of its variance that is no noise.
 
     Returns:
         The value and, where it is wanted, its gradient, shape (groupings + 1,).
     """
-    matrix, linear, k, constant = _system(known, dummies, which, deviations)
+    dummies, which = groups.design(len(known.linear))
+    variances, share = groups.priors(deviations)
+    matrix, linear, k, constant = _system(known, dummies, variances, deviations)
     factor = np.linalg.cholesky(matrix)
     if not gradient:
         half = np.linalg.solve(factor, linear)
@@ -145,15 +181,16 @@ def log_likelihood(
     gain = np.concatenate([known.cross, dummies * known.precision[:, None]], axis=1) * (own * k)[:, None]
     centre = own * k * known.linear - gain @ solution
     spread = own * k + np.einsum("ij,ij->i", gain @ inverse, gain)
-    groups = [np.sum(squares[which == g]) / deviations[g] ** 2 - np.sum(which == g) for g in range(len(deviations) - 1)]
-    return value, np.array([*groups, float(np.sum(centre**2 + spread)) / own - len(k)])
+    beyond = share * (squares / variances - 1)
+    by_group = [np.sum(beyond[which == g]) for g in range(len(deviations) - 1)]
+    return value, np.array([*by_group, float(np.sum(centre**2 + spread)) / own - len(k)])
 
 
-def _loss(parts: Parts, dummies: np.ndarray, which: np.ndarray, logs: np.ndarray) -> tuple[float, np.ndarray]:
+def _loss(parts: Parts, groups: Groups, logs: np.ndarray) -> tuple[float, np.ndarray]:
     """Return minus the log posterior density of the logs of standard deviations, half-normal before, and its gradient."""
     deviations = np.exp(logs)
     squares = (deviations / PRIOR_SCALE) ** 2
-    each = [log_likelihood(part, dummies, which, deviations) for part in _listed(parts)]
+    each = [log_likelihood(part, groups, deviations) for part in _listed(parts)]
     value, gradient = sum(one for one, _ in each), np.sum([slope for _, slope in each], axis=0)
     return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares
 
@@ -170,9 +207,8 @@ def unsure_deviations(known: LikelihoodExpansion, groups: Groups, deviations: np
         groups: Of the prior.
         deviations: Of greatest posterior density, shape (groupings + 1,).
     """
-    dummies, which = groups.design(len(known.linear))
     sides = [np.log(deviations) + sign * LOG_STEP * np.eye(len(deviations)) for sign in (-1, 1)]
-    losses = [np.array([_loss(known, dummies, which, logs)[1] for logs in side]) for side in sides]
+    losses = [np.array([_loss(known, groups, logs)[1] for logs in side]) for side in sides]
     slopes = [np.array([posterior(known, groups, np.exp(logs)).slopes for logs in side]) for side in sides]
     curvature = (losses[1] - losses[0]) / (2 * LOG_STEP)
     values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
@@ -185,10 +221,8 @@ def best_second(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarr
     """Return the standard deviation of the second slope's deviations with the greatest marginal posterior, given the others."""
     from scipy.optimize import minimize_scalar
 
-    dummies, which = groups.design(len(known.linear))
-
     def loss(log: float) -> float:
-        value, _ = log_likelihood(known.integrated(float(np.exp(log))), dummies, which, deviations, gradient=False)
+        value, _ = log_likelihood(known.integrated(float(np.exp(log))), groups, deviations, gradient=False)
         return -value - log + 0.5 * (float(np.exp(log)) / PRIOR_SCALE) ** 2
 
     bounds = (float(np.log(SMALLEST)), float(np.log(LARGEST_SECOND)))
@@ -197,16 +231,19 @@ def best_second(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarr
 
 def posterior(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> SlopePosterior:
     """Return the posterior given the standard deviations; see `SlopePosterior`."""
-    dummies, which = groups.design(len(known.linear))
-    matrix, linear, k, constant = _system(known, dummies, which, deviations)
+    dummies, _ = groups.design(len(known.linear))
+    variances, share = groups.priors(deviations)
+    matrix, linear, k, constant = _system(known, dummies, variances, deviations)
     inverse = np.linalg.inv(matrix)
     inverse = (inverse + inverse.T) / 2
     q, own = len(known.shared_linear), deviations[-1] ** 2
     solution = inverse @ linear
-    gain = np.concatenate([-own * known.cross, dummies], axis=1) * k[:, None]
+    gain = np.concatenate([-own * known.cross * k[:, None], dummies * (k[:, None] - 1 + share)], axis=1)
     slopes = own * k * known.linear + gain @ solution
     moved = gain @ inverse
     covariance = moved @ gain.T
+    if groups.noisy:
+        covariance += (dummies * (variances * share * (1 - share))) @ dummies.T
     covariance[np.diag_indices_from(covariance)] += own * k
     log_det = float(np.linalg.slogdet(matrix)[1])
     return SlopePosterior(
@@ -231,11 +268,10 @@ def best_deviations(known: Parts, groups: Groups, start: np.ndarray | None = Non
     """
     from scipy.optimize import minimize
 
-    dummies, which = groups.design(len(_listed(known)[0].linear))
     begin = np.full(len(groups.names) + 1, 0.3) if start is None else np.clip(start, 2 * SMALLEST, LARGEST / 2)
 
     def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
-        return _loss(known, dummies, which, logs)
+        return _loss(known, groups, logs)
 
     bounds = [(float(np.log(SMALLEST)), float(np.log(LARGEST)))] * len(begin)
     options = {"maxiter": 60, "ftol": 1e-9, "gtol": 1e-3}

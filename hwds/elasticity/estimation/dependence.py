@@ -36,7 +36,8 @@ def shared_error(design: Design, fit: Slopes, cluster: str, *, by_period: bool) 
 
     A shock that all channels of a product share in a week does not average out over channels: the mean slope of a product is
     less certain than its rows would have it, although each cell's own is not. The ratio of the clustered to the independent
-    variance of the common slope says how much; the mean slopes of all cells and of each product are given that more.
+    variance of the common slope says how much; the mean slopes of all cells and of each product are given that more, but for
+    what the fit knows of shocks that a product's cells share (`Slopes.together`).
 
     Args:
         design: The rows.
@@ -58,7 +59,7 @@ def shared_error(design: Design, fit: Slopes, cluster: str, *, by_period: bool) 
     lost = columns.shape[1] + free_effects(cell, ways) + (free_effects(period, ways) if by_period else 0)
     clustered = robust_variance(np.zeros(len(bread)), bread, scores, ways, lost=lost).covariance
     ratios = np.maximum(np.diag(clustered) / np.maximum(np.diag(bread), 1e-300), 1.0)
-    added = (ratios[0] - 1) * _common(design, fit)
+    added = max(ratios[0] - fit.together, 0.0) * _common(design, fit)
     precision = float(fit.moments.precision.sum())
     variances = np.diag(fit.posterior.theta_covariance)[: len(ratios) - 1]
     errors = np.sqrt((ratios - 1) * np.concatenate([[1 / precision if precision > 0 else 0.0], variances]))
@@ -84,7 +85,7 @@ def _common(design: Design, fit: Slopes) -> np.ndarray:
     out = np.full((cells, cells), 1 / whole if whole > 0 else 0.0)
     code = design.codes("sku")
     sums = np.bincount(code, precision)
-    if len(sums) == cells or len(sums) == 1:
+    if len(sums) == cells or len(sums) == 1 or fit.together > 1:  # the fit's own covariance has that of products
         return out
     spread = float(np.sum(fit.posterior.deviations**2))
     with np.errstate(divide="ignore"):

@@ -49,6 +49,7 @@ class Slopes:
         overdispersion: a, with the variance phi (mean + a mean^2).
         dispersion: phi, by cell, shape (K,).
         serial: The part of phi that dependence between a cell's periods makes, at least 1.
+        together: By what shocks that a product's cells share in a period raise the variance of its slope, at least 1.
         moments: Of the last step.
         steps: Of the iteration.
     """
@@ -61,11 +62,12 @@ class Slopes:
     overdispersion: float
     dispersion: np.ndarray
     serial: float
+    together: float
     moments: LikelihoodExpansion
     steps: int
 
 
-def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) -> Slopes:
+def fit_slopes(layout: Layout, groups: Groups | None, products: np.ndarray | None = None, *, poisson: bool = False) -> Slopes:
     """Fit log E[units] = cell effect + period effect + slope x log price + x beta, slopes shrunk to crossed groups.
 
     The quasi-likelihood has the variance phi (mean + a mean^2), with a by Pearson's statistic (Breslow 1984): the mean is
@@ -73,11 +75,14 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     likelihood of the quadratic approximation at the posterior mode, anew at every step (penalised quasi-likelihood, Breslow
     and Clayton 1993). An expansion at the mode, not at a cell's own estimate, is what makes it hold for ten rows. That the
     standard deviations are estimates is added to the covariance of the slopes. Where the errors of a cell depend on those of
-    the period before, as where its level wanders, its rows tell less: phi is larger by `serial_dependence`.
+    the period before, as where its level wanders, its rows tell less: phi is larger by `serial_dependence`. Shocks
+    that a product's cells share give what they say of its slope an error in common, which more cells do not make smaller: it
+    is no part of the answer (`Groups.noise`), and its variance is that of `shared_shocks`.
 
     Args:
         layout: The rows.
         groups: Of the prior; None for no prior, each cell by itself.
+        products: The product of each cell, whose cells may share shocks, shape (K,); None for no such shocks.
         poisson: Take a as 0 (Poisson pseudo-likelihood).
 
     Raises:
@@ -87,54 +92,56 @@ def fit_slopes(layout: Layout, groups: Groups | None, *, poisson: bool = False) 
     used = layout.seen & sold[:, None]
     _refuse_few(layout, used, own_slopes=groups is None)
     eta = _first(layout, used)
-    none = Groups((), ())
     deviations = np.full(len(groups.names) + 1, 0.3) if groups is not None else np.array([NO_PRIOR])
-    over, phi, serial = 0.0 if poisson else 0.2, np.ones(layout.cells), 1.0
+    over, phi, serial, together = 0.0 if poisson else 0.2, np.ones(layout.cells), 1.0, 1.0
     current: SlopePosterior | None = None
     known: LikelihoodExpansion | None = None
     second, own, steps = (0.0 if layout.own is None or groups is None else 0.5), np.zeros(layout.cells), 0
     for steps in range(1, MOST_STEPS + 1):
-        mean = np.exp(eta)
-        weight = np.where(used, mean / (1 + over * mean), 0.0) / phi[:, None]
-        working = np.where(used, eta + (layout.units - mean) / mean, 0.0)
-        full = moments(layout, weight, working)
+        full = _expansion(layout, used, eta, over, phi)
         if groups is not None and steps < 25:  # a variance that goes on moving must not keep the iteration from ending
             second = best_second(full, groups, deviations) if second else 0.0
             deviations = best_deviations(full.integrated(second), groups, deviations if steps > 1 else None)
         known = full.integrated(second) if second else full
-        before, current = current, posterior(known, groups or none, deviations)
+        before, current = current, posterior(known, groups or Groups((), ()), deviations)
         own = full.second.deviations(second, current.slopes, current.theta) if full.second and second else own
         part = _part(layout, current, own)
         new = part + _levels(layout, used, part, over)[:, None]
         eta = np.where(used, eta + np.clip(new - eta, -STRIDE, STRIDE), 0.0)
         over, phi = _dispersions(layout, used, eta, over, current, poisson=poisson)
-        if groups is not None:
-            serial = serial_dependence(layout, used, eta, over) if steps < 25 else serial
-            phi = phi * serial
+        if groups is not None and steps < 25:
+            scores = _scores(layout, used, eta, over)
+            serial = serial_dependence(scores, used)
+            together = 1.0 if products is None else shared_shocks(scores, products, lost=2 + len(layout.x))
+            groups = groups if products is None else groups.with_noise(products, known.precision, together)
+        phi = phi * serial
         if before is not None and steps > 3 and _moved(before, current) < SETTLED:
             break
     assert current is not None
     assert known is not None
     if groups is not None:
         current = replace(current, covariance=current.covariance + unsure_deviations(known, groups, current.deviations))
-    part = _part(layout, current, own)
+    level, mean = _fitted(layout, used, _part(layout, current, own), over)
+    together = together if groups is not None and groups.noisy else 1.0
+    return Slopes(current, own, second, level, mean, over, phi, serial, together, known, steps)
+
+
+def _expansion(layout: Layout, used: np.ndarray, eta: np.ndarray, over: float, phi: np.ndarray) -> LikelihoodExpansion:
+    """Return the quadratic approximation of the quasi-likelihood at log means `eta`."""
+    mean = np.exp(eta)
+    weight = np.where(used, mean / (1 + over * mean), 0.0) / phi[:, None]
+    return moments(layout, weight, np.where(used, eta + (layout.units - mean) / mean, 0.0))
+
+
+def _fitted(layout: Layout, used: np.ndarray, part: np.ndarray, over: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the levels of cells, -inf where nothing was sold, and the fitted means, given log means without levels."""
+    sold = used.any(axis=1)
     level = np.where(sold, _levels(layout, used, part, over), -np.inf)
-    mean = np.where(layout.seen, np.exp(np.where(used, part + np.where(sold, level, 0.0)[:, None], -np.inf)), 0.0)
-    return Slopes(current, own, second, level, mean, over, phi, serial, known, steps)
+    return level, np.where(layout.seen, np.exp(np.where(used, part + np.where(sold, level, 0.0)[:, None], -np.inf)), 0.0)
 
 
-def serial_dependence(layout: Layout, used: np.ndarray, eta: np.ndarray, over: float) -> float:
-    """Return by what the variance of a cell's slope is larger than with independent periods, at least 1.
-
-    With c the correlation of what one period and the next say of the slope (their scores), that of a first-order
-    autoregression: (1 + c) / (1 - c) (Bartlett 1935). One c for all cells; 1 where it is not beyond chance.
-
-    Args:
-        layout: The rows.
-        used: Those that are fitted to, shape (K, T).
-        eta: Log means, shape (K, T).
-        over: a, with the variance mean + a mean^2.
-    """
+def _scores(layout: Layout, used: np.ndarray, eta: np.ndarray, over: float) -> np.ndarray:
+    """Return what each row says of its cell's slope, at log means `eta` and a variance mean + over mean^2, shape (K, T)."""
     mean = np.exp(eta)
     share = np.where(used, 1 / (1 + over * mean), 0.0)
     weight = mean * share
@@ -143,7 +150,19 @@ def serial_dependence(layout: Layout, used: np.ndarray, eta: np.ndarray, over: f
     )
     if layout.by_period:
         price = price - (weight * price).sum(axis=0) / _positive(weight.sum(axis=0))
-    scores = price * (layout.units - mean) * share
+    return np.asarray(price * (layout.units - mean) * share)
+
+
+def serial_dependence(scores: np.ndarray, used: np.ndarray) -> float:
+    """Return by what the variance of a cell's slope is larger than with independent periods, at least 1.
+
+    With c the correlation of what one period and the next say of the slope (their scores), that of a first-order
+    autoregression: (1 + c) / (1 - c) (Bartlett 1935). One c for all cells; 1 where it is not beyond chance.
+
+    Args:
+        scores: Shape (K, T).
+        used: The rows that are fitted to, shape (K, T).
+    """
     both = used[:, 1:] & used[:, :-1]
     first, second = (np.where(both, part, 0.0) for part in (scores[:, :-1], scores[:, 1:]))
     size = float(np.sqrt(np.sum(first**2) * np.sum(second**2)))
@@ -152,6 +171,24 @@ def serial_dependence(layout: Layout, used: np.ndarray, eta: np.ndarray, over: f
         return 1.0
     correlation = min(correlation, MOST_SERIAL)
     return (1 + correlation) / (1 - correlation)
+
+
+def shared_shocks(scores: np.ndarray, products: np.ndarray, lost: int) -> float:
+    """Return by what the variance of a product's slope is larger than with independent cells, at least 1.
+
+    The squares of the sums of scores by product and period over those of single rows (Liang and Zeger 1986, Longitudinal data
+    analysis using generalized linear models); one ratio for all products.
+
+    Args:
+        scores: Shape (K, T).
+        products: The product of each cell, shape (K,).
+        lost: Degrees of freedom of a product's periods that the fit has taken.
+    """
+    sums = np.zeros((int(products.max()) + 1, scores.shape[1]))
+    np.add.at(sums, products, scores)
+    periods = (sums != 0).sum(axis=1)
+    squares = np.sum(sums**2, axis=1) * periods / np.maximum(periods - lost, 1)
+    return max(float(squares.sum()) / max(float(np.sum(scores**2)), 1e-300), 1.0)
 
 
 def _positive(values: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ class IV(ElasticityModel):
         added = max(spread**2 - error**2, 0.0)
         low, high = anderson_rubin(rows, context.level)
         wide = _with_residual(design, first.residual)
-        fit = fit_slopes(wide.layout(by_period=self.by_period), design.crossed)
+        fit = fit_slopes(wide.layout(by_period=self.by_period), design.crossed, design.codes("sku"))
         posterior, m, cells = fit.posterior, design.x.shape[1], len(design)
         inflation = shared_error(wide, fit, self.cluster, by_period=self.by_period)
         covariance = posterior.covariance + inflation.added + added

@@ -59,7 +59,7 @@ class Pooled(ElasticityModel):
         """Return the posterior of all cells."""
         own = design.promotion if self.promotion == "cell" else None
         layout = design.layout(by_period=self.by_period, own=own)
-        fit = fit_slopes(layout, design.crossed)
+        fit = fit_slopes(layout, design.crossed, design.codes("sku"))
         posterior = fit.posterior
         m, cells = design.x.shape[1], len(design)
         own_theta = np.zeros((cells, m))

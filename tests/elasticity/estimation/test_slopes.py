@@ -9,7 +9,7 @@ from hwds.core.seeds import stream
 from hwds.elasticity.estimation.crossed import Groups, best_deviations, log_likelihood, posterior, unsure_deviations
 from hwds.elasticity.estimation.layout import Layout, LikelihoodExpansion
 from hwds.elasticity.estimation.ppml import ppml
-from hwds.elasticity.estimation.slopes import fit_slopes, serial_dependence
+from hwds.elasticity.estimation.slopes import fit_slopes
 
 CELLS, SHARED = 12, 4
 DEVIATIONS = np.array([0.3, 0.5, 0.4])
@@ -49,18 +49,33 @@ def test_posterior_and_likelihood_are_those_of_dense_matrices(known, groups):
     assert found.covariance == pytest.approx(inverse[:CELLS, :CELLS])
     assert found.theta_covariance == pytest.approx(inverse[CELLS:, CELLS:])
     logs = np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(matrix)[1]
-    value, _ = log_likelihood(known, *groups.design(CELLS), DEVIATIONS)
+    value, _ = log_likelihood(known, groups, DEVIATIONS)
     assert value == pytest.approx(-0.5 * logs + 0.5 * linear @ solution)
     assert found.log_likelihood == pytest.approx(value)
 
 
+def test_noise_that_cells_share_is_no_part_of_their_slopes(known, groups):
+    """Against dense matrices of slopes, shared parameters and noise: the likelihood knows slopes and noise by their sum."""
+    noisy = groups.with_noise(groups.codes[1], known.precision, 4.0)
+    whole = np.bincount(groups.codes[1], known.precision)
+    noise = np.sqrt(3 / whole) * (groups.codes[1][:, None] == np.arange(3))
+    matrix, linear, _ = dense(known, groups)
+    beside = np.concatenate([known.precision[:, None] * noise, known.cross.T @ noise])
+    whole = np.block([[matrix, beside], [beside.T, noise.T @ (known.precision[:, None] * noise) + np.eye(3)]])
+    solution = np.linalg.solve(whole, np.concatenate([linear, noise.T @ known.linear]))
+    found = posterior(known, noisy, DEVIATIONS)
+    assert found.slopes == pytest.approx(solution[:CELLS])
+    assert found.covariance == pytest.approx(np.linalg.inv(whole)[:CELLS, :CELLS])
+    assert found.shared_covariance == pytest.approx(np.linalg.inv(whole)[:CELLS, CELLS : CELLS + SHARED])
+
+
 def test_the_gradient_is_that_of_differences(known, groups):
-    design = groups.design(CELLS)
-    _, gradient = log_likelihood(known, *design, DEVIATIONS)
-    for place in range(3):
-        step = np.exp(1e-5 * (np.arange(3) == place))
-        up, down = (log_likelihood(known, *design, DEVIATIONS * factor)[0] for factor in (step, 1 / step))
-        assert gradient[place] == pytest.approx((up - down) / 2e-5, rel=1e-5)
+    for each in (groups, groups.with_noise(groups.codes[1], known.precision, 4.0)):
+        _, gradient = log_likelihood(known, each, DEVIATIONS)
+        for place in range(3):
+            step = np.exp(1e-5 * (np.arange(3) == place))
+            up, down = (log_likelihood(known, each, DEVIATIONS * factor)[0] for factor in (step, 1 / step))
+            assert gradient[place] == pytest.approx((up - down) / 2e-5, rel=1e-5)
 
 
 def test_standard_deviations_that_are_estimates_add_the_variance_of_the_means_that_they_would_give():
@@ -164,7 +179,25 @@ def test_rows_tell_less_where_the_errors_of_periods_go_together():
     assert 2.5 < np.mean(ratios) < 4.6
     assert np.sqrt(np.mean(np.square(errors))) < 1.2
     layout, groups, _ = wandering(0.0, 0)
-    fit = fit_slopes(layout, groups)
-    assert fit.serial == 1.0
-    used = layout.seen
-    assert serial_dependence(layout, used, np.log(np.where(used, fit.mean, 1.0)), fit.overdispersion) == 1.0
+    assert fit_slopes(layout, groups).serial == 1.0
+
+
+def test_a_product_is_not_moved_by_shocks_that_its_cells_share():
+    """Six products in 40 shops, whose prices and shocks are the chain's: slopes of products are too far apart without it."""
+    slopes: list[list[np.ndarray]] = [[], []]
+    products = np.repeat(np.arange(6), 40)
+    for seed in range(3):
+        rng = stream(seed, "chain")
+        price, shock = 0.2 * rng.standard_normal((6, 26))[products], 0.5 * rng.standard_normal((6, 26))[products]
+        units = rng.poisson(np.exp(4 - 2.5 * price + shock)).astype(float)
+        cell, period = np.divmod(np.arange(units.size), 26)
+        none = np.zeros((units.size, 0))
+        layout = Layout.of(units.ravel(), price.ravel(), none, cell, period, units.shape, by_period=False)
+        for place, shared in enumerate((None, products)):
+            fit = fit_slopes(layout, Groups.of([("sku", products)]), shared)
+            slopes[place].append(fit.posterior.slopes)
+        error = fit.posterior.slopes + 2.5
+        assert fit.together > 10
+        assert (np.abs(error) < 2.5 * np.sqrt(np.diag(fit.posterior.covariance))).all()
+    alone, together = (np.sqrt(np.mean((np.array(each) + 2.5) ** 2)) for each in slopes)
+    assert together < 0.75 * alone
