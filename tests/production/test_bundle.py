@@ -166,6 +166,17 @@ def test_a_model_that_answers_otherwise_gets_no_bundle(bundle, run, home, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_quantile_near_zero_has_the_noise_of_its_series():
+    def answer(mean, low, score):
+        return {"rows": [{"mean": 1.0, "q_0.1": low, "score": score}, {"mean": mean, "q_0.1": 0.0, "score": 1.0}]}
+
+    assert worst_difference(answer(1999.0, 0.040, 0.5), answer(1999.0, 0.042, 0.5), 1e-4, "q") == pytest.approx(1e-6)
+    with pytest.raises(DataError, match=r"'rows/0/q_0.1' is 0.042 and was 0.04"):
+        worst_difference(answer(1.0, 0.040, 0.5), answer(1.0, 0.042, 0.5), 1e-4, "q")
+    with pytest.raises(DataError, match=r"'rows/0/score'"):
+        worst_difference(answer(1999.0, 0.0, 0.5), answer(1999.0, 0.0, 0.501), 1e-4, "q")
+
+
 def test_a_slow_model_gets_no_bundle(run, home, tmp_path, monkeypatch):
     monkeypatch.chdir(home)
     with pytest.raises(HwdsError, match="99 % of answers take up to"):
