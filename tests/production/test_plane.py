@@ -87,7 +87,7 @@ def at_rest(describe, field, moving=("Creating", "Updating", "InProgress")):
     end = time.monotonic() + 60
     while (said := describe())[field] in moving:
         assert time.monotonic() < end
-        time.sleep(0.05)
+        time.sleep(0.3)
     return said
 
 
@@ -160,7 +160,7 @@ def test_a_deployment_is_updated_behind_a_canary_and_comes_back_by_an_alarm(plan
     archive.write_bytes(b"x")
     sagemaker, settings = plane("sagemaker"), wanted(bucket=f"s3://{BUCKET}", bake=0)
     with pytest.raises(HwdsError, match="endpoint 'orders' went back to two"):
-        carry_out(plan_of(settings, "b" * 16, str(archive)), plane, lambda line: None, wait=lambda seconds: time.sleep(0.05))
+        carry_out(plan_of(settings, "b" * 16, str(archive)), plane, lambda line: None, wait=lambda seconds: time.sleep(0.3))
     described = sagemaker.describe_endpoint(EndpointName=endpoint)
     assert described["EndpointStatus"] == "InService"
     assert "cannot be unpacked" in described["FailureReason"]
@@ -174,6 +174,7 @@ def test_a_deployment_is_updated_behind_a_canary_and_comes_back_by_an_alarm(plan
     end = time.monotonic() + 60
     while (answer := invoke(plane, questions[0]))["InvokedProductionVariant"] != "main":
         assert time.monotonic() < end
+        time.sleep(0.1)
     assert answer["Body"].read() == body
     alarm = policy["AutoRollbackConfiguration"]["Alarms"][0]["AlarmName"]
     plane("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
