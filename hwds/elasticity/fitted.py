@@ -213,7 +213,7 @@ class FittedElasticities(Serializable):
         the own elasticity are told apart by the same price changes: their errors are correlated, and their sum, the effect of
         a price that stays, is more certain than independent draws of the two would have it.
         """
-        from scipy.stats import norm, t
+        from scipy.special import ndtri, stdtrit
 
         known = self.estimates
         if known.sampled is not None:
@@ -230,7 +230,7 @@ class FittedElasticities(Serializable):
         else:
             away = normal * known.stderr[there]
         free = np.where(np.isfinite(df), df, 1e6)
-        law = np.where(np.isfinite(df), t.ppf(half, free), norm.ppf(half))
+        law = np.where(np.isfinite(df), stdtrit(free, half), ndtri(half))
         if np.isfinite(df).any():
             chosen = (count, 1) if known.covariance is not None else normal.shape
             scale = np.sqrt(free / rng.chisquare(free[:1] if known.covariance is not None else free, chosen))
@@ -294,13 +294,13 @@ def _shared(design: Design, estimates: Estimates, name: str) -> tuple[float, flo
 
 def effects_table(names: Sequence[str], estimates: Estimates, level: float) -> pl.DataFrame:
     """Return the slopes that all cells share, with p-values of no effect and intervals."""
-    from scipy.stats import norm
+    from scipy.special import ndtr, ndtri
 
     value, stderr = estimates.theta[: len(names)], estimates.theta_stderr[: len(names)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        normal = 2 * norm.sf(np.abs(value / stderr))
+        normal = 2 * ndtr(-np.abs(value / stderr))
     p_value = normal if estimates.theta_p_values is None else estimates.theta_p_values[: len(names)]
-    usual = np.full((len(names), 2), norm.ppf((1 + level) / 2))
+    usual = np.full((len(names), 2), ndtri((1 + level) / 2))
     critical = usual if estimates.theta_critical is None else estimates.theta_critical[: len(names)]
     low, high = value - critical[:, 0] * stderr, value + critical[:, 1] * stderr
     columns = {"value": value, "stderr": stderr, "p_value": p_value, "ci_low": low, "ci_high": high}

@@ -136,6 +136,7 @@ def test_a_value_says_whether_it_is_high_or_low():
     assert said("moon", "7", 0.02, 0.95) == ["its moon is 7 (less than in 95 % of rows)"]
     assert said("moon", "7", 0.6, 0.3) == ["its moon is 7"]
     assert said("promotion", "1", 0.93, 0.0) == ["is bought on promotion (unlike 93 % of rows)"]
+    assert said("tenure_days", "0", 0.0, 0.96) == ["is new (unlike 96 % of rows)"]
     assert said("quantity_30d", "41", 1.0, 0.0) == ["bought 41 units in 30 days (more than in 99 % of rows)"]
 
 

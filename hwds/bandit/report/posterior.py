@@ -66,18 +66,18 @@ def _name_axes(axes: Axes, world: World, arms: list[str]) -> None:
 
 def _density(axes: Axes, world: World, arm: int, pulls: int, wins: int, place: int) -> None:
     """Draw one arm's posterior as a ridge, and its true value where the world stands still."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv, xlog1py, xlogy
 
-    posterior = beta(1 + wins, 1 + pulls - wins)
-    low, high = posterior.ppf([0.001, 0.999])
+    low, high = betaincinv(1 + wins, 1 + pulls - wins, [0.001, 0.999])
     conversions = np.linspace(low, high, POINTS)
-    heights = posterior.pdf(conversions)
+    logs = xlogy(wins, conversions) + xlog1py(pulls - wins, -conversions)
+    heights = np.exp(logs - logs.max())  # the highest point is as high for every arm
     values = world.values[arm] * conversions
     best = arm == world.fixed(world.horizon)
     colour = OWN if best else GREY
     label = "posterior of the best single arm" if best else "posterior of another arm"
-    axes.fill_between(values, place, place - 0.8 * heights / heights.max(), color=colour, alpha=0.45, linewidth=0, label=label)
-    axes.plot(values, place - 0.8 * heights / heights.max(), color=colour, linewidth=1.0)
+    axes.fill_between(values, place, place - 0.8 * heights, color=colour, alpha=0.45, linewidth=0, label=label)
+    axes.plot(values, place - 0.8 * heights, color=colour, linewidth=1.0)
     if not world.changes:
         truth = float(world.shares @ world.conversions[0, :, arm] * world.values[arm])
         label = "truth" if len(world.segments) == 1 else "truth, if offered to everyone"

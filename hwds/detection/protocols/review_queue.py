@@ -74,6 +74,7 @@ class ReviewQueue(Detection):
     most_labels: NonNegativeInt | None = None
     other_seeds: Annotated[Folds, Small(1)] = 2
     injected: Annotated[ZeroDraws, Small(50)] = 200
+    explained: Annotated[ZeroDraws, Small(100)] = 1000
 
     def prepare_frame(self, frame: Table) -> Table:
         """Return the table with a label that no row has, where it has none, and with all columns without a role as inputs."""

@@ -199,7 +199,7 @@ def _rank(fact: Fact) -> str:
     if share < UNUSUAL:
         return ""
     whole = min(floor(100 * share + 1e-9), 99)
-    if FLAGS.fullmatch(fact.name):
+    if fact.value == 0 or FLAGS.fullmatch(fact.name):
         return f" (unlike {whole} % of rows)"
     return f" ({'more' if fact.below >= fact.above else 'less'} than in {whole} % of rows)"
 

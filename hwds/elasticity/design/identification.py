@@ -158,14 +158,14 @@ def _lead(design: Design, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     The p-value is 1 for fewer than 8 rows.
     """
-    from scipy.stats import t as student
+    from scipy.special import stdtr
 
     following = np.concatenate([design.log_price[1:], [np.nan]])
     following[np.concatenate([np.diff(design.cell) != 0, [True]])] = np.nan
     correlation, count = _correlations(design, demand, _beyond_price(design, following))
     free = np.maximum(count - 3, 1)
     t = correlation * np.sqrt(free / np.maximum(1 - correlation**2, 1e-12))
-    return correlation, np.where(count >= 8, 2 * student.sf(np.abs(t), free), 1.0)
+    return correlation, np.where(count >= 8, 2 * stdtr(free, -np.abs(t)), 1.0)
 
 
 def _lag(design: Design, demand: np.ndarray) -> np.ndarray:

@@ -150,7 +150,7 @@ def robust_variance(
     Raises:
         DataError: There are fewer than `LEAST` clusters.
     """
-    from scipy.stats import t
+    from scipy.special import stdtr, stdtrit
 
     few = min((numbered(way) for way in ways), key=lambda way: int(way.max()))
     count = int(few.max()) + 1
@@ -160,8 +160,8 @@ def robust_variance(
     free = count - 1
     even = np.full(len(beta), float(count)) if rows is None else _even(bread, rows, few)
     with np.errstate(invalid="ignore", divide="ignore"):
-        p_values = 2 * t.sf(np.abs(beta) / np.sqrt(np.maximum(np.diag(covariance), 0.0)), free)
-    critical = np.full((len(beta), 2), float(t.ppf((1 + level) / 2, free)))
+        p_values = 2 * stdtr(free, -np.abs(beta) / np.sqrt(np.maximum(np.diag(covariance), 0.0)))
+    critical = np.full((len(beta), 2), float(stdtrit(free, (1 + level) / 2)))
     if rng is None or rows is None or count >= FEW:
         return RobustVariance(beta, covariance, count, critical, p_values, f"t, {count} clusters", even)
     weights = rng.choice(WEBB, (draws, count))

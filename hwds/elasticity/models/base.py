@@ -99,16 +99,16 @@ class ElasticityModel(Recipe):
 
 def normal_critical(level: float) -> float:
     """Return the normal quantile of half an interval."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    return float(norm.ppf((1 + level) / 2))
+    return float(ndtri((1 + level) / 2))
 
 
 def t_critical(level: float, df: np.ndarray) -> np.ndarray:
     """Return Student's quantile of half an interval, NaN where there is no degree of freedom."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return np.asarray(np.where(df > 0, t.ppf((1 + level) / 2, np.maximum(df, 1e-9)), np.nan))
+    return np.asarray(np.where(df > 0, stdtrit(np.maximum(df, 1e-9), (1 + level) / 2), np.nan))
 
 
 def levels(design: Design, slopes: np.ndarray, theta: np.ndarray, own_theta: np.ndarray | None = None) -> np.ndarray:

@@ -7,6 +7,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from hwds.statistics.reference_distribution import student_critical
+
 MOST_ACCELERATED = 0.1
 """The least denominator of the acceleration, beyond which it would turn the interval round."""
 
@@ -162,11 +164,9 @@ def jackknife(value: float, without: np.ndarray, confidence: float) -> tuple[flo
     Returns:
         The standard error, and the interval's ends.
     """
-    from scipy.stats import t
-
     parts = len(without)
     error = float(np.sqrt((parts - 1) / parts * np.sum((without - np.mean(without)) ** 2)))
-    half_width = float(t.ppf((1 + confidence) / 2, parts - 1)) * error
+    half_width = student_critical(parts - 1, confidence) * error
     return error, value - half_width, value + half_width
 
 
