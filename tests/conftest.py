@@ -27,8 +27,23 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # begun in a script's bac
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-SLOW = {line.split()[1]: float(line.split()[0]) for line in (ROOT / "tests" / "slow.txt").read_text().splitlines()}
+LINES = [line.split() for line in (ROOT / "tests" / "slow.txt").read_text().splitlines()]
+SLOW = {file: float(seconds) for seconds, file, *_ in LINES}
 """Seconds of CPU of the files that take long."""
+PROCESSES = {file: name for _, file, *names in LINES for name in names}
+"""The process that files share: loading TensorFlow takes five seconds, and MLflow with its tables as long."""
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Run each file in one process, and in one process the files that share it."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class SharedProcesses(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return PROCESSES.get(file, file)
+
+    return SharedProcesses(config, log)
 
 
 def pytest_collection_modifyitems(items):
