@@ -147,28 +147,31 @@ def test_that_nobody_looked_is_no_ground_beside_others():
 
 
 def test_a_text_is_a_ground_where_it_is_rare():
-    rare = reason("sku", "earbuds-6") | {"below": 0.01, "above": 0.96}
-    common = reason("channel", "web", 3.0) | {"below": 0.5, "above": 0.2}
+    rare = reason("sku", "earbuds-6") | {"above": 0.96, "share": 0.03}
+    common = reason("channel", "web", 3.0) | {"above": 0.2, "share": 0.3}
     assert in_words([common, rare]) == ["its sku is earbuds-6, as in only 3.0 % of rows"]
     assert in_words([common]) == ["its channel is web, as in 30 % of rows"]
-    new = rare | {"below": 0.0, "above": 1.0}
-    assert in_words([new]) == ["its sku is earbuds-6, as in less than 0.1 % of rows"]
+    assert in_words([rare | {"share": 0.0}]) == ["its sku is earbuds-6, as in less than 0.1 % of rows"]
+    assert in_words([rare | {"input": "zip", "value": "10115"}]) == ["its zip is 10115, as in only 3.0 % of rows"]
 
 
 def test_texts_are_ranked_by_how_many_rows_have_them():
-    data = pl.DataFrame({"sku": ["a"] * 6 + ["b"] * 3 + [None], "units": range(10)})
-    rows = Table.build(data, {"covariate": ("sku", "units")})
+    many = [f"order {k}" for k in range(2000)]
+    data = pl.DataFrame({"sku": ["a"] * 1200 + ["b"] * 600 + [None] * 200, "order": many, "units": range(2000)})
+    rows = Table.build(data, {"covariate": ("sku", "order", "units")})
     usual = Usual.learn(rows)
-    assert usual.text_ranks("sku", "b") == pytest.approx((0.1, 0.6))
-    assert usual.text_ranks("sku", "new") == pytest.approx((0.0, 0.9))
-    assert usual.text_ranks("sku", None) == usual.text_ranks("units", "3") == (None, None)
+    assert usual.text_shares("sku", "b") == pytest.approx((0.3, 0.6))
+    assert usual.text_shares("sku", "new") == pytest.approx((0.0, 1.0))
+    assert usual.text_shares("order", "order 7") == (0.0, 0.0)
+    assert usual.text_shares("sku", None) == usual.text_shares("units", "3") == (None, None)
 
 
 def test_of_a_rule_its_record_and_what_it_is_about_are_said():
     name = "rule large line: units > 5 and sku = a"
-    rule = reason(name, "of its rows 12 % were confirmed, of all 2.0 %", 2.0)
+    record = "12 rows met it before and 3 were confirmed, of all rows 2.0 %"
+    rule = reason(name, record, 2.0)
     units = reason("units", "9", 0.0) | {"below": 0.97, "above": 0.01}
-    said = [f"meets the {name} (of its rows 12 % were confirmed, of all 2.0 %)", "its units is 9 (more than in 97 % of rows)"]
+    said = [f"meets the {name} ({record})", "its units is 9 (more than in 97 % of rows)"]
     assert in_words([rule, units]) == said
     assert companions(name) == ("units", "sku")
     assert companions("rule units > 5") == ("units",)

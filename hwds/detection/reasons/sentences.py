@@ -60,8 +60,9 @@ class Fact:
         name: The input's.
         value: A number or a text; None where there is none.
         adds: Its contribution to the score.
-        below, above: The share of the rows that were learned from with a lower and with a higher value, of a text with a rarer
-            and with a commoner one; None where not known.
+        below, above: The share of the rows that were learned from with a lower and with a higher value, of a text with a
+            commoner one; None where not known.
+        share: The share of rows with a text; None of a number, and where not known.
     """
 
     name: str
@@ -69,19 +70,21 @@ class Fact:
     adds: float
     below: float | None
     above: float | None
+    share: float | None
 
     @classmethod
     def of(cls, reason: Mapping[str, Any]) -> Fact:
-        """Read one reason: `input`, `value` as a text, `adds`, and where they are known `below` and `above`."""
-        rank = reason.get("below"), reason.get("above")
-        return cls(str(reason["input"]), _read(reason["value"]), float(reason["adds"]), *rank)
+        """Read one reason: `input`, `value` as a text, `adds`, and where they are known `below`, `above` and `share`."""
+        below, above, share = (reason.get(each) for each in ("below", "above", "share"))
+        value = _read(reason["value"]) if share is None else str(reason["value"])
+        return cls(str(reason["input"]), value, float(reason["adds"]), below, above, share)
 
 
 def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST) -> list[str]:
     """Return sentences for the main inputs of a row's score, the topic that adds most first.
 
     Args:
-        reasons: `input`, `value` (a text, null where there is none), `adds`, `below` and `above` of each; see `Fact`.
+        reasons: `input`, `value` (a text, null where there is none), `adds`, `below`, `above` and `share` of each; see `Fact`.
         most: Sentences at most.
 
     Example:
@@ -126,9 +129,8 @@ def subject(name: str) -> str:
 
 def _is_usual(fact: Fact) -> bool:
     """Return whether an input is a number or a text as most rows have it: by itself no ground to look at a row."""
-    if fact.below is None or fact.above is None:
-        return False
-    return (fact.above if isinstance(fact.value, str) else max(fact.below, fact.above)) < UNUSUAL
+    shares = [share for share in (fact.below, fact.above) if share is not None]
+    return bool(shares) and max(shares) < UNUSUAL
 
 
 def _sentence(facts: list[Fact]) -> str:
@@ -183,12 +185,11 @@ def _plain(fact: Fact, *, rank: bool = True) -> str:
 
 def _share(fact: Fact) -> str:
     """Return in which share of rows a text stands; empty where that is not known."""
-    if fact.below is None or fact.above is None:
+    if fact.share is None:
         return ""
-    share = max(1 - fact.below - fact.above, 0.0)
-    if share < LEAST_SHARE:
+    if fact.share < LEAST_SHARE:
         return f", as in less than {percent(LEAST_SHARE)} of rows"
-    return f", as in {'only ' if fact.above >= UNUSUAL else ''}{percent(share)} of rows"
+    return f", as in {'only ' if (fact.above or 0) >= UNUSUAL else ''}{percent(fact.share)} of rows"
 
 
 def _rank(fact: Fact) -> str:

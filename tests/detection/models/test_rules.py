@@ -79,8 +79,8 @@ def test_rules_order_rows_by_the_share_that_theirs_had():
     rows = prediction_rows(fitted, table, table, "test", 50)
     best = rows.sort("score", descending=True).row(0, named=True)
     record, about = in_words(best["reasons"])
-    confirmed = f"(of its rows {100 * share:.0f} % were confirmed, of all {100 * base:.1f} %)"
-    assert record == f"meets the rule late: worth > 200 and night = 1 {confirmed}"
+    counts = f"({n} rows met it before and {late.data['bad'].sum():.0f} were confirmed, of all rows {100 * base:.1f} %)"
+    assert record == f"meets the rule late: worth > 200 and night = 1 {counts}"
     assert about.startswith("its worth is ")
     scores = {(each.metric, each.segment): each for each in rule_scores(rows)}
     assert scores["rule_rows", LATE].value == n

@@ -31,7 +31,7 @@ def test_what_is_compared_and_what_peers_do_come_behind_the_main_inputs():
     told = main_inputs(found, table, Usual.unknown())
     assert [each["input"] for each in told[0]] == ["quantity_30d_z", "channel", "quantity_30d", "quantity_30d_peers"]
     assert [each["adds"] for each in told[0]] == [2.0, 0.1, -0.5, 0.0]
-    assert told[1] == [{"input": "channel", "value": "retail", "adds": 0.3, "below": None, "above": None}]
+    assert told[1] == [{"input": "channel", "value": "retail", "adds": 0.3, "below": None, "above": None, "share": None}]
     assert in_words(told[0]) == ["bought 41 units in 30 days, its peers buy 3", "its channel is online"]
 
 

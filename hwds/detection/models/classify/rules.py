@@ -21,7 +21,7 @@ from hwds.detection.models.rules.conditions import Rule, by_name, check_rules, r
 from hwds.detection.models.rules.proposed import proposed
 from hwds.frames.base import RowReader
 from hwds.frames.table import Table
-from hwds.results.formatting import percent
+from hwds.results.formatting import counted, percent
 from hwds.statistics.log_odds import log_odds
 
 
@@ -79,7 +79,8 @@ class Rules(Classifier):
         hits = np.column_stack([rule.holds(rows) for rule in rules])
         base = float(label.mean())
         share = (hits.T @ label + self.shrink * base) / (hits.sum(axis=0) + self.shrink)
-        return RuleScorer(inputs, rules, log_odds(share), float(log_odds(np.array([base]))[0]))
+        counts = np.column_stack([hits.sum(axis=0), hits.T @ label]).astype(int)
+        return RuleScorer(inputs, rules, log_odds(share), float(log_odds(np.array([base]))[0]), counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +92,16 @@ class RuleScorer(Serializable):
         rules: In the order in which they were given.
         odds: The log odds of label 1 among the rows of each, shape (rules,).
         base: The log odds among all rows.
+        counts: The rows that met each rule and those of label 1 among them, shape (rules, 2); None where not stored.
     """
+
+    added: ClassVar[Mapping[str, Any]] = {"counts": None}
 
     inputs: Inputs
     rules: tuple[Rule, ...]
     odds: np.ndarray
     base: float
+    counts: np.ndarray | None = None
 
     def hits(self, rows: RowReader) -> list[list[str]]:
         """Return the rules that each row meets, with their conditions."""
@@ -110,10 +115,9 @@ class RuleScorer(Serializable):
     def explain(self, rows: RowReader) -> Contributions:
         """Return what the rule that decides adds."""
         names = tuple(f"rule {rule.title}" for rule in self.rules)
-        overall, *shares = (percent(1 / (1 + np.exp(-odds))) for odds in (self.base, *self.odds.tolist()))
-        records = {
-            name: f"of its rows {share} were confirmed, of all {overall}" for name, share in zip(names, shares, strict=True)
-        }
+        overall = percent(1 / (1 + np.exp(-self.base)))
+        counts = [] if self.counts is None else self.counts.tolist()
+        records = dict(zip(names, (f"{_record(*each)}, of all rows {overall}" for each in counts), strict=False))
         return Contributions(names, self.base, self._parts(rows), records)
 
     def _met(self, rows: RowReader) -> np.ndarray:
@@ -127,3 +131,10 @@ class RuleScorer(Serializable):
         some = met.any(axis=1)
         parts[some, best[some]] = self.odds[best[some]] - self.base
         return parts
+
+
+def _record(rows: int, confirmed: int) -> str:
+    """Return what became of the rows that met a rule: `12 rows met it before and 3 were confirmed`."""
+    if not rows:
+        return "no row met it before"
+    return f"{counted(rows, 'rows')} met it before and {confirmed or 'none'} {'was' if confirmed < 2 else 'were'} confirmed"

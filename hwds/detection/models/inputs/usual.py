@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.serialization import Serializable
+from hwds.detection.reasons.sentences import LEAST_SHARE
 from hwds.frames.table import Table
 
 GRID = 100
@@ -17,9 +18,6 @@ GRID = 100
 
 MOST_ROWS = 5000
 """Rows that quantiles are computed from, evenly spaced; more would move no whole percent."""
-
-MOST_TEXTS = 200
-"""Texts of an input whose shares are kept, the commonest; where they are few of the rows no text is rare."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +27,8 @@ class Usual(Serializable):
     Attributes:
         names: Of the inputs.
         quantiles: From the least to the largest value of each, shape (names, 101); NaN where no row has a value.
-        texts: Of each input that is no number the share of rows that has a text, the commonest first.
+        texts: Of each input that is no number the share of rows that has a text, the commonest first and none below
+            `LEAST_SHARE`; rows without one have the empty text.
     """
 
     added: ClassVar[Mapping[str, Any]] = {"texts": {}}
@@ -69,19 +68,14 @@ class Usual(Serializable):
         below, above = np.searchsorted(grid, value, "left"), len(grid) - np.searchsorted(grid, value, "right")
         return float(below) / len(grid), float(above) / len(grid)
 
-    def text_ranks(self, name: str, text: str | None) -> tuple[float | None, float | None]:
-        """Return the share of rows with a rarer text and of those with a commoner one; None twice where that is not known."""
+    def text_shares(self, name: str, text: str | None) -> tuple[float | None, float | None]:
+        """Return the share of rows with a text, 0 below `LEAST_SHARE`, and with a commoner one; None twice where not known."""
         if text is None or name not in self.texts:
             return None, None
-        commoner = 0.0
-        for each, share in self.texts[name].items():
-            if each == text:
-                return max(1.0 - commoner - share, 0.0), commoner
-            commoner += share
-        return 0.0, min(commoner, 1.0)
+        own = self.texts[name].get(text, 0.0)
+        return own, sum(share for share in self.texts[name].values() if share > own)
 
 
 def _shares(column: pl.Series) -> dict[str, float]:
-    """Return the share of rows with each text, the commonest first."""
-    counts = column.cast(pl.String).drop_nulls().value_counts().sort("count", column.name, descending=[True, False])
-    return {text: count / len(column) for text, count in counts.head(MOST_TEXTS).iter_rows()}
+    counts = column.cast(pl.String).fill_null("").value_counts().sort("count", column.name, descending=[True, False])
+    return {text: count / len(column) for text, count in counts.iter_rows() if count >= LEAST_SHARE * len(column)}

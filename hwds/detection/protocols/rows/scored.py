@@ -18,7 +18,7 @@ from hwds.frames.base import RowReader
 from hwds.frames.table import ROW_ID, Table
 
 REASONS = pl.List(
-    pl.Struct({"input": pl.String, "value": pl.String, "adds": pl.Float64, "below": pl.Float64, "above": pl.Float64})
+    pl.Struct({"input": pl.String, "value": pl.String} | dict.fromkeys(("adds", "below", "above", "share"), pl.Float64))
 )
 """The contributions of a row's main inputs to its score, the largest first; see `reasons.sentences.Fact`."""
 
@@ -154,9 +154,11 @@ def main_inputs(contributions: Contributions, rows: RowReader, usual: Usual) -> 
         beside = (other for name in main for other in companions(name) if other in places or name in contributions.records)
         adds = {name: float(contributions.values[row, places[name]]) if name in places else 0.0 for name in (*main, *beside)}
         reasons.append([])
-        for name, share in adds.items():
+        for name, added in adds.items():
             text = contributions.records.get(name, texts(name)[row])
             number = columns.get(name)
-            ranks = usual.text_ranks(name, text) if number is None else usual.ranks(name, numbers[row, number])
-            reasons[-1].append({"input": name, "value": text, "adds": share, "below": ranks[0], "above": ranks[1]})
+            below, above = (None, None) if number is None else usual.ranks(name, numbers[row, number])
+            share, above = usual.text_shares(name, text) if number is None else (None, above)
+            said = {"input": name, "value": text, "adds": added, "below": below, "above": above, "share": share}
+            reasons[-1].append(said)
     return reasons
