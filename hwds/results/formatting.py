@@ -124,8 +124,8 @@ def places_of(value: float, stderr: float | None = None, unit: str = "") -> int:
 
 
 def is_money(unit: str) -> bool:
-    """Return whether a unit is a currency: a sign, or a code in capitals; other units are in small letters."""
-    return unit.isupper() or (len(unit) == 1 and not unit.isalpha())
+    """Return whether a unit is a currency: a sign, or at most three capitals (ISO 4217); other units are in small letters."""
+    return (unit.isupper() and len(unit) <= 3) or (len(unit) == 1 and not unit.isalpha())
 
 
 def percent(share: float, stderr: float | None = None) -> str:

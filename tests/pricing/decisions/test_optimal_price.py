@@ -83,6 +83,8 @@ def test_mistakes_are_one_line():
     assert OptimalPrice(objective="revenue", draws=50).of_estimates(dear).objective == "revenue"
     with pytest.raises(ConfigError, match=r"currency: must be a currency, such as EUR, got 'units'"):
         OptimalPrice(currency="units")
+    with pytest.raises(ConfigError, match=r"currency: must be a currency, such as EUR, got 'EURO'"):
+        OptimalPrice(currency="EURO")
 
 
 def test_prices_in_two_currencies_are_refused():
