@@ -16,6 +16,7 @@ from hwds.ab.metrics.sample import SampleRoles
 from hwds.ab.models.base import Comparison
 from hwds.ab.pricing import arm_evidence, arm_offers
 from hwds.ab.protocols.analysis.ages import age_rows
+from hwds.ab.protocols.analysis.caps import Caps
 from hwds.ab.protocols.analysis.columns import floats
 from hwds.ab.protocols.analysis.events import as_units
 from hwds.ab.protocols.analysis.measures import ab_measures
@@ -69,6 +70,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             Events are read once, at the end: they have no looks and no effects by day.
         caps: The most that an outcome of a unit counts, by the outcome's name, fixed before the start: amounts with a heavy
             tail vary less, and a cap of 1 makes a number of purchases a conversion.
+        quantile_caps: The share of the units of all arms together whose outcome counts in full, by the outcome's name: what is
+            above that quantile counts as it (winsorised), as in `{revenue: 0.99}`. Read once, at the end: it needs one look.
         metrics: The metrics by name, on which the verdict (ship, hold or stop) stands; without any, all outcomes are analysed
             alike and there is none. Each is its role (`{revenue: primary, bought: secondary}`) or its fields: `role`
             (`primary`, `secondary` or `guardrail`), `outcome` (null is the metric's name), `per` (the column under a ratio),
@@ -100,6 +103,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     correction: Correction = "holm"
     rows: Literal["units", "events"] = "units"
     caps: dict[str, Positive] = field(default_factory=dict)
+    quantile_caps: dict[str, Level] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=dict)
     exposed: str | None = None
     by: Names = ()
@@ -122,10 +126,11 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """Return the table with all of its outcomes, without the units that were not exposed."""
         if not all(frame.roles.get(role) for role in SUMS):
             grown = self.rows == "events"
-            units = Units.read(as_units(frame, self.by) if grown else frame, self.control, self.caps, grown=grown)
+            caps = Caps(self.caps, self.quantile_caps)
+            units = Units.read(as_units(frame, self.by) if grown else frame, self.control, caps, grown=grown)
             return units if self.exposed is None else self._exposed(units, self.exposed)
-        wants = {"caps": self.caps, "rows": self.rows == "events", "metrics": self.metrics}
-        wants |= {"exposed": self.exposed, "by": self.by}
+        wants = {"caps": self.caps, "quantile_caps": self.quantile_caps, "rows": self.rows == "events"}
+        wants |= {"metrics": self.metrics, "exposed": self.exposed, "by": self.by}
         named = next((name for name, wanted in wants.items() if wanted), None)
         if named:
             raise ConfigError(f"protocol.{named}: needs rows of units or of events, and these are running sums.")
@@ -148,7 +153,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """
         evidence = self.evidence(frame)
         first = frame.roles.get("outcome", ("",))[0]
-        if first in self.caps and frame.roles.get("price"):
+        if first in {**self.caps, **self.quantile_caps} and frame.roles.get("price"):
             raise ConfigError(
                 f"protocol.caps: '{first}' has a price; once it is capped it is not what an arm earns. Cap revenue."
             )
@@ -189,6 +194,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
                 raise ConfigError(f"protocol.by: no column '{column}'{nearest(column, evidence.table.data.columns)}")
         if self.looks > 1 and self.rows == "events":
             raise ConfigError("protocol.looks: must be 1 with protocol.rows=events, whose sums hold what came after a look.")
+        if self.looks > 1 and self.quantile_caps:
+            raise ConfigError("protocol.looks: must be 1 with protocol.quantile_caps, which hold what came after a look.")
         if self.looks > 1 and not evidence.ordered:
             raise ConfigError(f"protocol.looks: {self.looks} looks need dataset.roles.time, the order in which units came.")
         return [Fold(0, "all units", evidence.n)]
@@ -227,7 +234,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             return []
         keys = list(frame.roles["entity"])
         met = frame.data.join(evidence.table.data.select(keys), on=keys, how="semi", maintain_order="left")
-        return age_rows(replace(frame, data=met), self.control, self.caps, evidence.metrics, self.alpha)
+        caps = {*self.caps, *self.quantile_caps}
+        return age_rows(replace(frame, data=met), self.control, caps, evidence.metrics, self.alpha)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return one score for each row, and the corrected p-values."""
@@ -256,8 +264,8 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         early = int(frame.data[EVENTS_BEFORE].sum()) if EVENTS_BEFORE in frame.data.columns else 0
         before = [f"{early:,} events came before the first exposure of their unit, and do not count."] if early else []
         return before + [
-            f"{name} counts {self.caps[name]:,g} at most: {count:,} of {evidence.n:,} units have more."
-            for name, count in ((label or first, count) for label, count in capped.items())
+            f"{label or first} counts {cap:,g} at most: {count:,} of {evidence.n:,} units have more."
+            for label, (cap, count) in capped.items()
         ]
 
     def check_names(self) -> None:

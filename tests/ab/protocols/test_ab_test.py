@@ -392,8 +392,28 @@ def test_a_cap_narrows_what_has_a_heavy_tail_and_is_said():
         scores(frame, caps={"spend": 60.0})
 
 
+def test_a_quantile_of_all_units_is_a_cap():
+    heavy = units(spent=np.random.default_rng(3).lognormal(2, 1.5, 1200))
+    frame = Table.build(heavy, {"arm": ("group",), "outcome": ("spent",)})
+    cap = float(np.quantile(heavy["spent"].to_numpy(), 0.9))
+    found, same = (only(scores(frame, **caps), "effect", "B", "fixed") for caps in (
+        {"quantile_caps": {"spent": 0.9}}, {"caps": {"spent": cap}},
+    ))  # fmt: skip
+    assert (found.value, found.stderr) == (same.value, same.stderr)
+    protocol = AbTest(name="ab_test", control="A", quantile_caps={"spent": 0.9})
+    assert protocol.warnings_before(frame, {}) == [f"spent counts {cap:,g} at most: 120 of 1,200 units have more."]
+    rare = Table.build(heavy.with_columns(spent=pl.Series([0.0, 1.0] + [0.0] * 1198)), frame.roles)
+    for table, settings, said in (
+        (frame, {"looks": 2}, r"protocol\.looks: must be 1 with protocol\.quantile_caps"),
+        (frame, {"caps": {"spent": 9.0}}, r"quantile_caps: 'spent' has a cap in protocol\.caps; drop one of them"),
+        (rare, {}, r"quantile_caps\.spent: the 0\.9 quantile of 'spent' is 0, and a cap must be above 0; take a higher"),
+    ):
+        with pytest.raises((ConfigError, DataError), match=said):
+            scores(table, quantile_caps={"spent": 0.9}, **settings)
+
+
 def test_sums_refuse_what_needs_units():
-    for settings in ({"caps": {"mean": 1.0}}, {"rows": "events"}):
+    for settings in ({"caps": {"mean": 1.0}}, {"quantile_caps": {"mean": 0.9}}, {"rows": "events"}):
         with pytest.raises(ConfigError, match="needs rows of units or of events, and these are running sums"):
             scores(running(units()), **settings)
     with pytest.raises(ConfigError, match="needs a row per unit"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,7 +48,7 @@ class Ages:
 
 
 def age_rows(
-    table: Table, control: str | None, caps: Mapping[str, float], metrics: Mapping[str, TestMetric], alpha: float
+    table: Table, control: str | None, caps: Collection[str], metrics: Mapping[str, TestMetric], alpha: float
 ) -> list[Row]:
     """Return the effects by days since first exposure, and their change, of every outcome that is summed as it comes.
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.ab.metrics.sample import NONZERO, Arm, Moments, Needs, Sample
+from hwds.ab.protocols.analysis.caps import Caps
 from hwds.ab.protocols.analysis.columns import ROUNDING, arm_codes, arm_names, day_ends, floats
 from hwds.ab.protocols.analysis.metrics import TestMetric
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -28,7 +29,7 @@ class Units:
         arms: Their names, the control first.
         arm: The number of each unit's arm.
         outcomes: The outcomes of each unit by label, the first empty where it is the only column.
-        capped: The number of units above the cap, by the label of each outcome that has one.
+        capped: The cap and the number of units above it, by the label of each outcome that has one.
         grown: Whether outcomes are sums of events, some of which came after other units did: then no unit's outcome is that of
             the day on which it came, and its order says nothing of what was known when.
         metrics: The metrics by label, where outcomes are theirs: of a ratio what is above, of a quantile what is under it.
@@ -39,25 +40,25 @@ class Units:
     arms: tuple[str, ...]
     arm: np.ndarray
     outcomes: dict[str, np.ndarray]
-    capped: Mapping[str, int] = field(default_factory=dict)
+    capped: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     grown: bool = False
     metrics: Mapping[str, TestMetric] = field(default_factory=dict)
     assigned: int | None = None
 
     @classmethod
-    def read(cls, table: Table, control: str | None, caps: Mapping[str, float] | None = None, *, grown: bool = False) -> Units:
+    def read(cls, table: Table, control: str | None, caps: Caps | None = None, *, grown: bool = False) -> Units:
         """Return the rows, checked.
 
         Args:
             table: A row for each unit.
             control: The arm that is the control; None for the one that is called so.
-            caps: The most that an outcome of a unit counts, by its label or, of a single one, its column.
+            caps: The most that an outcome of a unit counts.
             grown: Whether outcomes are sums of events.
 
         Raises:
             ConfigError: The control is no arm, or a cap is of no outcome.
-            DataError: A role is missing, a value is not a number, there are not two arms with two rows each, or an entity
-                has several rows.
+            DataError: A role is missing, a value is not a number, there are not two arms with two rows each, an entity has
+                several rows, or the quantile at which an outcome is capped is not above 0.
         """
         names = arm_names(table, control)
         ordered = _in_order(table)
@@ -67,8 +68,8 @@ class Units:
                 raise DataError(f"dataset.roles.arm: arm '{name}' has one row; an arm needs two.")
         _refuse_repeated(ordered, arm, names)
         outcomes = event_outcomes(ordered)
-        most = _most(ordered, outcomes, caps or {})
-        above = {label: int(np.sum(outcomes[label] > cap)) for label, cap in most.items()}
+        most = (caps or Caps()).of(ordered, outcomes)
+        above = {label: (cap, int(np.sum(outcomes[label] > cap))) for label, cap in most.items()}
         capped = {label: np.minimum(outcomes[label], cap) for label, cap in most.items()}
         return cls(ordered, names, arm, outcomes | capped, above, grown)
 
@@ -313,15 +314,6 @@ def event_outcomes(table: Table) -> dict[str, np.ndarray]:
     elif table.roles.get("amount"):
         found["revenue"] = floats(table, table.column("amount").name, "amount")
     return found
-
-
-def _most(table: Table, outcomes: dict[str, np.ndarray], caps: Mapping[str, float]) -> dict[str, float]:
-    """Return the caps by the labels of the outcomes."""
-    labels = {label or table.roles["outcome"][0]: label for label in outcomes}
-    for name in caps:
-        if name not in labels:
-            raise ConfigError(f"protocol.caps: no outcome '{name}'{nearest(name, labels)}")
-    return {labels[name]: cap for name, cap in caps.items()}
 
 
 def _one_number(values: np.ndarray, absent: float) -> float | None:
