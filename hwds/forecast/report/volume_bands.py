@@ -49,7 +49,7 @@ def _saving(line: BandRecord) -> str:
         return ""
     between = ""
     if line.saving_low is not None and line.saving_high is not None:
-        half_width = 50 * (line.saving_high - line.saving_low)
+        half_width = 100 * min(line.saving_high - line.saving, line.saving - line.saving_low)  # the other may reach to 0
         between = f" ± {half_width / student_critical(line.clusters - 1, 0.95):.1f}"
     return f"{100 * line.saving:+.1f}{between}"
 

@@ -241,6 +241,7 @@ def test_paired_differences_are_sharper_than_unpaired():
     test = stats.ttest_rel(*ended)
     assert (few.ci_low, few.ci_high) == pytest.approx(tuple(test.confidence_interval()))
     assert few.p_value == pytest.approx(test.pvalue)
+    assert few.ci_method == "t over replications"
     three = {label: part.head(3) for label, part in rows.items()}
     few = next(score for label, score in protocol.contrasts(three) if label == "a" and score.step is None)
     assert few.ci_low <= 0 <= few.ci_high

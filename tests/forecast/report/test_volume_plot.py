@@ -63,3 +63,14 @@ def test_the_table_says_shares_costs_and_savings():
     assert cells["should be below, %"][:4] == ("10", "50", "90", "75")
     assert cells["volume"][-1] == "seasonal naive, summed"
     assert cells["saves against the seasonal naive, %"][-1] == ""
+
+
+def test_three_deals_have_the_standard_error_that_they_have():
+    told = verdict(3)
+    cost, naive = (TERMS.cost(told.deals[name].to_numpy(), told.deals["actual"].to_numpy()) for name in ("base", "naive"))
+    ratio = cost.sum() / naive.sum()
+    error = np.sqrt(3 / 2 * np.sum((cost - ratio * naive) ** 2)) / naive.sum()
+    line = next(line for line in told.record if line.band == "base")
+    assert line.saving_low == 0 < line.saving
+    cells = {column.title: column.cells for column in grid(told).columns}
+    assert cells["saves against the seasonal naive, %"][1] == f"{100 * (1 - ratio):+.1f} ± {100 * error:.1f}"

@@ -101,7 +101,7 @@ def _segments(rows: pl.DataFrame) -> Iterator[Score]:
 
 
 def paired(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-    """Yield the difference of each model from every other at every checkpoint and by the end, as a comparison has it."""
+    """Yield the difference of each model from every other, replication by replication, at every checkpoint and by the end."""
     for label, own in rows.items():
         for rival, theirs in rows.items():
             if rival == label:
@@ -115,12 +115,17 @@ def paired(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
 
 
 def _differences(values: np.ndarray) -> list[Score]:
-    """Return the mean of each column over replications, by Student's t or the bootstrap: the law of a comparison."""
+    """Return the mean of each column over replications, by Student's t or the bootstrap.
+
+    A comparison has the same law for the ratio of two regrets: where one is barely sure the other may not be.
+    """
     if len(values) < 2:
         return [Score.of("difference", "mean", mean(column)) for column in values.T]
     strata = [np.arange(len(values))]
     effects = unit_effects(values, strata, _resamples(len(values)))
-    return [replace(Score.of("difference", "mean", of_difference(of_effect(each))), p_value=each.p_value) for each in effects]
+    estimates = [replace(of_effect(each), method=each.method.replace("units", "replications")) for each in effects]
+    pairs = zip(estimates, effects, strict=True)
+    return [replace(Score.of("difference", "mean", of_difference(each)), p_value=own.p_value) for each, own in pairs]
 
 
 @lru_cache(maxsize=1)
