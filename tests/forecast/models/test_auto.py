@@ -169,6 +169,9 @@ def test_what_costs_on_few_series_nearly_what_it_does_on_all_waits_for_the_last_
 def test_a_heavier_candidate_that_is_no_worse_stands_for_its_lighter_one():
     light, heavy, worse = (Candidate(Naive(name=name), after=after) for name, after in (("a", ""), ("b", "a"), ("c", "b")))
     assert _apart([light, heavy, worse], np.array([1.0, 1.0, 1.1])) == [1, 2]
+    naive = Candidate(Naive(name=NAIVE))
+    assert _apart([naive, light], np.array([1.1, 1.0])) == [1]
+    assert _apart([naive, light], np.array([0.9, 1.0])) == [0, 1]
 
 
 class Shifted(Forecaster):

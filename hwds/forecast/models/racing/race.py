@@ -316,8 +316,11 @@ def team_of(tried: Sequence[Candidate], backtests: Sequence[pl.DataFrame], seen:
 
 
 def _apart(tried: Sequence[Candidate], losses: np.ndarray) -> list[int]:
-    """Return the places of the candidates that no heavier one of their kind stands for."""
-    heavier = [[loss for other, loss in zip(tried, losses, strict=True) if other.after == each.name] for each in tried]
+    """Return the places of the candidates that no heavier one of their kind stands for: any stands for the seasonal naive."""
+    heavier = [
+        [loss for other, loss in zip(tried, losses, strict=True) if each.name in (other.after, NAIVE) and other is not each]
+        for each in tried
+    ]
     return [place for place, others in enumerate(heavier) if losses[place] < min(others, default=np.inf)]
 
 
