@@ -54,6 +54,8 @@ def test_events_count_from_the_first_exposure_on_and_who_did_nothing_counts(tmp_
         ({"exposures": EXPOSURES + "b,B,2024-03-09,de,40\n"}, "1 of 3 units are in several arms, 'b' first"),
         ({"events": EVENTS.replace("visits", "variant")}, "the arm 'variant' stands in"),
         ({"outcome": "revenues"}, "no column 'revenues'"),
+        ({"exposures": EXPOSURES.replace("a,B,2024-03-05", "a,B,")}, "row 2 of '.*shown.csv' has no value in column 'at'"),
+        ({"events": EVENTS.replace("b,2024-03-04", "b,")}, "row 4 of '.*events.csv' has no value in column 'at'"),
         ({"exposures": EXPOSURES.replace("2024-03-0", "2024-03-01T10:00:0")}, "must hold dates in both files"),
     ],
 )

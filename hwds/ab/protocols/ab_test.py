@@ -153,9 +153,10 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """
         evidence = self.evidence(frame)
         first = frame.roles.get("outcome", ("",))[0]
-        if first in {**self.caps, **self.quantile_caps} and frame.roles.get("price"):
+        path = next((path for path in ("caps", "quantile_caps") if first in getattr(self, path)), "")
+        if path and frame.roles.get("price"):
             raise ConfigError(
-                f"protocol.caps: '{first}' has a price; once it is capped it is not what an arm earns. Cap revenue."
+                f"protocol.{path}: '{first}' has a price; once it is capped it is not what an arm earns. Cap revenue."
             )
         return arm_offers(evidence.table if isinstance(evidence, Units) else frame, evidence)
 

@@ -34,7 +34,8 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl
 
     Raises:
         ConfigError: A role that is needed is not given.
-        DataError: A column is missing, the arm stands in both files, or a unit is in two arms.
+        DataError: A column is missing, the arm stands in both files, a unit is in two arms, or an exposure or an event does
+            not say when it was.
     """
     entity, (arm,), (time,) = (_role(roles, name) for name in ("entity", "arm", "time"))
     exposures.must_have([*entity, arm, time])
@@ -49,6 +50,8 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl
         pl.DataFrame([column_of(file, name, roles) for name in names]).with_columns(pl.col(entity).cast(pl.String))
         for file, names in ((exposures, own), (events, others))
     )
+    _refuse_missing(shown, (*entity, arm, time), exposures)
+    _refuse_missing(happened, (time,), events)
     if shown.schema[time] != happened.schema[time]:
         raise DataError(f"dataset.exposures: column '{time}' must hold dates in both files, or instants in both.")
     _refuse_two_arms(shown, entity, arm)
@@ -76,6 +79,12 @@ def _role(roles: Roles, name: str) -> tuple[str, ...]:
     if name not in roles:
         raise ConfigError(f"dataset.roles.{name}: must be given with dataset.exposures.")
     return tuple(roles[name])
+
+
+def _refuse_missing(data: pl.DataFrame, names: Sequence[str], file: FileSource) -> None:
+    for name in names:
+        if len(missing := data[name].is_null().arg_true()):
+            raise DataError(f"dataset.exposures: row {missing[0] + 1} of '{file.files[0]}' has no value in column '{name}'.")
 
 
 def _refuse_two_arms(shown: pl.DataFrame, entity: tuple[str, ...], arm: str) -> None:

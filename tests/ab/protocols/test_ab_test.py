@@ -354,10 +354,10 @@ def test_a_price_is_chosen_from_units_and_not_from_events():
     frame = Table.build(pl.DataFrame(rows), roles)
     protocol = AbTest(name="ab_test", control="A", rows="events")
     assert protocol.offers(frame).measured == "quantity"
-    with pytest.raises(
-        ConfigError, match=r"protocol\.caps: 'bought' has a price; once it is capped it is not what an arm earns"
-    ):
-        AbTest(name="ab_test", control="A", rows="events", caps={"bought": 1.0}).offers(frame)
+    for path in ("caps", "quantile_caps"):
+        said = rf"protocol\.{path}: 'bought' has a price; once it is capped it is not what an arm earns"
+        with pytest.raises(ConfigError, match=said):
+            AbTest(name="ab_test", control="A", rows="events", **{path: {"bought": 0.9}}).offers(frame)
 
 
 @pytest.mark.parametrize(
