@@ -30,7 +30,7 @@ from hwds.ope.models.rewards.context_matrix import as_numbers
 from hwds.ope.protocols.estimation.log import Log, Reward, read_log
 from hwds.results.measure import Measure
 from hwds.splitting.fold import Fold
-from hwds.statistics.reference_distribution import Z95
+from hwds.statistics.reference_distribution import reaching_zero, student_critical
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +148,14 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         counts = rows["counted"].to_numpy()
         mean, variance = (rows[name].drop_nans().mean() for name in ("mean_reward", "variance"))
         # replications share the log's rewards: their spread is the policy's alone, so the rows' own variance is the error
-        stderr = None if variance is None else float(np.sqrt(float(variance) / max(counts.mean(), 1)))  # type: ignore[arg-type]
+        n = max(float(counts.mean()), 2.0)
+        stderr = float(np.sqrt(float(variance) / n)) if variance else None  # type: ignore[arg-type]
         value = None if mean is None else float(mean)  # type: ignore[arg-type]
-        low, high = (None, None) if value is None or stderr is None else (value - Z95 * stderr, value + Z95 * stderr)
-        reward = Score("mean_reward", "mean", value, stderr, low, high, None if low is None else "normal", n=int(counts.mean()))
+        low, high = (None, None)
+        if value is not None and stderr is not None:  # rewards that are all alike say nothing of their error
+            half_width = student_critical(n - 1, 0.95) * stderr
+            low, high = value - half_width, value + half_width
+        reward = Score("mean_reward", "mean", value, stderr, low, high, None if low is None else "t", n=int(counts.mean()))
         uniform = float(rows["uniform_reward"][0])
         scores = [reward, Score("counted_share", "mean", float((counts / rows["rows"].to_numpy()).mean()), n=len(rows))]
         scores.append(Score("log_reward", "mean", float(rows["log_reward"][0]), n=int(rows["rows"][0])))
@@ -159,7 +163,8 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
             return scores
         gain = replace(reward, metric="gain_over_uniform", value=value - uniform)
         if low is not None and high is not None:
-            gain = replace(gain, ci_low=low - uniform, ci_high=high - uniform)
+            low, high = reaching_zero(low - uniform, high - uniform, reward.n)
+            gain = replace(gain, ci_low=low, ci_high=high)
         return [*scores, gain]
 
     def measures(self, frame: Table) -> tuple[Measure, ...]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.epsilon_greedy import EpsilonGreedy
@@ -130,3 +131,13 @@ def test_an_arm_that_never_sold_is_worth_what_the_others_are():
     protocol = Replay()
     values = arms_of(protocol.log(Table(data, table.roles)))[0].values
     assert values.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_few_rows_that_count_are_sure_of_nothing():
+    rows = pl.DataFrame({"counted": [3], "rows": [30], "uniform_reward": [0.3], "log_reward": [0.3]})
+    three = rows.with_columns(mean_reward=pl.lit(0.9), variance=pl.lit(0.01))
+    mean, *_, gain = Replay().score(three)
+    assert (mean.ci_low, mean.ci_high) == pytest.approx(stats.t.interval(0.95, 2, 0.9, (0.01 / 3) ** 0.5))
+    assert gain.ci_low == 0 < gain.ci_high
+    *_, alike = Replay().score(rows.with_columns(mean_reward=pl.lit(1.0), variance=pl.lit(0.0)))
+    assert (alike.value, alike.stderr, alike.ci_low) == (0.7, None, None)
