@@ -21,7 +21,8 @@ def wilson(share: Numbers, n: Numbers, z: float | np.ndarray = Z95) -> tuple[Num
     """
     centre: Any = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half_width = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return np.maximum(centre - half_width, 0.0), np.minimum(centre + half_width, 1.0)
+    low = np.maximum(centre - half_width, 0.0) * (share > 0)  # 0 of n has 0 itself, without the last bit of two roots
+    return low, np.minimum(centre + half_width, 1.0)
 
 
 def clustered_wilson(share: float, n: int, clusters: int, stderr: float | None) -> tuple[float, float]:

@@ -39,7 +39,7 @@ def test_few_units_have_students_interval_and_a_share_of_all_has_a_width():
     assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 4, values.mean(), stats.sem(values)))
     every = share(3, 3)
     assert (every.low, every.high) == pytest.approx(proportion_confint(3, 3, method="wilson"))
-    assert (every.value, every.high) == (1.0, 1.0)
+    assert (every.value, every.high, share(0, 3).low) == (1.0, 1.0, 0.0)
 
 
 @pytest.mark.parametrize("n", [8, 20, 60, 300])
