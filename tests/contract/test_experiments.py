@@ -38,7 +38,7 @@ DRAWN = ("ab_price_test", "lstm_forecast")
 
 FEWER = {
     "boosting_or_network": "protocol.windows=1",
-    "fraud_handbook": "protocol.windows=1",
+    "fraud_handbook": "protocol.windows=1 protocol.train_days=2 protocol.test_days=2",
     "gray_market_autoencoder": "protocol.windows=1",
     "gray_market_stack": "protocol.windows=1",
     "m3_monthly": "dataset.series=3",
