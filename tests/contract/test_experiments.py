@@ -41,6 +41,7 @@ FEWER = {
     "fraud_handbook": "protocol.windows=1 protocol.train_days=2 protocol.test_days=2",
     "gray_market_autoencoder": "protocol.windows=1",
     "gray_market_stack": "protocol.windows=1",
+    "gray_market_xgboost": "protocol.windows=1",
     "m3_monthly": "dataset.series=3",
     "m3_other": "dataset.series=5",
     "stack_forecast": "dataset.months=40",
