@@ -44,11 +44,11 @@ class Drift(Dataset):
         daily: Orders of a day.
         days: From the first order to the last.
         inputs_at: The share of the days after which `visits` is shifted.
-        inputs_shift: Standard deviations by which it then is.
+        inputs_shift: Standard deviations by which `visits` is shifted from then on.
         labels_at: The share of the days after which the effect of `visits` is another one.
-        labels_shift: What it then loses, in log odds a standard deviation.
+        labels_shift: Log odds a standard deviation that the effect of `visits` loses from then on.
         missing_at: The share of the days after which values of `visits` are missing.
-        missing_share: The share of them that then is.
+        missing_share: The share of the values of `visits` that is missing from then on.
         season: The amplitude of the week in `visits`, in standard deviations; it is no change.
         seed: Names the draws of the world.
     """
@@ -104,4 +104,4 @@ class Drift(Dataset):
 
     def _after(self, share: float, at: np.ndarray) -> np.ndarray:
         """Return whether an instant, in days, is on the day at a share of all days or behind it."""
-        return at >= np.ceil(share * self.days)
+        return at >= np.ceil(round(share * self.days, 6))  # .28 of 25 days are 7, and 7.000000000000001 in binary

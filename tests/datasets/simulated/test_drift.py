@@ -41,6 +41,11 @@ def test_a_week_is_no_change_and_nothing_changes_at_one():
     assert still.equals(Drift(daily=100, days=70, inputs_at=1, labels_at=1, season=1.0).load().data)
 
 
+def test_a_share_of_days_that_is_a_whole_number_is_that_day():
+    data = Drift(daily=50, days=25, inputs_at=0.28, labels_at=1).load().data
+    assert data.filter(pl.col("changes") == 1)["time"].min().date().isoformat() == "2024-01-08"
+
+
 def test_more_than_memory_holds_is_refused():
     with pytest.raises(ConfigError, match=r"dataset.daily: 10,000,000 orders on 180 days are more than 20,000,000"):
         Drift(daily=10_000_000).load()
