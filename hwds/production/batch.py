@@ -48,7 +48,8 @@ def run_batch(
     """
     if service.kind != "rows":
         raise ConfigError(f"batch: this bundle answers {service.kind}; a batch is of rows that stand alone.")
-    if source.suffix.lower() not in READERS or not source.is_file():
+    _refuse_other(str(source))
+    if not source.is_file():
         raise ConfigError(f"batch: {source} must be a file .parquet or .csv.")
     kept(_begin(out, {"bundle": bundle, "source": sha256(source), "rows": rows}))
     total = 0
@@ -76,7 +77,11 @@ def run_far_batch(service: Service, bundle: str, source: str, out: str, rows: in
         out: A folder, here or in S3.
         rows: Rows of a part.
         s3: The client of S3.
+
+    Raises:
+        ConfigError, DataError: See `run_batch`.
     """
+    _refuse_other(source)
     with tempfile.TemporaryDirectory() as beside:
         here = Path(source)
         if source.startswith(SCHEME):
@@ -87,7 +92,7 @@ def run_far_batch(service: Service, bundle: str, source: str, out: str, rows: in
         folder, (bucket, prefix) = Path(beside) / "out", place_of(f"{out.rstrip('/')}/")
         folder.mkdir()
         for key in keys_below(s3, f"{SCHEME}{bucket}/{prefix}", empty=True):
-            (folder / Path(key).name).touch()
+            (folder / key.removeprefix(prefix).replace("/", "%")).touch()  # a part in a folder below is none of this batch
         if (folder / STATE).is_file():
             s3.download_file(bucket, f"{prefix}{STATE}", str(folder / STATE))
 
@@ -97,6 +102,16 @@ def run_far_batch(service: Service, bundle: str, source: str, out: str, rows: in
                 path.write_bytes(b"")
 
         return run_batch(service, bundle, here, folder, rows, kept)
+
+
+def _refuse_other(source: str) -> None:
+    """Refuse the name of a file that is not read here.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    if Path(source).suffix.lower() not in READERS:
+        raise ConfigError(f"batch: {source} must be a file .parquet or .csv.")
 
 
 def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:

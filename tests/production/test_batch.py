@@ -64,6 +64,13 @@ def test_a_batch_in_s3_goes_on_where_it_was(service, aws, tmp_path, monkeypatch)
     assert asked == [5]
     with pytest.raises(ConfigError, match="holds another batch"):
         run_far_batch(service, "c", *places, 10, s3)
+    s3.copy_object(Bucket="batches", Key="part-000000.parquet", CopySource="batches/out/part-000000.parquet")
+    s3.delete_object(Bucket="batches", Key="out/part-000000.parquet")
+    s3.copy_object(Bucket="batches", Key="out/more/part-000000.parquet", CopySource="batches/part-000000.parquet")
+    assert run_far_batch(service, "b", *places, 10, s3) == 25
+    assert asked == [5, 10], "a part of a batch in a folder below is none of this one"
+    with pytest.raises(ConfigError, match=r"s3://batches/rows/in.json must be a file .parquet or .csv"):
+        run_far_batch(service, "b", "s3://batches/rows/in.json", places[1], 10, s3)
 
 
 def test_a_batch_refuses_in_words(service, tmp_path):
