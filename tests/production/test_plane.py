@@ -1,14 +1,19 @@
 """AWS on this machine: boto3's clients invoke endpoints and run batch transforms whose answers are those of a real server."""
 
+import gzip
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +24,7 @@ from hwds.production.deploy.endpoint import carry_out, write_archive
 from hwds.production.deploy.plan import plan_of
 from hwds.production.local.endpoints import Canary, Fleet, breaches
 from hwds.production.local.plane import Plane, application, main
-from hwds.production.local.transforms import joined, requests_of
+from hwds.production.local.transforms import Transform, joined, requests_of
 from tests.production.test_endpoint import wanted
 from tests.support.processes import processes, wait_until
 
@@ -130,7 +135,7 @@ def test_an_endpoint_answers_by_the_weights_of_its_variants(plane, endpoint, que
 
 def test_what_an_endpoint_refuses_is_aws_own_error(plane, endpoint, questions):
     runtime = plane("sagemaker-runtime")
-    with pytest.raises(runtime.exceptions.ModelError, match=r"Received client error \(400\) from b") as refused:
+    with pytest.raises(runtime.exceptions.ModelError, match=r"Received client error \(400\) from [ab]") as refused:
         invoke(plane, b"{]", ContentType="application/json")
     assert refused.value.response["OriginalStatusCode"] == 400
     assert "body" in json.loads(refused.value.response["OriginalMessage"])["error"]
@@ -139,6 +144,8 @@ def test_what_an_endpoint_refuses_is_aws_own_error(plane, endpoint, questions):
             invoke(plane, questions[0], **more)
     with pytest.raises(runtime.exceptions.ClientError, match="Only InvokeEndpoint is played here"):
         runtime.invoke_endpoint_async(EndpointName=endpoint, InputLocation="s3://a/b")
+    with pytest.raises(runtime.exceptions.ClientError, match="Only InvokeEndpoint is played here"):
+        runtime.invoke_endpoint_with_response_stream(EndpointName=endpoint, Body=b"{}")
 
 
 def test_an_archive_that_is_no_bundle_fails_its_endpoint(plane, model, questions):
@@ -159,7 +166,7 @@ def test_a_deployment_is_updated_behind_a_canary_and_comes_back_by_an_alarm(plan
     archive = tmp_path / "model.tar.gz"
     archive.write_bytes(b"x")
     sagemaker, settings = plane("sagemaker"), wanted(bucket=f"s3://{BUCKET}", bake=0)
-    with pytest.raises(HwdsError, match="endpoint 'orders' went back to two"):
+    with pytest.raises(HwdsError, match=r"endpoint 'orders' went back to two: the update failed: .*cannot be unpacked"):
         carry_out(plan_of(settings, "b" * 16, str(archive)), plane, lambda line: None, wait=lambda seconds: time.sleep(0.3))
     described = sagemaker.describe_endpoint(EndpointName=endpoint)
     assert described["EndpointStatus"] == "InService"
@@ -224,6 +231,17 @@ def test_a_transform_answers_each_line_of_each_object(plane, endpoint, questions
     ]
 
 
+def test_each_damaged_object_is_said_by_its_name(aws, plane):
+    packed = gzip.compress(b"{}" * 99)
+    for key, body in (("z/a.gz", packed[:10] + b"\xff" * 20), ("z/b.gz", packed[:20]), ("z/c.gz", b"x")):
+        aws("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+    place = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/z/"}}}
+    settings = {"TransformInput": place | {"CompressionType": "Gzip"}, "TransformOutput": {"S3OutputPath": f"s3://{BUCKET}/o"}}
+    nobody = SimpleNamespace(port=int(aws("s3").meta.endpoint_url.rpartition(":")[2]))
+    failed = Transform(settings, nobody, aws("s3")).run()
+    assert [line.partition(": ")[0] for line in failed] == [f"s3://{BUCKET}/z/{name}.gz" for name in "abc"]
+
+
 def test_a_transform_that_is_not_played_here_is_said(plane, model):
     source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://a/b"}}, "SplitType": "RecordIO"}
     done = job(plane, "records", "in/", TransformInput=source)
@@ -241,6 +259,8 @@ def test_requests_have_as_many_lines_as_a_body_may():
     with pytest.raises(HwdsError, match="line 2: has 2 bytes; 1 are allowed"):
         list(requests_of(b"a\nbb", "Line", "MultiRecord", 1))
     assert joined(b"1,2\n3,4", b".5\n.6", "text/csv") == b"1,2,.5\n3,4,.6"
+    with pytest.raises(HwdsError, match="not all JSON cannot be joined"):
+        joined(b'{"a": 1}', b"1,.5", "application/jsonlines")
     with pytest.raises(HwdsError, match="1 answers to 2 lines"):
         joined(b"1,2\n3,4", b".5", "text/csv")
 
@@ -280,3 +300,12 @@ def test_words_that_are_no_port_are_refused(capsys):
         port = taken.getsockname()[1]
         assert main([str(port)]) == 2
     assert capsys.readouterr().err == f"plane: 127.0.0.1:{port} cannot be listened on.\n"
+
+
+def test_a_terminal_that_is_closed_ends_the_plane_as_sigterm_does(aws):
+    command = [sys.executable, "-m", "hwds.production.local.plane", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        *_, last = (process.stdout.readline() for _ in range(4))
+        assert re.fullmatch(r"export AWS_ENDPOINT_URL=http://127.0.0.1:[1-9]\d*\n", last)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(20) == 0

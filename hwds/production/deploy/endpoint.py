@@ -110,7 +110,8 @@ def carry_out(
     if after["EndpointStatus"] != "InService":
         raise HwdsError(f"deploy: endpoint '{name}' is {after['EndpointStatus']}: {after.get('FailureReason', 'no reason')}.")
     if after.get("EndpointConfigName") != version:
-        raise HwdsError(f"deploy: endpoint '{name}' went back to {after['EndpointConfigName']}: an alarm was raised.")
+        reason = str(after.get("FailureReason", "an alarm was raised")).rstrip(".")
+        raise HwdsError(f"deploy: endpoint '{name}' went back to {after['EndpointConfigName']}: {reason}.")
 
 
 def _is_done(service: Any, call: Call) -> bool:

@@ -144,9 +144,10 @@ class Endpoints:
         """
         given = {key.lower(): text for key, text in headers}
         described, fleet, canary = self._route(name)
-        if canary is not None and canary.takes_next():
+        target = given.get("x-amzn-sagemaker-target-variant", "")
+        if canary is not None and target in ("", *canary.fleet.variants) and canary.takes_next():
             fleet, described = canary.fleet, {}
-        variant = fleet.choose(described, given.get("x-amzn-sagemaker-target-variant", ""))
+        variant = fleet.choose(described, target)
         begin = time.monotonic()
         answer = self._answer(fleet.servers[fleet.variants[variant]["ModelName"]], given, body)
         if canary is not None:
@@ -179,6 +180,7 @@ class Endpoints:
     def deleted(self, name: Name) -> None:
         """End the servers of an endpoint that is gone."""
         self._states.pop(name, None)
+        self._canaries.pop(name, None)
         self._retire(self._fleets.pop(name, None))
 
     def updated(self, name: Name, wanted: Json) -> Json:
@@ -198,48 +200,56 @@ class Endpoints:
         if routing["Type"] not in ("ALL_AT_ONCE", "CANARY") or "RollingUpdatePolicy" in deployment:
             raise RefusedCall(400, "ValidationException", "Here traffic goes over ALL_AT_ONCE or behind a CANARY.")
         alarms = [each["AlarmName"] for each in deployment.get("AutoRollbackConfiguration", {}).get("Alarms", ())]
-        self._states[name] = State("Updating")
-        threading.Thread(target=self._update, args=(name, config, routing, alarms, before), daemon=True).start()
+        known = {each["AlarmName"] for each in self._alarms(name[0], alarms)}
+        if missing := [alarm for alarm in alarms if alarm not in known]:
+            raise RefusedCall(400, "ValidationException", f"Could not find alarm {missing[0]} of a metric.")
+        self._states[name] = moving = State("Updating")
+        threading.Thread(target=self._update, args=(name, config, routing, alarms, before, moving), daemon=True).start()
         return {"EndpointArn": described["EndpointArn"]}
 
-    def _update(self, name: Name, config: str, routing: Json, alarms: Sequence[str], before: State) -> None:
+    def _update(self, name: Name, config: str, routing: Json, alarms: Sequence[str], before: State, moving: State) -> None:
+        """Start a fleet, watch it, and let it replace the old one; an endpoint that is not `moving` was deleted meanwhile."""
+        old: Fleet | None = None
+        after = before._replace(reason="the update failed")
         try:
-            fleet = self._start(name[0], config)
-        except HwdsError as error:
-            self._states[name] = before._replace(reason=f"the update failed: {error}")
-            return
-        seconds = routing.get("WaitIntervalInSeconds", 0)
-        share = routing.get("CanarySize", {"Value": 100})["Value"] / 100 if routing["Type"] == "CANARY" else 1.0
-        self._canaries[name] = canary = Canary(fleet, share)
-        raised = self._watch(name[0], canary, alarms, seconds)
-        old: Fleet | None = fleet
-        with suppress(RefusedCall):  # it was deleted meanwhile
-            old = fleet if raised else self._replace(name, fleet)
-        del self._canaries[name]
-        if raised:
-            self._states[name] = before._replace(reason=f"the update went back: alarm {raised}")
-        else:
-            self._states.pop(name, None)
-        self._retire(old)
+            old = fleet = self._start(name[0], config)
+            if self._states.get(name) is moving:
+                self._canaries[name] = canary = Canary(fleet, _share(routing, fleet))
+                raised = self._watch(name, canary, alarms, routing.get("WaitIntervalInSeconds", 0), moving)
+                old = fleet if raised else self._replace(name, fleet, moving)
+                after = before._replace(reason=f"the update went back: alarm {raised}") if raised else State("InService")
+        except (HwdsError, RefusedCall) as error:
+            after = before._replace(reason=f"the update failed: {error}")
+        finally:
+            if self._states.get(name) is moving:
+                self._canaries.pop(name, None)
+                self._states[name] = after
+            self._retire(old)
 
-    def _watch(self, region: str, canary: Canary, alarms: Sequence[str], seconds: float) -> str:
+    def _alarms(self, region: str, names: Sequence[str]) -> list[Json]:
+        """Return what CloudWatch knows of the alarms of metrics that have these names."""
+        cloudwatch = self._regions(region)("cloudwatch")
+        return list(cloudwatch.describe_alarms(AlarmNames=list(names))["MetricAlarms"]) if names else []
+
+    def _watch(self, name: Name, canary: Canary, alarms: Sequence[str], seconds: float, moving: State) -> str:
         """Return the alarm that is raised within so many seconds, empty for none; it is raised in CloudWatch, too."""
-        cloudwatch, end = self._regions(region)("cloudwatch"), time.monotonic() + seconds
+        cloudwatch, end = self._regions(name[0])("cloudwatch"), time.monotonic() + seconds
         while True:
-            known = cloudwatch.describe_alarms(AlarmNames=list(alarms))["MetricAlarms"] if alarms else []
-            for alarm in known:
+            for alarm in self._alarms(name[0], alarms):
                 if alarm["StateValue"] == "ALARM" or breaches(alarm, canary.samples, time.monotonic()):
                     facts = {"StateValue": "ALARM", "StateReason": "seen in the canary"}
                     cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], **facts)
                     return str(alarm["AlarmName"])
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or self._states.get(name) is not moving:
                 return ""
             time.sleep(min(0.2, seconds))
 
-    def _replace(self, name: Name, fleet: Fleet) -> Fleet | None:
-        """Give an endpoint another fleet, in the API too, which knows no update; return the old one."""
+    def _replace(self, name: Name, fleet: Fleet, moving: State) -> Fleet | None:
+        """Give an endpoint another fleet, in the API too, which knows no update; return the one that is to end."""
         sagemaker = self._regions(name[0])("sagemaker")
         with self.asking:
+            if self._states.get(name) is not moving:
+                return fleet
             tags = sagemaker.list_tags(ResourceArn=self._described(name)["EndpointArn"])["Tags"]
             sagemaker.delete_endpoint(EndpointName=name[1])
             sagemaker.create_endpoint(EndpointName=name[1], EndpointConfigName=fleet.config, Tags=tags)
@@ -273,13 +283,28 @@ class Endpoints:
             try:
                 if state and (state.status, state.config) == ("Failed", config):
                     raise HwdsError(state.reason)
-                self._fleets[name] = new = self._start(name[0], config)
+                new = self._start(name[0], config)
             except HwdsError as error:
                 self._states[name] = State("Failed", str(error), config)
                 raise RefusedCall(400, "ValidationError", f"Endpoint {name[1]} is Failed: {error}") from error
-            self._states.pop(name, None)
-        self._retire(fleet)
+            self._retire(self._entered(name, new))
         return new
+
+    def _entered(self, name: Name, new: Fleet) -> Fleet | None:
+        """Give an endpoint its fleet, if it was not deleted while that started; return the one before it.
+
+        Raises:
+            RefusedCall: It was.
+        """
+        try:
+            with self.asking:
+                self._described(name)
+                old, self._fleets[name] = self._fleets.get(name), new
+                self._states.pop(name, None)
+        except RefusedCall:
+            self._retire(new)
+            raise
+        return old
 
     def _described(self, name: Name) -> Json:
         """Return what the API says of an endpoint; to be called while `asking` is held."""
@@ -293,7 +318,10 @@ class Endpoints:
         return described
 
     def _start(self, region: str, config: str) -> Fleet:
-        variants = {each["VariantName"]: each for each in self._config(region, config)["ProductionVariants"]}
+        try:
+            variants = {each["VariantName"]: each for each in self._config(region, config)["ProductionVariants"]}
+        except RefusedCall as error:
+            raise HwdsError(str(error)) from error
         fleet = Fleet(config, variants, {})
         try:
             for model in dict.fromkeys(each["ModelName"] for each in variants.values()):
@@ -307,6 +335,15 @@ class Endpoints:
         """End servers to whom nobody is sent any more, a little later and beside what else is asked."""
         for server in fleet.servers.values() if fleet else ():
             threading.Timer(TERMINATION, self._servers.stop, [server]).start()
+
+
+def _share(routing: Json, fleet: Fleet) -> float:
+    """Return the share of the requests that a new fleet gets at first."""
+    if routing["Type"] != "CANARY":
+        return 1.0
+    size = routing["CanarySize"]
+    machines = sum(each.get("InitialInstanceCount", 1) for each in fleet.variants.values())
+    return min(size["Value"] / (100 if size["Type"] == "CAPACITY_PERCENT" else machines), 1.0)
 
 
 def _furthest_behind(weights: Mapping[str, float], answered: Mapping[str, int]) -> str:
@@ -330,11 +367,11 @@ def breaches(alarm: Json, samples: Sequence[tuple[float, bool, float]], now: flo
         samples: Of the canary.
         now: The present, on the clock of the samples.
     """
-    last = [(failed, micros) for at, failed, micros in list(samples) if at > now - alarm["Period"]]
+    last = [(failed, micros) for at, failed, micros in list(samples) if at > now - alarm.get("Period", 0)]
     values = {"Invocation5XXErrors": float(sum(failed for failed, _ in last))}
     if last and alarm.get("ExtendedStatistic") == "p50":
         values["ModelLatency"] = median(micros for _, micros in last)
-    value = values.get(alarm["MetricName"])
+    value = values.get(alarm.get("MetricName", ""))
     return value is not None and COMPARISONS[alarm["ComparisonOperator"]](value, alarm["Threshold"])
 
 

@@ -41,7 +41,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 TARGET, API = "x-amz-target", "SageMaker."
 """The header that names the operation of a call, and how those of SageMaker begin."""
 
-RUNTIME = re.compile(r"/endpoints/([^/?]+)/(invocations)?")
+RUNTIME = re.compile(r"/endpoints/([^/?]+)/(invocations$)?")
 """The paths of SageMaker's runtime."""
 
 REGION = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
@@ -201,12 +201,14 @@ def serve(port: int) -> None:
     except (OSError, OverflowError) as error:
         raise ConfigError(f"plane: 127.0.0.1:{port} cannot be listened on.") from error
     with listening, moto_server() as moto, tempfile.TemporaryDirectory(prefix="hwds-plane-") as folder:
-        known = {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        for ends in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ends, lambda *_: sys.exit())  # uvicorn raises it again once its servers have ended
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # a terminal that is closed, which servers outlive
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+        known = {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{listening.getsockname()[1]}"}
         sys.stdout.write("".join(f"export {name}={text}\n" for name, text in known.items()))
         sys.stdout.flush()
         config = uvicorn.Config(application(Plane(moto, Path(folder))), log_level="warning", server_header=False)
-        for ends in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(ends, lambda *_: sys.exit())  # uvicorn raises it again once its servers have ended
         uvicorn.Server(config).run([listening])
 
 

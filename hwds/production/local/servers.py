@@ -117,6 +117,7 @@ class Servers:
     def __init__(self, regions: Regions, folder: Path) -> None:
         self._regions, self._folder, self._numbers = regions, folder, count()
         self._running: list[Server] = []
+        self._closed = False
 
     def start(self, region: str, model: str, variables: Mapping[str, str] | None = None) -> Server:
         """Return the server of a model, once it answers.
@@ -140,6 +141,8 @@ class Servers:
             unpack_archive(folder / ARCHIVE, folder / "model")
             server = Server(folder, container.get("Environment", {}) | dict(variables or {}))
             self._running.append(server)
+            if self._closed:
+                self.stop(server)
             server.wait()
         return server
 
@@ -150,7 +153,8 @@ class Servers:
             server.stop()
 
     def close(self) -> None:
-        """End all servers."""
+        """End all servers, and those that are being started."""
+        self._closed = True
         for server in [*self._running]:
             self.stop(server)
 

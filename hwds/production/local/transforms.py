@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -127,7 +128,7 @@ class Transform:
         for key in keys_below(self._s3, source):
             try:
                 answered = self._answered(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-            except (DataError, OSError, EOFError) as error:
+            except (DataError, OSError, EOFError, zlib.error) as error:
                 failed.append(f"s3://{bucket}/{key}: {error}")
                 continue
             target, folder = place_of(self._output["S3OutputPath"])
@@ -192,14 +193,17 @@ def joined(asked: bytes, answered: bytes, content_type: str) -> bytes:
     """Return each line of a request with its answer, as `JoinSource: Input` writes them.
 
     Raises:
-        DataError: There are not as many answers as lines.
+        DataError: There are not as many answers as lines, or they are no JSON.
     """
     lines, answers = asked.splitlines(), answered.splitlines()
     if len(lines) != len(answers):
         raise DataError(f"the model gave {len(answers)} answers to {len(lines)} lines, which cannot be joined.")
     if content_type.startswith("text/csv"):
         return b"\n".join(line + b"," + answer for line, answer in zip(lines, answers, strict=True))
-    pairs = ((json.loads(line), json.loads(answer)) for line, answer in zip(lines, answers, strict=True))
+    try:
+        pairs = [(json.loads(line), json.loads(answer)) for line, answer in zip(lines, answers, strict=True)]
+    except ValueError as error:
+        raise DataError(f"lines and answers that are not all JSON cannot be joined ({error}).") from error
     return b"\n".join(json.dumps(_with_answer(line, answer)).encode() for line, answer in pairs)
 
 
