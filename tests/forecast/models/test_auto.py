@@ -275,3 +275,4 @@ def test_errors_on_fewer_windows_are_not_ranked_with_the_others():
         "tried on up to 3 windows of 1,000 series (mean absolute scaled error): fast 0.750, slow 0.800; "
         "on fewer of them, and so not comparable: early 0.700"
     )
+    assert tried(standings, Rung(64, 1)).startswith("tried on one window of 64 series")

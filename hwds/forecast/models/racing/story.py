@@ -38,7 +38,8 @@ def tried(standings: Mapping[str, Standing], rung: Rung) -> str:
         ", ".join(f"{name} {loss:.3f}" for loss, name, ran in shown if (ran == rungs) is last) for last in (True, False)
     )
     fewer = f"; on fewer of them, and so not comparable: {part}" if part else ""
-    return f"tried on up to {windows} windows of {series:,} series (mean absolute scaled error): {whole}{fewer}"
+    most = f"up to {windows} windows" if windows > 1 else "one window"
+    return f"tried on {most} of {series:,} series (mean absolute scaled error): {whole}{fewer}"
 
 
 def _dropped(race: Race) -> Iterator[str]:
