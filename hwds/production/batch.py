@@ -13,6 +13,7 @@ import polars as pl
 from hwds.core.atomic import write_atomically, write_text
 from hwds.core.errors import ConfigError, DataError
 from hwds.production.bundle.manifest import sha256
+from hwds.production.deploy.endpoint import refusals
 from hwds.production.s3 import SCHEME, keys_below, place_of
 from hwds.production.server.formats import cell_of
 from hwds.production.services.base import Answer, Service
@@ -44,7 +45,7 @@ def run_batch(
 
     Raises:
         ConfigError: The source is neither, or the bundle answers no single rows; the folder is of another batch.
-        DataError: A row is no question, with the part that it is in.
+        DataError: The source is damaged, or a row is no question, with the part that it is in.
     """
     if service.kind != "rows":
         raise ConfigError(f"batch: this bundle answers {service.kind}; a batch is of rows that stand alone.")
@@ -86,10 +87,11 @@ def run_far_batch(service: Service, bundle: str, source: str, out: str, rows: in
         here = Path(source)
         if source.startswith(SCHEME):
             here = Path(beside) / Path(source).name
-            s3.download_file(*place_of(source), str(here))
+            with refusals(f"batch: {source}"):
+                s3.download_file(*place_of(source), str(here))
         if not out.startswith(SCHEME):
             return run_batch(service, bundle, here, Path(out), rows)
-        folder, (bucket, prefix) = Path(beside) / "out", place_of(f"{out.rstrip('/')}/")
+        folder, (bucket, prefix) = Path(beside) / "out", place_of(f"{SCHEME}{out.removeprefix(SCHEME).rstrip('/')}/")
         folder.mkdir()
         for key in keys_below(s3, f"{SCHEME}{bucket}/{prefix}", empty=True):
             (folder / key.removeprefix(prefix).replace("/", "%")).touch()  # a part in a folder below is none of this batch
@@ -115,11 +117,18 @@ def _refuse_other(source: str) -> None:
 
 
 def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a file, so many at a time, without holding more."""
+    """Yield the rows of a file, so many at a time, without holding more.
+
+    Raises:
+        DataError: It is damaged.
+    """
     scan, at = READERS[source.suffix.lower()](source), 0
-    while (part := scan.slice(at, rows).collect(engine="streaming")).height:
-        yield part
-        at += part.height
+    try:
+        while (part := scan.slice(at, rows).collect(engine="streaming")).height:
+            yield part
+            at += part.height
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise DataError(f"batch: {source.name} cannot be read: {str(error).splitlines()[0]}.") from error
 
 
 def _answered(service: Service, part: pl.DataFrame, number: int, rows: int, *, texts: bool) -> pl.DataFrame:

@@ -10,8 +10,14 @@ SCHEME = "s3://"
 
 
 def place_of(uri: str) -> tuple[str, str]:
-    """Return the bucket and the key, or its beginning, of s3://BUCKET/KEY."""
+    """Return the bucket and the key, or its beginning, of s3://BUCKET/KEY.
+
+    Raises:
+        DataError: It names no bucket.
+    """
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
+    if not bucket:
+        raise DataError(f"'{uri}' must be s3://BUCKET/KEY.")
     return bucket, key
 
 

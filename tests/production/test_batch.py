@@ -69,6 +69,10 @@ def test_a_batch_in_s3_goes_on_where_it_was(service, aws, tmp_path, monkeypatch)
     s3.copy_object(Bucket="batches", Key="out/more/part-000000.parquet", CopySource="batches/part-000000.parquet")
     assert run_far_batch(service, "b", *places, 10, s3) == 25
     assert asked == [5, 10], "a part of a batch in a folder below is none of this one"
+    with pytest.raises(HwdsError, match=r"batch: s3://batches/rows/none.csv: .*Not Found"):
+        run_far_batch(service, "b", "s3://batches/rows/none.csv", places[1], 10, s3)
+    with pytest.raises(DataError, match=r"'s3:///' must be s3://BUCKET/KEY"):
+        run_far_batch(service, "b", places[0], "s3://", 10, s3)
     with pytest.raises(ConfigError, match=r"s3://batches/rows/in.json must be a file .parquet or .csv"):
         run_far_batch(service, "b", "s3://batches/rows/in.json", places[1], 10, s3)
 
@@ -81,6 +85,9 @@ def test_a_batch_refuses_in_words(service, tmp_path):
         run_batch(service, "c", tmp_path / "bad.csv", tmp_path / "out")
     with pytest.raises(ConfigError, match="must be a file"):
         run_batch(service, "b", tmp_path / "none.csv", tmp_path / "out2")
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=r"^batch: cut.parquet cannot be read: parquet: [^\n]*$"):
+        run_batch(service, "b", tmp_path / "cut.parquet", tmp_path / "out3")
     with pytest.raises(ConfigError, match="has other files; take another"):
         run_batch(service, "b", tmp_path / "bad.csv", tmp_path)
 

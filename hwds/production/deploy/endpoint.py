@@ -107,11 +107,13 @@ def carry_out(
             say(f"{call.service}.{call.operation}: {'is there already' if done else 'made'}")
         policy = plan[-1].parameters["DeploymentConfig"]["BlueGreenUpdatePolicy"]
         after = _at_rest(sagemaker, name, wait, SECONDS + policy["MaximumExecutionTimeoutInSeconds"])
+    reason = str(after.get("FailureReason", "")).rstrip(".")
     if after["EndpointStatus"] != "InService":
-        raise HwdsError(f"deploy: endpoint '{name}' is {after['EndpointStatus']}: {after.get('FailureReason', 'no reason')}.")
+        raise HwdsError(f"deploy: endpoint '{name}' is {after['EndpointStatus']}: {reason or 'no reason'}.")
     if after.get("EndpointConfigName") != version:
-        reason = str(after.get("FailureReason", "an alarm was raised")).rstrip(".")
-        raise HwdsError(f"deploy: endpoint '{name}' went back to {after['EndpointConfigName']}: {reason}.")
+        raise HwdsError(
+            f"deploy: endpoint '{name}' went back to {after['EndpointConfigName']}: {reason or 'an alarm was raised'}."
+        )
 
 
 def _is_done(service: Any, call: Call) -> bool:
