@@ -88,7 +88,7 @@ def test_a_holdout_has_bounds_and_holds(world):
     assert (verdict.action, verdict.rule, verdict.coupling, verdict.record) == ("HOLD", "no_backtest", "none", ())
     assert verdict.deals["base"].null_count() == len(verdict.deals) == 40
     assert (verdict.deals["committed_together"] < verdict.deals["committed_independent"]).all()
-    assert "if months move as one" in verdict.sentence
+    assert "if a deal's steps move as one" in verdict.sentence
     own = told(run(panel, Naive(), replace(protocol, paths=100)), panel, replace(protocol, paths=100), ANY)
     assert own.coupling == "paths"
     assert own.of("committed").deals == 40

@@ -36,12 +36,13 @@ def sentence(
 def _first(rule: str, committed: BandRecord | None, terms: VolumeTerms) -> str:
     name = _level(terms.committed)
     if committed is None:
+        unknown = f"how a deal's steps move together, so the {name} of their sum is not known"
         why = {
-            "no_backtest": "no window before a deal's cutoff says how its steps move together",
-            "few_vectors": f"less than {terms.least_vectors} past error vectors say how a deal's steps move together",
-            "few_deals": "no deal of the back-test has both bands and a known demand",
+            "no_backtest": f"no window before a deal's cutoff says {unknown}",
+            "few_vectors": f"fewer than {terms.least_vectors} past error vectors say {unknown}",
+            "few_deals": f"no deal of the back-test has both bands and a known demand, so the {name} was never tried",
         }[rule]
-        return f"HOLD: {why}, so the {name} of a sum is not known or was never tried."
+        return f"HOLD: {why}."
     share = (
         f"in {percent(committed.below)} of {committed.deals:,} back-tested deals"
         f" (95 %: {percent(committed.below_low)} to {percent(committed.below_high)}; {percent(terms.committed)} is meant)"
@@ -96,7 +97,7 @@ def _deals(deals: pl.DataFrame, coupling: Coupling, unit: str) -> str:
         lower, upper = (float(last[f"committed_{how}"].sum()) for how in ("together", "independent"))
         return (
             f"For the {len(last):,} deals of {span} the commitments add up to {brief(lower)} {unit}".rstrip()
-            + f" if months move as one, and to {brief(upper)} if they have nothing to do with each other."
+            + f" if a deal's steps move as one, and to {brief(upper)} if they have nothing to do with each other."
         )
     return f"The volumes of {len(last):,} deals of {span} are in volume_bands.csv, from {SOURCES[coupling]}."
 
