@@ -75,7 +75,7 @@ def check_given(given: Mapping[str, str], channels: Sequence[str]) -> None:
         channels: The channels that it will have.
 
     Raises:
-        ConfigError: One is wrong, or the dataset reads no file.
+        ConfigError: One is wrong, or the dataset reads no file, or one of this folder.
     """
     card_of(given)
     words = {name: value for name, value in given.items() if not name.startswith(CARD)}
@@ -83,6 +83,8 @@ def check_given(given: Mapping[str, str], channels: Sequence[str]) -> None:
         own = compose(overrides({name: value for name, value in words.items() if not value.startswith(CHANNEL)}, Path(folder)))
         if "path" not in own["dataset"]:
             raise ConfigError(f"dataset: must read a file, which the channel brings, got '{own['dataset']['name']}'.")
+        if not (path := words.get("dataset.path", CHANNEL)).startswith((CHANNEL, "/")):
+            raise ConfigError(f"dataset.path: must be a file of a channel ({CHANNEL}NAME), or be left out, got '{path}'.")
         for name in channels:
             (channel := _channel(name, Path(folder))).mkdir(parents=True)
             (channel / "rows.csv").touch()

@@ -69,6 +69,7 @@ PLACES = "--data s3://rows/orders/ --key s3://keys/hwds/"
         ("seed=x", "seed: must be a whole number, got 'x'"),
         ("model.trees=0", "model.trees: must be "),
         ("protocol=walk_forward", "protocol 'walk_forward' cuts a panel"),
+        ("dataset.path=rows.csv", r"dataset\.path: must be a file of a channel \(channel:NAME\), or be left out, got 'rows"),
         ("dataset.path=channel:test/rows.csv", "there is no channel 'test'; there are key, train"),
         (
             "experiment=gray_market_xgboost",
