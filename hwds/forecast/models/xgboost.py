@@ -20,6 +20,7 @@ from hwds.forecast.models.boosting.growing import Growing
 from hwds.forecast.models.boosting.recursive import FittedRecursive, bands_of, tried
 from hwds.forecast.models.boosting.spread import Boosters, fit_boosters
 from hwds.forecast.models.windows.cut import Origins, Windowing
+from hwds.forecast.models.windows.lines import ThetaAndDamped
 from hwds.forecast.models.windows.quantile_grid import mean_weights, quantile_grid
 from hwds.forecast.models.windows.rows import names, stopping_rows, thinned, training_rows
 from hwds.forecast.models.windows.source import WindowSource
@@ -160,7 +161,7 @@ class XGBoost(Forecaster):
     def _windowing(self, history: Panel, horizon: int, context: ForecastContext) -> Windowing:
         season, counts = self.season or context.season, self.objective != "quantile"
         given = {"season": season, "horizon": horizon, "length": self.length}
-        return Windowing.learn(history, **given, of_demand=counts, lines=self.base == "lines")
+        return Windowing.learn(history, **given, of_demand=counts, lines=ThetaAndDamped() if self.base == "lines" else None)
 
     def _growing(self, source: WindowSource, rows: int, context: ForecastContext) -> Growing:
         settings: dict[str, Any] = {

@@ -9,7 +9,7 @@ from hwds.forecast.context import ForecastContext
 from hwds.forecast.models.damped import Damped
 from hwds.forecast.models.theta import Theta
 from hwds.forecast.models.windows.cut import Windowing
-from hwds.forecast.models.windows.lines import lines
+from hwds.forecast.models.windows.lines import ThetaAndDamped
 from hwds.forecast.models.windows.source import WindowSource
 from hwds.splitting.cutoffs import FromEnd, future_of, known_at
 from tests.support.panels import monthly_panel
@@ -43,7 +43,7 @@ def test_a_series_of_one_season_and_a_row_is_not_scaled_by_rows_compared_with_th
 
 def test_lines_are_the_forecasts_of_the_methods_from_the_rows_before_an_origin_alone():
     panel = monthly_panel(n_series=3, months=60)
-    source = WindowSource.of(Windowing.learn(panel, season=SEASON, horizon=6, lines=True), panel)
+    source = WindowSource.of(Windowing.learn(panel, season=SEASON, horizon=6, lines=ThetaAndDamped()), panel)
     ends, context = panel.lengths - 6, ForecastContext(0, levels=(0.5,), season=SEASON)
     windows = source.cut(source.at(ends))
     history, future = known_at(panel, FromEnd(6)), future_of(panel, np.arange(3), ends, 6)
@@ -58,6 +58,6 @@ def test_lines_are_the_forecasts_of_the_methods_from_the_rows_before_an_origin_a
 @pytest.mark.parametrize("series", [np.arange(5.0), np.full(40, 7.0)])
 def test_where_a_method_cannot_be_fitted_the_line_is_the_naive(series):
     base = np.arange(12.0).reshape(2, 6)
-    drawn = lines([series, np.arange(40.0) + np.sin(np.arange(40))], SEASON, base)
+    drawn = ThetaAndDamped().forecasts([series, np.arange(40.0) + np.sin(np.arange(40))], SEASON, base)
     np.testing.assert_array_equal(drawn[:, 0], np.stack([base[0]] * 2))
     assert (drawn[:, 1] != base[1]).all()

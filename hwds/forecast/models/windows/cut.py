@@ -13,6 +13,7 @@ naive forecast missed, in the same unit. So a window of large units and one of s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,20 @@ from hwds.frames.panel import Panel
 
 USUAL_CHANGE = 0.2
 """The seasonal change as a share of the level where no series of the panel shows one."""
+
+
+class Lines(Recipe):
+    """Two forecasts from each origin, the mean of which a model corrects; a model without them does not depend on their code."""
+
+    def forecasts(self, histories: Iterable[np.ndarray], season: int, base: np.ndarray) -> np.ndarray:
+        """Return both, shape (2, n, steps), `base` where one of them has none.
+
+        Args:
+            histories: The rows of the series before each origin, without holes; n of them.
+            season: Rows in a season.
+            base: The seasonal naive forecasts, shape (n, steps).
+        """
+        raise NotImplementedError
 
 
 class Windowing(Recipe):
@@ -41,7 +56,7 @@ class Windowing(Recipe):
         numbers: Static columns that are numbers.
         usual_demand: The size of a usual demand, where demand comes by chance and the target is a multiple of each series' own
             mean demand; 0 where the target is what the seasonal naive missed.
-        lines: Whether the target is what the mean of a theta and a damped line missed instead, which are inputs then.
+        lines: Where they are given, the target is what their mean missed instead, and they are inputs.
     """
 
     season: PositiveInt
@@ -55,7 +70,7 @@ class Windowing(Recipe):
     codes: tuple[Codes, ...] = ()
     numbers: tuple[str, ...] = ()
     usual_demand: float = 0.0
-    lines: bool = False
+    lines: Lines | None = None
 
     @property
     def span(self) -> int:
@@ -70,7 +85,14 @@ class Windowing(Recipe):
 
     @classmethod
     def learn(
-        cls, history: Panel, *, season: int, horizon: int, length: int = 48, of_demand: bool = False, lines: bool = False
+        cls,
+        history: Panel,
+        *,
+        season: int,
+        horizon: int,
+        length: int = 48,
+        of_demand: bool = False,
+        lines: Lines | None = None,
     ) -> Windowing:
         """Take the statistics of a history; `length` is capped at the span."""
         target, roles = history.target, history.roles

@@ -10,25 +10,23 @@ import numpy as np
 from hwds.forecast.models.damped import Damped
 from hwds.forecast.models.statistical.base import WILD, Statistical, scale_of
 from hwds.forecast.models.theta import Theta
+from hwds.forecast.models.windows.cut import Lines
 
 MIDDLE = (0.5,)
 """The only level that is asked."""
 
 
-def lines(histories: Iterable[np.ndarray], season: int, base: np.ndarray) -> np.ndarray:
-    """Return the forecasts of theta and of a damped trend, shape (2, n, steps), `base` where one of them has none.
+class ThetaAndDamped(Lines):
+    """The theta method and a damped trend."""
 
-    Args:
-        histories: The rows of the series before each origin, without holes; n of them.
-        season: Rows in a season.
-        base: The seasonal naive forecasts, shape (n, steps).
-    """
-    forecasts = np.stack([base, base])
-    for place, values in enumerate(histories):
-        both = [_line(model, values[-model.longest :], season, base.shape[1]) for model in _methods()]
-        if all(line is not None for line in both):
-            forecasts[:, place] = both
-    return forecasts
+    def forecasts(self, histories: Iterable[np.ndarray], season: int, base: np.ndarray) -> np.ndarray:
+        """Return both, shape (2, n, steps), `base` where one of them has none; see `Lines.forecasts`."""
+        forecasts = np.stack([base, base])
+        for place, values in enumerate(histories):
+            both = [_line(model, values[-model.longest :], season, base.shape[1]) for model in _methods()]
+            if all(line is not None for line in both):
+                forecasts[:, place] = both
+        return forecasts
 
 
 @cache

@@ -13,7 +13,6 @@ from hwds.forecast.context import Features
 from hwds.forecast.models.windows.covariates import filled, first_known
 from hwds.forecast.models.windows.cut import Origins, Windowing, Windows
 from hwds.forecast.models.windows.demand import Demand
-from hwds.forecast.models.windows.lines import lines
 from hwds.forecast.models.windows.vintage_columns import VintageColumn
 from hwds.frames.feature_plan import Feature
 from hwds.frames.panel import Panel
@@ -136,7 +135,7 @@ class WindowSource:
         by_step = [*_season_ago(past, ago, settings.season), *self._known(rows[:, ago], ahead, inside)]
         by_step += [np.where(inside, _scaled(f, self.features[f][ahead], level, scale), np.nan) for f in self._features("step")]
         if settings.lines:
-            theta, damped = lines(self._histories(origins), settings.season, base)
+            theta, damped = settings.lines.forecasts(self._histories(origins), settings.season, base)
             middle = (theta + damped) / 2
             by_step += [part / scale[:, None] for part in (theta - base, damped - theta, middle - level[:, None])]
             base = middle
