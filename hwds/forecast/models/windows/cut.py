@@ -27,7 +27,7 @@ USUAL_CHANGE = 0.2
 
 
 class Lines(Recipe):
-    """Two forecasts from each origin, the mean of which a model corrects; a model without them does not depend on their code."""
+    """Two forecasts from each origin, the mean of which a model corrects: one without them does not depend on their code."""
 
     def forecasts(self, histories: Iterable[np.ndarray], season: int, base: np.ndarray) -> np.ndarray:
         """Return both, shape (2, n, steps), `base` where one of them has none.
