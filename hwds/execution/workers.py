@@ -132,7 +132,7 @@ def kept_workers() -> Iterator[None]:
     try:
         yield
     finally:
-        _KEPT.remove(kept)
+        _KEPT.pop()  # blocks are left in the order in which they lie in each other
         for worker in (each for workers in kept.values() for each in workers):
             worker.end()
 

@@ -65,6 +65,15 @@ def at_rest(endpoints):
     return wait_until(lambda: (state := endpoints.state(NAME)) is None or state.status not in ("Creating", "Updating"), 20)
 
 
+def started(known):
+    """The endpoints and their servers, once the endpoint has come to rest."""
+    endpoints, servers = known
+    servers.may.set()
+    endpoints.created(NAME)
+    assert at_rest(endpoints)
+    return endpoints, servers
+
+
 def test_an_endpoint_that_is_deleted_while_it_starts_leaves_no_server(known, aws):
     endpoints, servers = known
     endpoints.created(NAME)
@@ -84,10 +93,7 @@ def test_an_endpoint_whose_configuration_is_gone_has_failed(known, aws):
 
 
 def test_an_update_of_an_endpoint_that_was_deleted_is_none_of_the_next_of_its_name(known, aws):
-    endpoints, servers = known
-    servers.may.set()
-    endpoints.created(NAME)
-    assert at_rest(endpoints)
+    endpoints, servers = started(known)
     update(endpoints, {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50}, "WaitIntervalInSeconds": 60})
     assert wait_until(lambda: endpoints._canaries, 20)
     aws("sagemaker").delete_endpoint(EndpointName="moves")
@@ -100,10 +106,7 @@ def test_an_update_of_an_endpoint_that_was_deleted_is_none_of_the_next_of_its_na
 
 
 def test_alarms_are_looked_for_before_an_update_and_one_of_no_metric_is_raised_by_hand_alone(known, aws):
-    endpoints, servers = known
-    servers.may.set()
-    endpoints.created(NAME)
-    assert at_rest(endpoints)
+    endpoints, servers = started(known)
     with pytest.raises(RefusedCall, match="Could not find alarm mispelt of a metric"):
         update(endpoints, AT_ONCE, "mispelt")
     metric = {"Namespace": "AWS/SageMaker", "MetricName": "Invocation5XXErrors", "Dimensions": []}
@@ -118,10 +121,7 @@ def test_alarms_are_looked_for_before_an_update_and_one_of_no_metric_is_raised_b
 
 
 def test_a_variant_that_is_named_is_asked_of_the_fleet_that_has_it(known, monkeypatch):
-    endpoints, servers = known
-    servers.may.set()
-    endpoints.created(NAME)
-    assert at_rest(endpoints)
+    endpoints, _ = started(known)
     update(endpoints, {"Type": "CANARY", "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 60})
     assert wait_until(lambda: endpoints._canaries, 20)
     asked = []

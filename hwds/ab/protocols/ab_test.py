@@ -153,10 +153,10 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """
         evidence = self.evidence(frame)
         first = frame.roles.get("outcome", ("",))[0]
-        path = next((path for path in ("caps", "quantile_caps") if first in getattr(self, path)), "")
-        if path and frame.roles.get("price"):
+        named = dict.fromkeys(self.caps, "caps") | dict.fromkeys(self.quantile_caps, "quantile_caps")
+        if first in named and frame.roles.get("price"):
             raise ConfigError(
-                f"protocol.{path}: '{first}' has a price; once it is capped it is not what an arm earns. Cap revenue."
+                f"protocol.{named[first]}: '{first}' has a price; once it is capped it is not what an arm earns. Cap revenue."
             )
         return arm_offers(evidence.table if isinstance(evidence, Units) else frame, evidence)
 

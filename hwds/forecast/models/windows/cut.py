@@ -26,7 +26,7 @@ USUAL_CHANGE = 0.2
 """The seasonal change as a share of the level where no series of the panel shows one."""
 
 
-class Lines(Recipe):
+class OriginForecasts(Recipe):
     """Two forecasts from each origin, the mean of which a model corrects: one without them does not depend on their code."""
 
     def forecasts(self, histories: Iterable[np.ndarray], season: int, base: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ class Windowing(Recipe):
     codes: tuple[Codes, ...] = ()
     numbers: tuple[str, ...] = ()
     usual_demand: float = 0.0
-    lines: Lines | None = None
+    lines: OriginForecasts | None = None
 
     @property
     def span(self) -> int:
@@ -92,7 +92,7 @@ class Windowing(Recipe):
         horizon: int,
         length: int = 48,
         of_demand: bool = False,
-        lines: Lines | None = None,
+        lines: OriginForecasts | None = None,
     ) -> Windowing:
         """Take the statistics of a history; `length` is capped at the span."""
         target, roles = history.target, history.roles

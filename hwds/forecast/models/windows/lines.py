@@ -10,17 +10,17 @@ import numpy as np
 from hwds.forecast.models.damped import Damped
 from hwds.forecast.models.statistical.base import WILD, Statistical, scale_of
 from hwds.forecast.models.theta import Theta
-from hwds.forecast.models.windows.cut import Lines
+from hwds.forecast.models.windows.cut import OriginForecasts
 
 MIDDLE = (0.5,)
 """The only level that is asked."""
 
 
-class ThetaAndDamped(Lines):
+class ThetaAndDamped(OriginForecasts):
     """The theta method and a damped trend."""
 
     def forecasts(self, histories: Iterable[np.ndarray], season: int, base: np.ndarray) -> np.ndarray:
-        """Return both, shape (2, n, steps), `base` where one of them has none; see `Lines.forecasts`."""
+        """Return both, shape (2, n, steps), `base` where one of them has none; see `OriginForecasts.forecasts`."""
         forecasts = np.stack([base, base])
         for place, values in enumerate(histories):
             both = [_line(model, values[-model.longest :], season, base.shape[1]) for model in _methods()]
