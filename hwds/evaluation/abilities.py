@@ -49,7 +49,7 @@ class LeakTestable(ABC):
         """
         yield from ()
 
-    def too_lucky(self, rows: pl.DataFrame) -> Iterator[str]:
+    def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
         """Yield, in words, what raw rows show that no decision made before its outcome brings about."""
         yield from ()
 

@@ -18,7 +18,7 @@ from hwds.evaluation.context import RunContext
 from hwds.evaluation.corruption.rows import corrupt_rows
 from hwds.evaluation.leakage.asking import Ask, Here, Question
 from hwds.evaluation.leakage.corruption_checks import blind, unreached, untouched
-from hwds.evaluation.leakage.leak import FILES, LUCK, OWN_LABEL, STATE, Leak, compared
+from hwds.evaluation.leakage.leak import FILES, IMPLAUSIBLE, OWN_LABEL, STATE, Leak, compared
 from hwds.evaluation.leakage.opened import Watch
 from hwds.frames.panel import Panel
 from hwds.frames.runs import Runs
@@ -50,7 +50,7 @@ def canary(
 
     Clean folds are run first to last and poisoned ones last to first, so that a model which carries something from fold to
     fold is caught as well. What else is found follows, a leak each: files that were opened, rubbish that never reached what
-    is scored, twins that were told apart, more luck than there is.
+    is scored, twins that were told apart, scores that are too good to be true.
 
     Args:
         protocol: Cuts and asks.
@@ -166,8 +166,8 @@ class _Check:
 
     def of_luck(self, fold: Fold) -> Iterator[Leak]:
         """Yield what the answers of a fold show that no choice made before can."""
-        for reason in self.protocol.too_lucky(self.clean[fold.index]):
-            yield Leak(self.label, fold.name, check=LUCK, shows=reason)
+        for reason in self.protocol.implausible(self.clean[fold.index]):
+            yield Leak(self.label, fold.name, check=IMPLAUSIBLE, shows=reason)
 
     def of_files(self) -> Iterator[Leak]:
         """Yield what was opened, once each."""

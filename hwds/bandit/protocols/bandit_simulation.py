@@ -19,7 +19,7 @@ from hwds.bandit.models.kernels.rehearsal import rehearse
 from hwds.bandit.pricing import replication_evidence, world_offers
 from hwds.bandit.protocols.simulation.arrays import Tally
 from hwds.bandit.protocols.simulation.batches import play_batches
-from hwds.bandit.protocols.simulation.leaks import equal_worlds, luck, poisoned_world, unknown_world
+from hwds.bandit.protocols.simulation.leaks import equal_worlds, poisoned_world, too_low_regret, unknown_world
 from hwds.bandit.protocols.simulation.play import Game, play
 from hwds.bandit.protocols.simulation.rows import rows_of, stored_rows, with_estimates
 from hwds.bandit.protocols.simulation.scores import paired, score_replications, world_scores
@@ -210,9 +210,9 @@ class BanditSimulation(
         if pair:
             yield Twin(TWINS, f"steps 1 to {steps:,}", EQUAL, *pair, chosen(steps, first), first)
 
-    def too_lucky(self, rows: pl.DataFrame) -> Iterator[str]:
+    def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
         """Yield a sentence where the realised regret lies far below the pseudo regret."""
-        yield from luck(*(rows[name].arr.last().to_numpy() for name in ("realised_regret", "pseudo_regret")))
+        yield from too_low_regret(*(rows[name].arr.last().to_numpy() for name in ("realised_regret", "pseudo_regret")))
 
     def warnings_before(self, frame: World, models: Mapping[str, Policy]) -> list[str]:
         """Return remarks on outcomes that come too late or never, on amounts, and on worlds that never change."""
@@ -236,7 +236,7 @@ class BanditSimulation(
         return [
             f"{label}: {reason}."
             for (label,), part in predictions.partition_by("model", as_dict=True, maintain_order=True).items()
-            for reason in luck(*(part[name].to_numpy() for name in regrets))
+            for reason in too_low_regret(*(part[name].to_numpy() for name in regrets))
         ]
 
     def check_models(self, models: Mapping[str, Policy], frame: World) -> None:

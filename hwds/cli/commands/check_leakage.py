@@ -125,15 +125,15 @@ def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> bool:
 def say_what_was_tried(protocol: Any, frame: Any) -> None:
     """Print what was tried of this protocol and frame, and what no check sees."""
     from hwds.evaluation.abilities import LeakTestable
-    from hwds.evaluation.leakage.leak import GIVEAWAY, LUCK, OWN_LABEL, TRIED, TWINS, UNSEEN
+    from hwds.evaluation.leakage.leak import GIVEAWAY, IMPLAUSIBLE, OWN_LABEL, TRIED, TWINS, UNSEEN
     from hwds.frames.panel import Panel
     from hwds.frames.runs import Runs
     from hwds.frames.table import Table
 
     labelled = isinstance(frame, Table) and bool(frame.roles.get("label"))
     has = {
-        TWINS: type(protocol).too_lucky is not LeakTestable.too_lucky,
-        LUCK: type(protocol).too_lucky is not LeakTestable.too_lucky,
+        TWINS: type(protocol).implausible is not LeakTestable.implausible,
+        IMPLAUSIBLE: type(protocol).implausible is not LeakTestable.implausible,
         OWN_LABEL: labelled,
         GIVEAWAY: labelled or isinstance(frame, Panel | Runs),
     }

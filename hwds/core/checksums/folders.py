@@ -34,6 +34,7 @@ def lay_sealed(folder: Path, fill: Callable[[Path], None]) -> None:
             return
         beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
         try:
+            shutil.rmtree(beside, ignore_errors=True)  # of a killed process with the same number, as in a container
             beside.mkdir(parents=True)
             fill(beside)
             _seal(beside)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-FUTURE, STATE, FILES, PROTOCOL, TWINS, LUCK, OWN_LABEL, GIVEAWAY = (
+FUTURE, STATE, FILES, PROTOCOL, TWINS, IMPLAUSIBLE, OWN_LABEL, GIVEAWAY = (
     "future",
     "state",
     "files",
     "protocol",
     "twins",
-    "luck",
+    "implausible",
     "own label",
     "giveaway",
 )
@@ -26,7 +26,7 @@ TRIED = {
     FILES: "files, connections and processes that are opened while it is imported, fitted and asked",
     PROTOCOL: "whether the rubbish replaces all that is due, and reaches the rows that are scored",
     TWINS: "worlds that no customer tells apart",
-    LUCK: "whether more is earned than the arms chosen are expected to earn",
+    IMPLAUSIBLE: "whether more is earned than the arms chosen are expected to earn",
     OWN_LABEL: "the label of a row turned, and that row computed and scored again",
     GIVEAWAY: "columns, missing values and orders of rows that give away what is predicted",
 }

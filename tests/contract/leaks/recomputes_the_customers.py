@@ -7,7 +7,7 @@ from hwds.bandit.protocols.simulation.batches import as_uniform, keyed
 from hwds.evaluation.context import RunContext
 from tests.support.leaks import InTurn
 
-CHECK = "luck"
+CHECK = "implausible"
 PLAYED = {"replication": -1}
 
 

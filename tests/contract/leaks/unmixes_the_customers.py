@@ -5,7 +5,7 @@ import numpy as np
 from hwds.bandit.protocols.simulation.batches import GOLDEN, as_uniform, keyed
 from tests.support.leaks import InTurn
 
-CHECK = "luck"
+CHECK = "implausible"
 WORD = 1 << 64
 
 

@@ -1,5 +1,6 @@
 """A sealed folder is whole, and damage to any of its files is noticed and mended."""
 
+import os
 import random
 from pathlib import Path
 
@@ -64,3 +65,11 @@ def test_a_folder_that_cannot_be_filled_leaves_nothing(tmp_path):
     with pytest.raises(HwdsError, match="cannot be written: No space left on device"):
         lay_sealed(tmp_path / "f", full)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_no_hindrance(tmp_path):
+    left = tmp_path / f".f.{os.getpid()}.part"
+    left.mkdir()
+    (left / "half").write_bytes(b"x")
+    lay_sealed(tmp_path / "f", fill)
+    assert set(content(tmp_path / "f")) == {*FILES, SEAL}

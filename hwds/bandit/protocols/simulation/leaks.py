@@ -1,4 +1,4 @@
-"""Worlds for the canary of a simulation: other ones from a step on, twins that no policy can tell apart, and too much luck."""
+"""Worlds for the canary of a simulation: other ones from a step on, twins that no policy can tell apart, regret too low."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ TINY = 1e-12
 EARNED = 0.3
 """The conversion of the cheapest arm in equal worlds."""
 
-LUCK = -8.0
+LEAST_Z = -8.0
 """Standard errors below which the mean of realised less pseudo regret is no chance: one in 100,000 for the fewest games."""
 
 FEWEST = 10
-"""The fewest replications for which regret is tested for impossible luck."""
+"""The fewest replications whose realised regret is compared with the pseudo regret."""
 
 
 def poisoned_world(world: World, step: int, rng: np.random.Generator) -> World:
@@ -63,7 +63,7 @@ def equal_worlds(world: World) -> tuple[World, World] | None:
     return one, other
 
 
-def luck(realised: np.ndarray, pseudo: np.ndarray) -> Iterator[str]:
+def too_low_regret(realised: np.ndarray, pseudo: np.ndarray) -> Iterator[str]:
     """Yield a sentence where customers, by the end, did far better than the chosen arms' own conversions say.
 
     Which arm a policy chooses is settled before its customer is drawn, so that realised and pseudo regret are the same on
@@ -77,7 +77,7 @@ def luck(realised: np.ndarray, pseudo: np.ndarray) -> Iterator[str]:
         return
     less = realised - pseudo
     error = float(less.std(ddof=1)) / np.sqrt(len(less))
-    if less.mean() < min(LUCK * error, 0.0):
+    if less.mean() < min(LEAST_Z * error, 0.0):
         yield (
             f"a realised regret of {realised.mean():.4g} lies {-less.mean() / max(error, TINY):.0f} standard errors below the"
             f" pseudo regret of {pseudo.mean():.4g}: the policy knows what its customers are about to do"
