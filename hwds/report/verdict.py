@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,13 +10,13 @@ from shutil import rmtree
 from typing import Any
 
 from hwds.core.atomic import write_text
-from hwds.core.checksums.files import write_json
+from hwds.core.checksums.files import read_json, write_json
 from hwds.core.families import load
 from hwds.report.grid import Column, Grid
 from hwds.report.hooks import DecisionPack, TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH
 from hwds.results.export import write_export
-from hwds.results.files import read_mapping
+from hwds.results.files import undamaged
 from hwds.results.folder import RunFolder
 from hwds.results.verdict import Verdict
 
@@ -79,13 +80,13 @@ def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str)
 
 
 def stored_grids(folder: Path) -> list[Grid]:
-    """Return the stored tables of a verdict; none where there is none.
+    """Return the stored tables of a verdict, those of earlier versions too; none where there is none.
 
     Raises:
         HwdsError: They are damaged.
     """
     path = folder / SHOWN
-    stored = read_mapping(path)[GRIDS] if path.is_file() else []
+    stored = _stored(path) if path.is_file() else []
     return [
         Grid(
             tuple(Column(each["title"], each["brief"], tuple(each["cells"])) for each in grid.pop("columns")),
@@ -125,6 +126,14 @@ def print_verdict(decision: type, verdict: Verdict) -> None:
             console.print(Text(each.caption))
         console.print(each.rich(console.width))
     print(verdict.sentence)
+
+
+def _stored(path: Path) -> list[dict[str, Any]]:
+    """Return the tables in a file; earlier versions wrote them as a list without a key and a checksum."""
+    with undamaged(path):
+        if path.read_bytes().startswith(b"["):
+            return list(json.loads(path.read_bytes()))
+        return list(read_json(path)[GRIDS])
 
 
 def _grids(decision: type, verdict: Verdict) -> list[Grid]:

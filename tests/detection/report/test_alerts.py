@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from hwds.core.checksums.files import read_json
 from hwds.detection.decisions.alert_policy import AlertPolicy
 from hwds.detection.report.alerts.case_files import caption_of
 from hwds.detection.report.alerts.case_files import grid as cases
@@ -76,6 +78,9 @@ def test_costs_are_drawn(verdict, tmp_path, truth):
 def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
     store_verdict(RunFolder(tmp_path), AlertPolicy, verdict)
     assert stored_grids(tmp_path) == [grid(verdict), thresholds(verdict), cases(verdict)]
+    shown = tmp_path / "decision_tables.json"
+    shown.write_text(json.dumps(read_json(shown)["tables"]))
+    assert stored_grids(tmp_path) == [grid(verdict), thresholds(verdict), cases(verdict)], "as earlier versions wrote them"
     first = tmp_path / "cases" / "C-0001.html"
     assert verdict.cases["entities"][0] in first.read_text()
     assert len(list((tmp_path / "cases").glob("C-*.csv"))) == min(len(verdict.cases), 50)
