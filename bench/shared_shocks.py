@@ -1,4 +1,4 @@
-"""How often a comparison calls a difference where series share shocks: `python -m bench.shared_shocks`, half an hour of a core.
+"""How often a comparison calls a difference where series share shocks: `python -m bench.shared_shocks`, two minutes of a core.
 
 Two models whose losses differ by nothing on average, and by three standard errors of independent series for the power that is
 left. Each law has a part of each series' own, a shock of each series at each origin, and one that all series share; `share` is

@@ -108,7 +108,10 @@ def _everywhere(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
             seen.add(each)
             yield title, {"about": "", "settings": [asdict(each)]}
     if not seen:
-        raise ConfigError(f"describe: no option and no setting '{name}'{nearest(name, sorted(known))}")
+        hint = nearest(name, sorted(known))
+        raise ConfigError(
+            f"describe: no option and no setting '{name}'{hint} Of metrics: metrics.parquet of a run."
+        )
 
 
 def _with_paths() -> Iterator[tuple[str, str, Setting]]:

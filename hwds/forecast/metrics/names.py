@@ -97,13 +97,10 @@ def _named(path: str, name: str | Metric) -> Metric:
         return name
     known = {metric.short for metric in forecast_metrics(1, (0.1, 0.5, 0.9)).values()}
     module_name, _, attribute = name.partition(":")
+    if name in known:
+        raise ConfigError(f"{path}: '{name}' is built in and always computed; protocol.headline={name} orders models by it.")
     if not attribute:
-        hint = (
-            "; it is built in and always computed."
-            if name in known
-            else f"{nearest(name, known)} Your own is 'package.module:name'."
-        )
-        raise ConfigError(f"{path}: no metric '{name}'{hint}")
+        raise ConfigError(f"{path}: no metric '{name}'{nearest(name, known)} Your own is 'package.module:name'.")
     try:
         metric = getattr(import_module(module_name), attribute)
     except (ModuleNotFoundError, AttributeError) as error:

@@ -1,4 +1,6 @@
+import re
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.evaluation.score import check_headline
-from hwds.forecast.metrics.ratios import Metric, absolute
+from hwds.forecast.metrics.ratios import Metric, absolute, forecast_metrics
 from hwds.forecast.metrics.scores import score_forecasts
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.results.measure import Measure
@@ -79,8 +81,10 @@ def test_what_is_no_metric_is_refused(own, monkeypatch):
     monkeypatch.setattr(sys.modules["own_metrics"], "median_share", 3)
     with pytest.raises(ConfigError, match=r"'own_metrics:median_share' is an int, not a hwds\.Metric\."):
         WalkForward(metrics=(own,)).check_names()
-    with pytest.raises(ConfigError, match=r"no metric 'qqq'; known: .*, wql\. Your own is 'package\.module:name'\."):
+    with pytest.raises(ConfigError, match=r"no metric 'qqq'; known: bias, .* Your own is 'package\.module:name'\."):
         WalkForward(metrics=("qqq",)).check_names()
+    with pytest.raises(ConfigError, match=r"'mase' is built in and always computed; protocol\.headline=mase orders"):
+        WalkForward(metrics=("mase",)).check_names()
 
 
 def test_a_metric_of_the_last_step_reads_the_step():
@@ -98,3 +102,11 @@ def test_a_metric_may_be_a_quantile_of_rows():
     of_groups = rows.with_columns(e=errors).group_by("series_id", "cutoff").agg(pl.col("e").median())
     of_series = of_groups.group_by("series_id").agg(pl.col("e").mean())["e"]
     assert value(scores, "median_error", "mean").value == pytest.approx(float(of_series.mean()))
+
+
+def test_the_page_of_forecasting_lists_every_metric():
+    page = (Path(__file__).parents[3] / "docs" / "forecasting.md").read_text()
+    for metric in forecast_metrics(12, (0.1, 0.5, 0.9)).values():
+        assert re.search(
+            rf"^\| `{metric.short}\b.*\| {re.escape(metric.meaning.replace('|', chr(92) + '|'))} \|", page, re.M
+        ), metric.name
