@@ -109,9 +109,7 @@ def _everywhere(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield title, {"about": "", "settings": [asdict(each)]}
     if not seen:
         hint = nearest(name, sorted(known))
-        raise ConfigError(
-            f"describe: no option and no setting '{name}'{hint} Of metrics: metrics.parquet of a run."
-        )
+        raise ConfigError(f"describe: no option and no setting '{name}'{hint} Of metrics: metrics.parquet of a run.")
 
 
 def _with_paths() -> Iterator[tuple[str, str, Setting]]:

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from functools import cache
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def module_file(group: str, recipe: str) -> Path | None:
         names = [recipe, rest] if rest and owner == family else [recipe]
         for name in names:
             path = folder / f"{name}.py"
-            if path.is_file():
+            if isfile(path):  # a name too long for a file is none
                 return path
     return None
 

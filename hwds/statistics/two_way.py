@@ -80,8 +80,9 @@ def even_number(weight: np.ndarray) -> float:
     Args:
         weight: Of each cluster in the statistic, shape (clusters,).
     """
-    fourth = float(np.power(weight, 4).sum())
-    return float(np.square(weight).sum()) ** 2 / fourth if fourth > 0 else 0.0
+    scaled = np.ldexp(weight, -int(np.frexp(np.max(weight, initial=0.0))[1]))  # by a power of two: exact, and none too large
+    fourth = float(np.power(scaled, 4).sum())
+    return float(np.square(scaled).sum()) ** 2 / fourth if fourth > 0 else 0.0
 
 
 def block_length(days: int) -> int:

@@ -121,6 +121,12 @@ def test_nearest(word, known, end):
     assert nearest(word, known).endswith(end)
 
 
+def test_a_name_too_long_for_a_file_is_no_option():
+    with pytest.raises(ConfigError, match=r"model: no option 'x{300}'"):
+        option("model", "model", "x" * 300)
+    assert registry.module_file("model", "x" * 300) is None
+
+
 def test_a_module_without_its_yaml_is_named(monkeypatch):
     there, module_file = registry.PACKAGE / "bandit" / "models" / "my_policy.py", registry.module_file
     monkeypatch.setattr(

@@ -75,6 +75,7 @@ def test_few_clusters_are_refused_and_heavy_ones_count_for_less():
     sizes = np.array([100.0, *[1.0] * 50])
     assert even_number(sizes) < 1.02
     assert even_number(np.ones(7)) == pytest.approx(7)
+    assert even_number(sizes * 2.0**900) == even_number(sizes * 2.0**-900) == even_number(sizes)
     assert ClusterCounts("customer", 51, even_number(sizes)).refusal == "few customers have most of the weight and cannot tell"
     assert ClusterCounts("day", 6, 6.0, strata=3).df == 3
     assert ClusterCounts(day_cluster(40), 2, 2.0).refusal == "2 runs of days cannot tell"

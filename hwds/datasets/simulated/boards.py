@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
 
+from hwds.core.errors import ConfigError
 from hwds.core.recipe import Seed, Small
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
@@ -21,6 +22,8 @@ from hwds.inspection.models.base import Inspector
 
 BOARD_LEVEL = 10.0
 """The standard deviation of a board's own grey level of copper."""
+
+MOST_PIXELS = 100_000_000
 
 
 class BoardSettings(Dataset):
@@ -57,7 +60,14 @@ class BoardSettings(Dataset):
         return PatchLaw(self.side, self.defective, self.smallest, largest, self.faintest, self.noise)
 
     def drawn(self) -> Iterator[Patch]:
-        """Yield all patches, board by board."""
+        """Yield all patches, board by board.
+
+        Raises:
+            ConfigError: There are more pixels than memory holds.
+        """
+        pixels = self.boards * self.patches * self.side**2
+        if pixels > MOST_PIXELS:
+            raise ConfigError(f"dataset.patches: all together have {pixels:,} pixels, more than {MOST_PIXELS:,}.")
         for board in range(self.boards):
             rng = stream(self.world_seed, "board", board)
             level = BOARD_LEVEL * float(rng.standard_normal())

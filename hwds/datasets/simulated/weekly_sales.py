@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 
-from hwds.core.recipe import NonNegative, Positive, PositiveInt, Seed, Small, Steps, UnitInterval
+from hwds.core.recipe import NonNegative, Positive, PositiveInt, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
 from hwds.datasets.base import PanelDataset
 from hwds.frames.frequency import Frequency
@@ -62,7 +62,7 @@ class WeeklySales(PanelDataset):
     weeks: Annotated[int, Ge(104), Le(2_000), Small(110)] = 150
     young: Annotated[int, Ge(0), Le(1_000_000), Small(3)] = 20
     gaps: UnitInterval = 0.02
-    horizon: Steps = 8
+    horizon: Annotated[PositiveInt, Le(520)] = 8
     units: Positive = 40.0
     elasticity: NonNegative = 2.0
     noise: Positive = 0.2

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.board_images.drawing import DEFECTS
 from hwds.datasets.simulated.boards import Boards, KnownPatches
 from hwds.evaluation.context import RunContext
@@ -55,3 +56,8 @@ def test_boards_follow_from_the_seed_and_more_of_them_change_none():
     assert few.fingerprint == Boards(boards=4, patches=3, side=16).load().fingerprint
     assert few.fingerprint != Boards(boards=4, patches=3, side=16, world_seed=1).load().fingerprint
     assert set(few.data["contrast"]) <= {"faint", "strong"}
+
+
+def test_more_pixels_than_memory_holds_are_refused():
+    with pytest.raises(ConfigError, match=r"^dataset\.patches: all together have 204,800,000 pixels, more than 100,000,000\.$"):
+        Boards(patches=1000).load()
