@@ -53,6 +53,15 @@ def test_the_mean_is_never_one_percent_worse_than_its_best_member_on_rows_to_com
     assert np.abs(after.forecasts @ weights - after.target).mean() <= 1.01 * after.losses.mean(0).min()
 
 
+def test_a_mixture_that_is_ahead_in_one_window_alone_gives_way_to_the_best_member():
+    data = seen([1.0, 1.0])
+    errors = data.forecasts - data.target[:, None]
+    errors[:, 1] = np.where(data.window == 1, errors[:, 1], 1.1 * errors[:, 0])  # they err alike in the other windows
+    shared = replace(data, forecasts=data.target[:, None] + errors)
+    assert learned_weights(shared, gain=0.0)[1] > 0.2
+    assert learned_weights(shared)[0] > 0.99
+
+
 def test_weights_are_a_mean():
     weights = learned_weights(seen([0.5, 0.7, 3.0]))
     assert weights.sum() == pytest.approx(1)

@@ -34,14 +34,15 @@ def learned_weights(seen: MemberWindows, *, gain: float = GAIN, near: float = 0.
     A member that is surely behind the best, and no help beside it, has none. The others' weights go by a power of one over
     their loss: the one of least mean absolute scaled error on windows left out in turn (Diebold and Shin 2019, "Machine
     learning for regularized survey forecast combination", on shrinkage that is chosen so). A mixture that is not `gain`
-    standard errors ahead there of the member that is best by all windows gives way to it. Every window counts alike, however
+    standard errors ahead there of the member that is best by all windows, and ahead in each window, gives way to it: the
+    series of a window share its shocks, and errors over series do not count them. Every window counts alike, however
     hard it was: what made it hard, its series shared. But the less of the history was known before it, the less it counts:
     what learns from all series is behind there for want of rows that it has by now. Weights of least loss on the windows
     themselves were no better on worlds apart.
 
     Args:
         seen: What members forecast on inner windows.
-        gain: Standard errors that a mixture must be ahead of the best member alone.
+        gain: Standard errors that a mixture must be ahead of the best member alone, then in every window; 0 asks neither.
         near: The share of the best member's loss within which none is left out, surely behind or not.
         flat: The share of the least loss on left-out windows within which the weights nearest to equal ones are taken.
     """
@@ -84,8 +85,11 @@ def _shrunk(seen: MemberWindows, needed: float, flat: float) -> np.ndarray:
     counted = np.concatenate([_counted(seen)[rows] for rows in _places(seen)])
     means = (losses * counted[:, None]).mean(0)
     chosen = int(np.argmax(means <= means.min() * (1 + flat)))  # of equals the nearest to equal weights
-    gain, error = paired((alone - losses[:, chosen]) * counted, series)
-    final: np.ndarray = list(_tried(seen))[chosen if gain > needed * error - flat * means.min() else -1]
+    ahead = (alone - losses[:, chosen]) * counted
+    gain, error = paired(ahead, series)
+    place = np.repeat(np.arange(len(parts)), [len(after.target) for _, after in parts])
+    everywhere = not needed or bool((np.bincount(place, ahead) > 0).all())
+    final: np.ndarray = list(_tried(seen))[chosen if everywhere and gain > needed * error - flat * means.min() else -1]
     return final
 
 
