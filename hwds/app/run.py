@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from hwds.app.pictures import delete, draw, pictures_line, report_of
 from hwds.core.errors import CellError, HwdsError
 from hwds.core.inputs import collected_inputs
 from hwds.execution.job import lay_frame
@@ -21,11 +22,7 @@ from hwds.experiment.prepare import Prepared, prepare, require_asked
 from hwds.experiment.remarks import remarks_before
 from hwds.experiment.spec import Experiment
 from hwds.experiment.warm_up import warm_up
-from hwds.report.hooks import TaskReport, task_report
 from hwds.report.leaderboard import as_markdown
-from hwds.report.pictures.leaderboard import leaderboard_figure
-from hwds.report.pictures.segments import segments_figure
-from hwds.report.pictures.style import save_png
 from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
 from hwds.report.verdict import page, print_verdict, store_pack, store_verdict
@@ -168,26 +165,31 @@ def conclude(prepared: Prepared, tables: Tables) -> RunResult:
     """Write the leaderboard, the pictures, the conclusion and the verdict into the folder, and return the result."""
     folder, model = prepared.folder, prepared.experiment.model.name
     board = standings(tables, prepared.job.protocol.headline, model=model)
-    report = report_of(prepared)
+    report = report_of(prepared.experiment)
     conclusion = report.conclusion(prepared.frame, tables, board, model)
     folder.write_conclusion(conclusion)
     verdict = decide(prepared, tables)
     text = conclusion if verdict is None else f"{conclusion}\n\n{page(type(prepared.experiment.decision), verdict)}"
     write_markdown(folder.path / "leaderboard.md", as_markdown(tables, board, text, report.page_tables(tables, board)))
     folder.write_remarks(remarks(prepared, tables))
-    draw(prepared, tables, board)
+    if prepared.experiment.draws:
+        draw(folder, prepared.experiment, prepared.frame, tables, board, verdict)
+    else:
+        delete(folder)
     return RunResult(prepared, tables, board, conclusion, verdict)
 
 
 def print_result(result: RunResult) -> None:
     """Print the leaderboard, the conclusion, the verdict and the notes."""
-    report_of(result.prepared).print_run(result.tables, result.standings, result.conclusion)
+    report_of(result.prepared.experiment).print_run(result.tables, result.standings, result.conclusion)
     if result.verdict is not None:
         print_verdict(type(result.prepared.experiment.decision), result.verdict)
     for note in notes(result.prepared, result.tables):
         print(note)
     if result.verdict is not None and result.prepared.experiment.decision_pack != "none":
         print("For those who decide: decision_pack.html and decision_pack.xlsx in the folder of the results.")
+    if not result.prepared.experiment.draws:
+        print(pictures_line(result.prepared.folder))
     print(f"Results: {result.prepared.folder.path}")
 
 
@@ -195,25 +197,9 @@ def decide(prepared: Prepared, tables: Tables) -> Verdict | None:
     """Write the verdict on the results into the folder, and return it; None where nothing is to be decided."""
     experiment = prepared.experiment
     verdict = experiment.decision.decide(tables, prepared.frame, experiment.model.name, prepared.job.protocol)
-    store_verdict(prepared.folder, type(experiment.decision), verdict, draw=experiment.pictures)
+    store_verdict(prepared.folder, type(experiment.decision), verdict)
     store_pack(prepared.folder.path, type(experiment.decision), verdict, experiment.decision_pack)
     return verdict
-
-
-def draw(prepared: Prepared, tables: Tables, board: Standings) -> None:
-    """Draw the leaderboard's picture where models are ranked, and those of the task."""
-    if not prepared.experiment.pictures:
-        return
-    folder, report = prepared.folder.path, report_of(prepared)
-    if report.ranks:
-        save_png(leaderboard_figure(board), folder / "leaderboard.png")
-    save_png(segments_figure(tables, board), folder / "segments.png")
-    report.pictures(prepared.frame, tables, board, prepared.experiment.model.name, folder)
-
-
-def report_of(prepared: Prepared) -> TaskReport:
-    """Return the report of the task of a run's protocol."""
-    return task_report(type(prepared.job.protocol), prepared.job.protocol.task)
 
 
 def remarks(prepared: Prepared, tables: Tables) -> list[str]:

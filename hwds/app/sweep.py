@@ -159,7 +159,7 @@ def write_result(
     front = front_of(search, records)
     print("\n".join(line for line in (conclusion(result), front_sentence(front), remark, timed) if line))
     logarithmic = [leaf.path for leaf in search.leaves if leaf.kind == "loguniform"]
-    drawn = search.experiment.pictures
+    drawn = search.experiment.pictures is not False
     first = f"{AS_IT_STOOD}\n\n" if search.sweep.baseline else ""
     space = f"{first}## What was searched\n\n{space_grid(sweep_json(search)['space']).markdown()}"
     pictures = draw_sweep(result, importance, runs, took, logarithmic, folder.path) if drawn else []

@@ -102,7 +102,7 @@ def _shrink(group: str, path: str, node: dict[str, Any], kept: frozenset[str]) -
     """Return a node with its caps; members of a list have their labels in the path."""
     hints = get_type_hints(resolve_node(group, group, node), include_extras=True)
     caps = {key: cap for key, hint in hints.items() if f"{path}.{key}" not in kept and (cap := _cap(hint)) is not None}
-    shrunk = {key: min(value, caps[key]) if key in caps and isinstance(value, int) else value for key, value in node.items()}
+    shrunk = {key: caps[key].of(value) if key in caps and isinstance(value, int) else value for key, value in node.items()}
     members: dict[str, Any] = {
         key: [_shrink(group, f"{path}.{key}.{item['name']}", item, kept) for item in value]
         for key, value in node.items()
@@ -116,8 +116,8 @@ def _are_nodes(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and "recipe" in item for item in value)
 
 
-def _cap(hint: Any) -> int | None:
+def _cap(hint: Any) -> Small | None:
     marks = getattr(hint, "__metadata__", ())
-    own = next((mark.most for mark in marks if isinstance(mark, Small)), None)
+    own = next((mark for mark in marks if isinstance(mark, Small)), None)
     inner = (_cap(arg) for arg in get_args(hint)) if own is None and not marks else iter(())
     return own if own is not None else next((cap for cap in inner if cap is not None), None)

@@ -13,7 +13,7 @@ from hwds.core.registry import options
 CHOSEN = ("dataset", "features", "model", "protocol", "decision")
 """The groups that belong to an experiment; compute, sweep and tracker do not."""
 
-ROOT = {"seed": 0, "size": "full", "save_model": "none", "decision_pack": "none", "pictures": True, "uncapped": []}
+ROOT = {"seed": 0, "size": "full", "save_model": "none", "decision_pack": "none", "pictures": "auto", "uncapped": []}
 """The root values with their defaults."""
 
 

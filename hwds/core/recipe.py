@@ -14,9 +14,17 @@ from hwds.core.messages import refused
 
 
 class Small(NamedTuple):
-    """The maximum of a field under `size=small`: `epochs: Annotated[PositiveInt, Small(2)] = 20`."""
+    """The maximum of a field under `size=small`: `epochs: Annotated[PositiveInt, Small(2)] = 20`.
+
+    With `zero` it takes the place of 0, too, where that stands for as many as there are.
+    """
 
     most: int
+    zero: bool = False
+
+    def of(self, value: int) -> int:
+        """Return a value as it is under `size=small`."""
+        return self.most if self.zero and value == 0 else min(value, self.most)
 
 
 class Written(NamedTuple):

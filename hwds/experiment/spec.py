@@ -68,7 +68,8 @@ class Experiment(Recipe):
         tags: Single words for finding the run again.
         note: A line that is shown with the run.
         decision_pack: The page and workbook of the decision that are written beside the results, by the name of the pack.
-        pictures: Whether pictures are drawn; without them a small run ends a second or more earlier.
+        pictures: When pictures are drawn: `true` with the run, `false` when `hwds report` or the page of `hwds ui` asks for
+            them. `auto` is `false` of a run of `size=small` that no tracker mirrors, and `true` of any other.
     """
 
     experiment: str = "adhoc"
@@ -86,9 +87,14 @@ class Experiment(Recipe):
     uncapped: tuple[str, ...] = ()
     save_model: Literal["none", "final"] = "none"
     decision_pack: str = "none"
-    pictures: bool = True
+    pictures: Literal["auto"] | bool = "auto"
     tags: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def draws(self) -> bool:
+        """Whether pictures are drawn with the run."""
+        return self.size == "full" or bool(self.tracker.parts()) if self.pictures == "auto" else self.pictures
 
     @property
     def models(self) -> dict[str, Recipe]:

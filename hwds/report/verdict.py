@@ -30,15 +30,14 @@ GRIDS = "tables"
 """Their key in it."""
 
 
-def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, prefix: str = "", *, draw: bool = True) -> None:
-    """Write a verdict with its tables and draw its pictures; without one those of an earlier command are deleted.
+def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, prefix: str = "") -> None:
+    """Write a verdict with its tables and files; without one those of an earlier command are deleted.
 
     Args:
         folder: The folder of the run.
         decision: The class of the decision.
         verdict: The verdict; None where there is none.
         prefix: The prefix of the files' names (`future_`).
-        draw: Whether its pictures are drawn.
     """
     folder.write_verdict(verdict, prefix)
     shown = folder.path / f"{prefix}{SHOWN}"
@@ -48,13 +47,18 @@ def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, pr
     grids = [asdict(each) for each in _grids(decision, verdict)]
     write_json(shown, {GRIDS: grids}, default=list, ensure_ascii=False)
     for name, report in _reports(decision, verdict).items():
-        if draw and report.draw:
-            report.draw(verdict, folder.path / f"{prefix}{name}.png")
         if report.write:
             own = folder.path / f"{prefix}{name}"
             rmtree(own, ignore_errors=True)
             own.mkdir()
             report.write(verdict, own)
+
+
+def draw_verdict(folder: RunFolder, decision: type, verdict: Verdict, prefix: str = "") -> None:
+    """Draw the pictures of a verdict; arguments as of `store_verdict`."""
+    for name, report in _reports(decision, verdict).items():
+        if report.draw:
+            report.draw(verdict, folder.path / f"{prefix}{name}.png")
 
 
 def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str) -> list[Path]:

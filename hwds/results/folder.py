@@ -149,6 +149,10 @@ class RunFolder:
         text = self.path / f"{name}.txt"
         return text.read_text(encoding="utf-8").splitlines() if text.is_file() else []
 
+    def pictures(self) -> list[Path]:
+        """Return the pictures of the run by name, but for those of its forecasts beyond the data (`future_`)."""
+        return sorted(path for path in self.path.glob("*.png") if not path.name.startswith("future_"))
+
     def write_verdict(self, verdict: Verdict | None, prefix: str = "") -> None:
         """Write a verdict and its tables, as CSV and Parquet; the verdict of an earlier command is deleted.
 

@@ -169,7 +169,10 @@ def test_letters_beyond_ascii_need_no_quotes(value):
 
 def test_small_caps_what_says_so_and_nothing_else():
     small = composed("size=small", "+experiment=lstm_forecast")
-    assert (small.protocol.windows, small.model.epochs) == (2, 2)
+    assert (small.protocol.windows, small.model.epochs, small.compute.workers) == (2, 2, 1)
+    assert not small.draws
+    assert all(composed("size=small", word).draws for word in ("pictures=true", "size=full", "tracker=mlflow"))
+    assert not composed("pictures=false").draws
     assert composed("+experiment=lstm_forecast").protocol.windows == 3
     assert composed("size=small", "+experiment=lstm_forecast").protocol.horizon == composed().protocol.horizon
 
@@ -180,6 +183,7 @@ def test_small_caps_what_says_so_and_nothing_else():
         ("protocol.windows=9", lambda small: small.protocol.windows),
         ("model.trees=99", lambda small: small.model.trees),
         ("sweep.trials=9", lambda small: small.sweep.trials),
+        ("compute.workers=9", lambda small: small.compute.workers),
         ("rivals=[{forecast/mlp: {epochs: 9}}]", lambda small: small.rivals[0].epochs),
     ],
 )

@@ -119,7 +119,7 @@ def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
 
 def decide(experiment: Experiment, frame: Any, folder: RunFolder, forecasts: pl.DataFrame) -> None:
     """Write the decision on the forecasts to `future_decision.json` and tables beside it, and print it."""
-    from hwds.report.verdict import print_verdict, store_verdict
+    from hwds.report.verdict import draw_verdict, print_verdict, store_verdict
 
     decision = experiment.decision
     verdict = None
@@ -128,6 +128,7 @@ def decide(experiment: Experiment, frame: Any, folder: RunFolder, forecasts: pl.
         verdict = decision.foresee(forecasts, folder.read_tables(), frame, experiment.model.name, experiment.protocol)
     store_verdict(folder, type(decision), verdict, "future_")
     if verdict is not None:
+        draw_verdict(folder, type(decision), verdict, "future_")
         print_verdict(type(decision), verdict)
 
 

@@ -37,12 +37,18 @@ def main(ctx: click.Context, words: tuple[str, ...], to: str) -> int:
 
 
 def folder_of(name: str) -> Path:
-    """The folder of a sweep or of a run."""
+    """The folder of a sweep, or of a run, whose pictures are drawn where they are not yet."""
     from hwds.results.folder import RunFolder
     from hwds.results.sweep_folder import SweepFolder
 
-    sweep = SweepFolder.named(name)
-    return sweep.path if sweep else RunFolder.find(name).path
+    if sweep := SweepFolder.named(name):
+        return sweep.path
+    run = RunFolder.find(name)
+    if not run.pictures():
+        from hwds.app.pictures import draw_or_say
+
+        draw_or_say(run)
+    return run.path
 
 
 def tracker_of(option: str, changes: dict[str, str]) -> Tracker:

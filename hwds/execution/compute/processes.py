@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import Any
+from typing import Annotated, Any
 
-from hwds.core.recipe import ZeroWorkers
+from hwds.core.recipe import Small, ZeroWorkers
 from hwds.evaluation.base import Cell
 from hwds.execution.compute.base import Compute
 from hwds.execution.compute.serial import Serial
@@ -20,10 +20,11 @@ class Processes(Compute):
     """Spread cells over processes of this machine.
 
     Attributes:
-        workers: Processes; 0 takes the cores that this process may use, divided by the threads of each cell.
+        workers: Processes; 0 takes the cores that this process may use, divided by the threads of each cell. One alone is
+            this process itself: so are the cells of `size=small` computed, where starting others takes longer than they do.
     """
 
-    workers: ZeroWorkers = 0
+    workers: Annotated[ZeroWorkers, Small(1, zero=True)] = 0
 
     def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: Limits = UNLIMITED) -> Iterator[Outcome]:
         """Yield the outcomes as they come; a worker that dies fails its cell alone."""

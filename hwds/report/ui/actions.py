@@ -12,6 +12,7 @@ from typing import Any
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.secrets import without_secrets
 from hwds.report.ui.opened import folder_of
+from hwds.results.folder import RunFolder
 from hwds.results.labels import Labels
 from hwds.results.runs.index import RunIndex
 
@@ -55,6 +56,15 @@ def compare(index: RunIndex, asked: Mapping[str, Any]) -> dict[str, Any]:
     _command("report", folder[1])
     report = (Path(folder[1]).resolve() / "report.html").relative_to(index.root)
     return {"report": report.as_posix(), "said": said.splitlines()[0] if said else ""}
+
+
+def draw(folder: RunFolder) -> None:
+    """Draw the pictures of a run that has none yet by `hwds report`, in a process of its own: it loads the data of the run.
+
+    Raises:
+        HwdsError: The run is not finished; the command's own words say why.
+    """
+    _command("report", str(folder.path))
 
 
 def _command(*words: str) -> str:

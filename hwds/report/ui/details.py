@@ -10,6 +10,7 @@ from hwds.core.errors import ResumeError
 from hwds.core.secrets import data_without_secrets
 from hwds.report.sweep.result import OWN
 from hwds.report.sweep.space import TITLES, space_rows
+from hwds.report.ui.actions import draw
 from hwds.report.ui.opened import folder_of, pictures_of
 from hwds.results.runs.index import RunIndex
 from hwds.results.runs.progress import as_it_stands
@@ -32,6 +33,18 @@ def run_data(index: RunIndex, path: str) -> dict[str, Any]:
         findings = folder.read_findings()
     facts = {name: fields.get(name) for name in FACTS}
     return {"path": path, **facts, "said": findings, "pictures": pictures_of(folder.path)}
+
+
+def pictures_data(index: RunIndex, path: str) -> dict[str, Any]:
+    """Return the pictures of a finished run, which are drawn first where there are none yet.
+
+    Raises:
+        HwdsError: There is no such run, or they cannot be drawn.
+    """
+    folder = folder_of(index, path, "runs")
+    if not folder.pictures():
+        draw(folder)
+    return {"pictures": pictures_of(folder.path)}
 
 
 def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:

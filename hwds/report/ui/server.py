@@ -22,9 +22,9 @@ from hwds.report.pages.colours import palettes
 from hwds.report.pages.rendering import render
 from hwds.report.pages.run import kept_frame, run_page
 from hwds.report.pages.sweep import sweep_page
-from hwds.report.ui.actions import compare, set_labels
+from hwds.report.ui.actions import compare, draw, set_labels
 from hwds.report.ui.curves import curves_data, losses_data
-from hwds.report.ui.details import run_data, sweep_data
+from hwds.report.ui.details import pictures_data, run_data, sweep_data
 from hwds.report.ui.opened import folder_of, kept_reports, picture
 from hwds.report.ui.rows import Watched, table_data
 from hwds.report.ui.streams import streams_data
@@ -210,12 +210,19 @@ def _picture(serving: Server, query: Query) -> Answer:
     return "image/png", picture(serving.watched.index(), query.get("run", [""])[0], query.get("name", [""])[0])
 
 
+def _pictures(serving: Server, query: Query) -> Answer:
+    with _DRAWING:
+        return _json(pictures_data(serving.watched.index(), query.get("run", [""])[0]))
+
+
 def _report(serving: Server, query: Query) -> Answer:
     path, index = query.get("run", [""])[0], serving.watched.index()
     with _DRAWING:
         if path.startswith("sweeps/"):
             return "text/html", sweep_page(SweepFolder(folder_of(index, path, "sweeps").path)).html()
         folder = folder_of(index, path, "runs")
+        if not folder.pictures():
+            draw(folder)
         return "text/html", run_page(folder, kept_frame(folder)).html()
 
 
@@ -242,6 +249,7 @@ ANSWERS: dict[str, Callable[[Server, Query], Answer]] = {
     "/sweep.json": _sweep,
     "/streams.json": _streams,
     "/picture": _picture,
+    "/pictures.json": _pictures,
     "/report": _report,
     "/kept": _kept,
     **{f"/{folder}/{name}": _file(folder, name) for folder, names in FILES.items() for name in names},

@@ -9,13 +9,21 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hwds.report.verdict import draw_verdict
 from tests.support.browser import chromium
+
+
+def draw_verdict_alone(folder, experiment, frame, tables, board, verdict):
+    """What stands for the drawing of a run."""
+    if verdict is not None:
+        draw_verdict(folder, type(experiment.decision), verdict)
 
 
 @pytest.fixture
 def hwds(command, monkeypatch):
-    """Run `hwds LINE` in an empty folder, without pictures: they have tests of their own, and take a second."""
-    monkeypatch.setattr("hwds.app.run.draw", lambda *_: None)
+    """Run `hwds LINE` in an empty folder, without pictures but a verdict's: they have tests of their own, and take a second."""
+    monkeypatch.setattr("hwds.app.run.draw", draw_verdict_alone)
+    monkeypatch.setattr("hwds.app.pictures.draw_missing", lambda *_: None)
     return command
 
 

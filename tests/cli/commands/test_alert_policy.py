@@ -7,7 +7,7 @@ import json
 import polars as pl
 
 DATA = (
-    "dataset=gray_market dataset.days=90 features=none protocol=prequential_gray decision=alert_policy size=small"
+    "dataset=gray_market dataset.days=90 features=none protocol=prequential_gray decision=alert_policy size=small pictures=true"
     " compute=serial"
 )
 

@@ -54,7 +54,7 @@ def test_what_every_experiment_has_is_described(command):
     said = json.loads(command("describe experiment pictures --json").out)
     assert list(said) == ["experiment"]
     (pictures,) = said["experiment"]["settings"]
-    assert (pictures["value"], pictures["allowed"]) == ("true", "true or false")
+    assert (pictures["value"], pictures["allowed"]) == ("auto", "auto or true or false")
     names = [each["name"] for each in json.loads(command("describe experiment --json").out)["experiment"]["settings"]]
     assert {"name", "tags", "seed", "size", "rivals"} <= set(names)
 

@@ -28,6 +28,31 @@ def test_a_run_and_a_comparison_have_a_report(hwds, sales, tmp_path, monkeypatch
     assert f"python -m hwds compare {run}" in text
 
 
+def test_pictures_that_a_run_left_out_are_drawn_for_its_report(command, sales, tmp_path):
+    def pictures():
+        return {path.name: path.read_bytes() for path in tmp_path.glob("outputs/runs/*/*/*") if path.suffix in (".png", ".svg")}
+
+    assert command(f"{SALES} pictures=true").code == 0
+    with_the_run = pictures()
+    assert {"leaderboard.png", "forecasts.svg"} <= set(with_the_run)
+    later = command(f"{SALES} pictures=false")
+    asked = f"report adhoc/{run_id(tmp_path)}"
+    assert f"Pictures are drawn when they are asked for: hwds {asked}" in later.out
+    assert not pictures(), "those of an earlier command are of its tables"
+    moved = (tmp_path / "sales.csv").rename(tmp_path / "elsewhere.csv")
+    said = command(asked)
+    assert (said.code, pictures()) == (0, {})
+    assert "hwds: no pictures: dataset.path: " in said.err
+    changed = moved.read_text().splitlines()
+    (tmp_path / "sales.csv").write_text("\n".join(changed[:-1]))
+    assert "hwds: no pictures: dataset: has changed since run adhoc/" in command(asked).err
+    moved.rename(tmp_path / "sales.csv")
+    assert command(asked).err == ""
+    assert pictures() == with_the_run
+    (page,) = tmp_path.glob("outputs/runs/*/*/report.html")
+    assert page.read_text().count("<figure") >= 2
+
+
 def test_what_is_not_there_is_refused(hwds, sales):
     assert "must be followed by one run, sweep, study or comparison, got 0" in hwds("report").line
     assert "takes no flag, got '--fast'" in hwds("report --fast").line

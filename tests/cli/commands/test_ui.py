@@ -16,6 +16,7 @@ import pytest
 
 from hwds.core.watching.learning import learning_curve, recorded_learning
 from hwds.report.pages.colours import DARK_COLOURS, LIGHT_COLOURS, contrast
+from hwds.report.pictures.style import new_figure, save_png
 from hwds.report.ui.server import DARK, LIGHT, server
 from hwds.results.folder import RunFolder
 from hwds.results.labels import Labels
@@ -55,6 +56,10 @@ def made(hwds, sales, once, tmp_path, monkeypatch):
         naive = next(tmp_path.glob("outputs/runs/naive/*"))
         losses(naive, 0.9, 0.5, 0.4)
         settle_learning(naive)
+        figure = new_figure(1, 1)
+        figure.add_subplot()
+        for drawn in tmp_path.glob("outputs/runs/*/*"):
+            save_png(figure, drawn / "forecasts.png")
         first = next(tmp_path.glob("outputs/runs/seasonal_naive/*"))
         Labels(note=WICKED).write(first)
 
@@ -257,12 +262,15 @@ def test_a_browser_finds_sorts_groups_ticks_draws_and_keeps_it_all_in_the_addres
 
 @pytest.mark.chromium
 def test_a_browser_opens_labels_and_compares(address, made, browser, tmp_path):
+    for kind in ("png", "svg"):
+        (tmp_path / "outputs" / made[1] / f"forecasts.{kind}").unlink()
     with browser.page(f"{address}/?{urlencode([('run', path) for path in made[:2]])}") as tab:
         tab.until(f"{ROWS}.includes('naive')")
         tab.ask("document.querySelector('#table button.plain[title^=naive]').focus()")
         tab.press("Enter", 13)
         tab.until("document.activeElement.id === 'detail-title'")
         assert "mase[m=12]" in tab.ask("document.querySelector('#detail .lead').textContent")
+        tab.until("document.querySelectorAll('#shots img').length > 1")
         for place, text in (("label-name", "plain"), ("label-tags", "draft"), ("label-note", "as last month")):
             typed(tab, text, place)
         clicked(tab, "#labels button")

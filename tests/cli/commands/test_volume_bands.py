@@ -6,7 +6,7 @@ import json
 
 import polars as pl
 
-SMALL = "+experiment=volume_commitment size=small compute=serial rivals=[] features=none protocol.windows=2"
+SMALL = "+experiment=volume_commitment size=small pictures=true compute=serial rivals=[] features=none protocol.windows=2"
 RUN = f"{SMALL} model=forecast/seasonal_naive protocol=walk_forward_paths protocol.paths=100"
 
 

@@ -14,7 +14,7 @@ from hwds.forecast.decisions.stock import Stock
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.roles import Roles
-from hwds.report.verdict import page, store_verdict
+from hwds.report.verdict import draw_verdict, page, store_verdict
 from hwds.results.folder import RunFolder
 
 from .volume_worlds import LEVEL, Demand, autoregressions, panel_of, psi_sums, run, told
@@ -60,6 +60,7 @@ def test_levels_of_the_months_to_come_and_the_report(world, tmp_path):
     assert (coming.when, coming.n_series) == ("future", 40)
     assert coming.levels.equals(told(tables, panel, PROTOCOL, STOCK).levels)
     store_verdict(RunFolder(tmp_path), Stock, coming)
+    draw_verdict(RunFolder(tmp_path), Stock, coming)
     assert all((tmp_path / f"stock_{name}.png").is_file() for name in ("record", "levels"))
     assert "**own**" in page(Stock, coming)
 

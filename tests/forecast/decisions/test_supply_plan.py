@@ -14,7 +14,7 @@ from hwds.forecast.decisions.volumes.deals import Deals
 from hwds.forecast.decisions.volumes.terms import VolumeTerms
 from hwds.forecast.decisions.volumes.windows import DealWindows
 from hwds.forecast.protocols.walk_forward import WalkForward
-from hwds.report.verdict import page, store_verdict
+from hwds.report.verdict import draw_verdict, page, store_verdict
 from hwds.results.folder import RunFolder
 
 from .volume_worlds import LEVEL, Demand, autoregressions, panel_of, run, told
@@ -50,6 +50,7 @@ def test_plants_have_their_own_capacity_and_deals_are_summed(world, tmp_path):
     assert verdict.tightest.endswith("of north")
     assert verdict.n_deals == 30  # the two series of a sku are made in two plants
     store_verdict(RunFolder(tmp_path), SupplyPlan, verdict)
+    draw_verdict(RunFolder(tmp_path), SupplyPlan, verdict)
     assert all((tmp_path / f"supply_{name}.png").is_file() for name in ("plan", "volumes"))
     assert "| north |" in page(SupplyPlan, verdict)
     assert told(tables, panel, PROTOCOL, PLAN, deal=("sku",)).n_deals == 15

@@ -16,7 +16,7 @@ from hwds.lifetime.decisions.maintenance import Maintenance
 from hwds.lifetime.models.mean_life import MeanLife
 from hwds.lifetime.protocols.last_window import LastWindow
 from hwds.lifetime.protocols.prequential_runs import PrequentialRuns
-from hwds.report.verdict import page, store_verdict
+from hwds.report.verdict import draw_verdict, page, store_verdict
 from hwds.results.folder import RunFolder
 from hwds.results.tables import TRUTH, Tables
 from tests.support.replacement import best_replacement
@@ -86,6 +86,7 @@ def test_a_schedule_respects_the_crew_and_is_told(tables, verdict, tmp_path):
     assert used["len"].max() <= 4
     assert verdict.outages["planned"].sum() <= 4 * verdict.slots
     store_verdict(RunFolder(tmp_path), Maintenance, verdict)
+    draw_verdict(RunFolder(tmp_path), Maintenance, verdict)
     assert all((tmp_path / f"maintenance_{name}.png").is_file() for name in ("policies", "schedule"))
     assert "**renewal rule**" in page(Maintenance, verdict)
 

@@ -25,8 +25,17 @@ export async function open(path, {quiet = false} = {}) {
   for (const part of ['name', 'tags', 'note']) $('label-' + part).value = data[part] || '';
   const own = path.startsWith('runs/') ? data.pictures : [];  // a sweep is drawn below, to be pointed at
   $('shots').replaceChildren(...own.map((name, at) => shot(path, name, at)));
+  if (path.startsWith('runs/') && !own.length && data.status === 'finished') drawn(path);
   await (path.startsWith('sweeps/') ? sweep(path) : $('sweep').replaceChildren());
   if (!quiet) { $('detail').scrollIntoView({block: 'nearest'}); $('detail-title').focus({preventScroll: true}); }
+}
+
+/* Pictures that were not drawn with the run are drawn now. */
+async function drawn(path) {
+  $('shots').replaceChildren(make('p', 'Drawing its pictures ...', {role: 'status'}));
+  const data = await ask('/pictures.json', [['run', path]]);
+  if (state.open !== path) return;
+  $('shots').replaceChildren(...(data.error ? [make('p', data.error)] : data.pictures.map((name, at) => shot(path, name, at))));
 }
 
 /* The first sentence is what is to be read; the others are below it. */
@@ -41,7 +50,7 @@ function lead(text) {
 /* A picture leads to itself alone: on a phone it can be made larger there. */
 function shot(path, name, at) {
   const figure = make('figure', null), words = name.replace(/\.png$/, '').replaceAll('_', ' ');
-  const src = '/picture?' + new URLSearchParams({run: path, name}), link = make('a', null, {href: src});
+  const src = '/picture?' + new URLSearchParams({run: path, name}), link = make('a', null, {href: src, ariaLabel: words + ', alone'});
   link.append(make('img', null, {src, alt: words, loading: at ? 'lazy' : 'eager'}));
   figure.append(link, make('figcaption', words));
   return figure;
