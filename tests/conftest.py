@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 from pathlib import Path
+from shutil import disk_usage
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +19,10 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "outputs" / "cache" / "numba
 THREADS = dict.fromkeys((*VARIABLES, *ONCE), "1")
 """Set before any library is loaded: threads that wait for one another on shared cores take three times what the work does."""
 os.environ.update(THREADS)
+IN_MEMORY = Path("/dev/shm")
+"""Folders of tests lie there: a run flushes thirty files, for each of which a disk takes as long as a model for its fit."""
+if IN_MEMORY.is_dir() and disk_usage(IN_MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 settings.register_profile("hwds", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hwds")

@@ -13,7 +13,7 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
 from hydra.conf import HydraConf
 from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.config_store import ConfigStore
+from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
@@ -112,11 +112,16 @@ def register(*, application: bool = False) -> None:
         application: Whether a Hydra application composes. It alone reads Hydra's launcher, sweeper, logging and help, and
             composing without them takes a third less.
     """
-    node = HydraConf() if application else HydraConf(defaults=[])
-    ConfigStore.instance().store("config", node, group="hydra", provider="hydra")
+    ConfigStore.instance().repo["hydra"]["config.yaml"] = _own_config(application)
     OmegaConf.register_new_resolver("oc.env", of_environment, replace=True)
     for plugin in (OptionSource, HydraSource, OptionSearchPath):
         Plugins.instance().register(plugin)
+
+
+@cache
+def _own_config(application: bool) -> ConfigNode:
+    node = OmegaConf.structured(HydraConf() if application else HydraConf(defaults=[]))
+    return ConfigNode(name="config.yaml", node=node, group="hydra", package=None, provider="hydra")
 
 
 def read_option(group: str, option: str, file: Path) -> DictConfig:

@@ -109,12 +109,17 @@ def secrets() -> tuple[str, ...]:
 
     Existing paths are not secrets.
     """
-    return _secrets_of(tuple(os.environ.items()))
+    return _secrets_of(_environment())
+
+
+def _environment() -> tuple[Any, ...]:
+    """Return the environment as Python holds it, by which answers are remembered: to decode it takes half a millisecond."""
+    return tuple(os.environ._data.items())  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=4)
-def _secrets_of(environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    """Return the secrets of an environment: a page asks for every text of its own."""
+def _secrets_of(environment: tuple[Any, ...]) -> tuple[str, ...]:
+    """Return the secrets of this very environment: a page asks for every text of its own."""
     forms = {form for value in _named_in(environment) for form in _forms(value)}
     return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
@@ -171,13 +176,13 @@ def _forms(value: str) -> set[str]:
 
 def _named() -> dict[str, str]:
     """Return each secret with the name of its variable."""
-    return _named_in(tuple(os.environ.items()))
+    return _named_in(_environment())
 
 
 @lru_cache(maxsize=4)
-def _named_in(environment: tuple[tuple[str, str], ...]) -> dict[str, str]:
+def _named_in(_: tuple[Any, ...]) -> dict[str, str]:
     """Return the secrets of this very environment; it is what the answer is remembered by."""
-    named = {value: name for name, value in sorted(environment) if NAMES.search(name) and len(value) >= SHORTEST}
+    named = {value: name for name, value in sorted(os.environ.items()) if NAMES.search(name) and len(value) >= SHORTEST}
     named |= _given()
     return {value: named[value] for value in sorted(named, key=len, reverse=True) if not _is_path(value)}
 

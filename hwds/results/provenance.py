@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def command_line() -> str:
     return without_secrets(shlex.join(["python", "-m", "hwds", *sys.argv[1:]]))
 
 
+@cache
 def installed(name: str) -> str | None:
     """Return the version of a distribution or of its build for CPUs, None where neither is installed."""
     for distribution in (name, f"{name}-cpu"):
@@ -79,8 +81,8 @@ def user_name() -> str:
 
 def git_state() -> dict[str, Any] | None:
     """Return the commit of the current folder and whether there are uncommitted changes; None outside a repository."""
-    commit, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
-    return None if commit is None else {"commit": commit, "changed": bool(status)}
+    commit = _git("rev-parse", "HEAD")
+    return None if commit is None else {"commit": commit, "changed": bool(_git("status", "--porcelain"))}
 
 
 def _git(*words: str) -> str | None:

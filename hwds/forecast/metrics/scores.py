@@ -61,8 +61,8 @@ def score_forecasts(table: pl.DataFrame, levels: tuple[float, ...], extra: tuple
     rows = coded(table, levels, season)
     metrics = (*forecast_metrics(season, levels).values(), *extra)
     scores = [score for metric in metrics for score in _errors_from_zero(metric, rows, _aggregates(metric, rows))]
-    steps = (score for metric in metrics if metric.by_step for score in _errors_from_zero(metric, rows, _by_step(metric, rows)))
-    scores += steps
+    stepped = [metric for metric in metrics if metric.by_step]
+    scores += [score for metric in stepped for score in _errors_from_zero(metric, rows, _by_step(metric, rows))]
     scores += [_skill(metric, rows) for metric in metrics if metric.skill]
     scores += [_choosing(table)] if CHOOSING.name in table.columns else []
     return [replace(score, n_fallback=rows.n_fallback) for score in scores]
@@ -157,13 +157,13 @@ def _aggregates(metric: Metric, rows: CodedRows) -> Iterator[Score]:
     yield Score.of(metric.name, "pooled", _pooled(metric, rows))
 
 
-def _errors_from_zero(metric: Metric, rows: CodedRows, scores: Iterable[Score]) -> Iterator[Score]:
-    """Yield scores, the intervals of an error from 0 on: a metric that is good where low, of which no row is below 0."""
-    top, bottom, undefined = _parts(metric, rows.forecasts)
-    error = metric.better == "low" and not (_ratios(top, bottom, undefined) < 0).any()
-    for score in scores:
-        below = error and score.ci_low is not None and score.ci_low < 0
-        yield replace(score, ci_low=0.0) if below else score
+def _errors_from_zero(metric: Metric, rows: CodedRows, scores: Iterable[Score]) -> list[Score]:
+    """Return scores, the intervals of an error from 0 on: a metric that is good where low, of which no row is below 0."""
+    scores = list(scores)
+    below = metric.better == "low" and any((score.ci_low or 0) < 0 for score in scores)
+    if not below or (_ratios(*_parts(metric, rows.forecasts)) < 0).any():
+        return scores
+    return [replace(score, ci_low=0.0) if (score.ci_low or 0) < 0 else score for score in scores]
 
 
 def _pooled(metric: Metric, rows: CodedRows) -> Estimate:
