@@ -103,8 +103,8 @@ def unseen() -> Iterator[None]:
 
 
 def is_of_system(path: str) -> bool:
-    """Return whether a file belongs to Python, to an installed library or to the operating system."""
-    return path.startswith(_system_folders()) or "__pycache__" in Path(path).parts
+    """Return whether a file belongs to Python, to an installed library or to the operating system; one in memory does not."""
+    return (path.startswith(_system_folders()) and not path.startswith("/dev/shm/")) or "__pycache__" in Path(path).parts
 
 
 @cache
