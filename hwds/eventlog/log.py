@@ -2,7 +2,7 @@
 
 An entry is written before it is acknowledged: after `kill -9` at any moment everything acknowledged is there, and nothing is
 there by half (SQLite's write-ahead log has checksums). Whether it also outlives a loss of power is a choice, for that waits for
-the disk: an entry without an id then waits as a line of a second file, the tail, and is moved into the first with others. An
+the disk: an entry then waits as a line of a second file, the tail, and is moved into the first with others. An
 entry is numbered, so that one that a crash leaves in both files counts once. The snapshot of the state that follows from the
 entries lies in the first file.
 """
@@ -73,6 +73,7 @@ class EventLog:
         self._mark = Mark(path.with_name(f"{path.name}-last")) if path is not None else None
         self._by_lines = self._tail is not None and durable == "power"
         self._waiting: list[Entry] = []
+        self._named = dict[tuple[str, str], Entry]()  # of those that wait, the ones with an id
         self._syncs = SharedSyncs()
         with self._plain_errors():
             if path is not None:
@@ -170,7 +171,7 @@ class EventLog:
     def append(self, entries: Iterable[Entry], *, wait: bool = True) -> int:
         """Keep entries: when this returns all of them have happened, and when it raises none has.
 
-        Without `wait` a single one without an id outlives the process, and waits for the disk until `sync`.
+        Without `wait` a single one outlives the process, and waits for the disk until `sync`.
 
         An entry of the kind, id and content of an earlier one is that one, and counts once.
 
@@ -183,7 +184,7 @@ class EventLog:
         """
         given = list(entries)
         try:
-            if self._by_lines and len(given) == 1 and given[0].id is None and given[0].data is None:
+            if self._by_lines and len(given) == 1 and self._is_line(given[0], wait):
                 self._append_line(given[0], wait)
                 if wait:
                     self._note(self.last)
@@ -227,12 +228,20 @@ class EventLog:
             self._tail.sync()
         self._note(last)
 
+    def _is_line(self, entry: Entry, wait: bool) -> bool:
+        """Return whether an entry may wait as a line: it has no id, or one that no other has and that nobody waits for."""
+        if entry.id is None or entry.data is not None:
+            return entry.data is None
+        return not wait and self.find(entry.kind, entry.id) is None
+
     def _append_line(self, entry: Entry, wait: bool = True) -> None:
         assert self._tail is not None
         if len(self._waiting) >= WAITING:
             self._move()
         self._tail.append([self.last + 1, *entry], wait=wait)
         self._waiting.append(entry)
+        if entry.id is not None:
+            self._named[entry.kind, entry.id] = entry
         self.last += 1
 
     def _move(self) -> None:
@@ -242,6 +251,7 @@ class EventLog:
                 first = self.last - len(self._waiting) + 1
                 self._insert.executemany(INSERT, starmap(row_of, enumerate(self._waiting, first)))
             self._waiting = []
+            self._named.clear()
             self._syncs.reached(self.last)  # a transaction waits for the disk
             self._tail.clear()
 
@@ -264,6 +274,8 @@ class EventLog:
 
     def find(self, kind: str, id: str) -> Entry | None:
         """Return the entry of a kind and id."""
+        if waiting := self._named.get((kind, id)):
+            return waiting
         with self._plain_errors():
             row = self._db.execute(f"select {COLUMNS} from entries where kind = ? and id = ?", (kind, id)).fetchone()
         return self._checked(row) if row else None
@@ -271,6 +283,7 @@ class EventLog:
     def count(self, kind: str) -> int:
         """Return how many entries of a kind have an id."""
         with self._plain_errors():
+            self._move()
             (number,) = self._db.execute("select count(*) from entries where kind = ? and id is not null", (kind,)).fetchone()
         return int(number)
 

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from hwds.core.errors import DataError, HwdsError
+from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.production.runtime.alone import GraphModel, NoGraphAlone
 from hwds.production.services.json_text import parsed_json
 
@@ -48,6 +48,8 @@ def service() -> Service:
     from hwds.production.services.opening import Bundle
 
     bundle = Bundle.open(os.environ[BUNDLE])
+    if bundle.manifest.kind == "policy":
+        raise ConfigError("a Lambda's disk does not outlive it, as the log of a policy must: serve it by `hwds serve --http`.")
     return bundle.service(
         Path(os.environ.get("HWDS_STORE", "/tmp/hwds/events.db")) if bundle.manifest.kind == "events" else None
     )

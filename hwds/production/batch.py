@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from hwds.core.atomic import write_atomically, write_text
-from hwds.core.errors import ConfigError, DataError
-from hwds.production.bundle.manifest import sha256
+from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.execution.ray.executor import OnRay, result_of
+from hwds.production.bundle.manifest import Manifest, sha256
 from hwds.production.deploy.endpoint import refusals
 from hwds.production.s3 import SCHEME, keys_below, place_of
 from hwds.production.server.formats import cell_of
 from hwds.production.services.base import Answer, Service
+from hwds.production.services.opening import Bundle
 
 PART = 5_000
 """Rows that are answered and written at once."""
@@ -28,8 +30,68 @@ READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
 STATE, DONE = "batch.json", "_SUCCESS"
 
 
+class Part(NamedTuple):
+    """Some rows of a file: their number among the parts, the rows before them, and whether all values are texts."""
+
+    number: int
+    first: int
+    rows: pl.DataFrame
+    texts: bool
+
+
+Answering = Callable[[Iterable[Part]], Iterator[tuple[int, pl.DataFrame]]]
+"""Returns the answers to parts, each with the part's number, in any order; a part is taken when it can be worked on."""
+
+
+def in_turn(service: Service) -> Answering:
+    """Return what answers one part after the other, in this process."""
+    return lambda parts: ((part.number, answers_to(service, part)) for part in parts)
+
+
+def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
+    """Return what answers parts as tasks of Ray, of which twice as many are on their way as the cluster has CPUs."""
+
+    def answered(parts: Iterable[Part]) -> Iterator[tuple[int, pl.DataFrame]]:
+        names = sorted(path for path in bundle.folder.rglob("*") if path.is_file())
+        files = {path.relative_to(bundle.folder).as_posix(): path.read_bytes() for path in names}
+        for done, part in compute.flow(answer_there, (bundle.manifest.digest, files), parts, 0):
+            answers = result_of(done)
+            if isinstance(answers, str):
+                raise DataError(answers)
+            yield part.number, answers
+
+    return answered
+
+
+def answer_there(packed: tuple[str, Mapping[str, bytes]], part: Part) -> pl.DataFrame | str:
+    """Return the answers to a part, on a worker; where it is refused the reason, which needs no traceback."""
+    digest, files = packed
+    try:
+        if digest not in _SERVICES:
+            with tempfile.TemporaryDirectory() as beside:
+                for name, content in files.items():
+                    path = Path(beside) / "bundle" / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+                folder = Path(beside) / "bundle"  # the driver has asked whether its signer is trusted
+                _SERVICES[digest] = Bundle(folder, Manifest.read(folder, None)).service()
+        return answers_to(_SERVICES[digest], part)
+    except HwdsError as error:
+        return str(error)
+
+
+_SERVICES: dict[str, Service] = {}
+"""By digest what answers by a bundle in this process."""
+
+
 def run_batch(
-    service: Service, bundle: str, source: Path, out: Path, rows: int = PART, kept: Callable[[Path], None] = lambda path: None
+    service: Service,
+    bundle: str,
+    source: Path,
+    out: Path,
+    rows: int = PART,
+    kept: Callable[[Path], None] = lambda path: None,
+    answering: Answering | None = None,
 ) -> int:
     """Write the answers to the rows of a file as Parquet files of so many rows each; return how many rows there are.
 
@@ -42,6 +104,7 @@ def run_batch(
         out: A folder.
         rows: Rows of a part.
         kept: Takes each file once it is written.
+        answering: Answers parts elsewhere, by the same bundle; None answers them here, in turn.
 
     Raises:
         ConfigError: The source is neither, or the bundle answers no single rows; the folder is of another batch.
@@ -53,20 +116,31 @@ def run_batch(
     if not source.is_file():
         raise ConfigError(f"batch: {source} must be a file .parquet or .csv.")
     kept(_begin(out, {"bundle": bundle, "source": sha256(source), "rows": rows}))
-    total = 0
-    for number, part in enumerate(_parts(source, rows)):
-        path = out / f"part-{number:06d}.parquet"
-        total += part.height
-        if not path.is_file():
-            answers = _answered(service, part, number, rows, texts=source.suffix.lower() == ".csv")
-            write_atomically(path, lambda place, table=answers: table.write_parquet(place))  # type: ignore[misc]
-            kept(path)
+    total, texts = 0, source.suffix.lower() == ".csv"
+
+    def missing() -> Iterator[Part]:
+        nonlocal total
+        for number, part in enumerate(_parts(source, rows)):
+            first, total = total, total + part.height
+            if not _file(out, number).is_file():
+                yield Part(number, first, part, texts)
+
+    for number, answers in (answering or in_turn(service))(missing()):
+        path = _file(out, number)
+        write_atomically(path, lambda place, table=answers: table.write_parquet(place))  # type: ignore[misc]
+        kept(path)
     write_text(out / DONE, f"{total}\n")
     kept(out / DONE)
     return total
 
 
-def run_far_batch(service: Service, bundle: str, source: str, out: str, rows: int, s3: Any) -> int:
+def _file(out: Path, number: int) -> Path:
+    return out / f"part-{number:06d}.parquet"
+
+
+def run_far_batch(
+    service: Service, bundle: str, source: str, out: str, rows: int, s3: Any, answering: Answering | None = None
+) -> int:
     """Do as `run_batch` where the file, or the folder of parts, is s3://BUCKET/KEY.
 
     The file is brought to this disk whole; a part leaves it once it is in S3.
@@ -78,6 +152,7 @@ def run_far_batch(service: Service, bundle: str, source: str, out: str, rows: in
         out: A folder, here or in S3.
         rows: Rows of a part.
         s3: The client of S3.
+        answering: See `run_batch`.
 
     Raises:
         ConfigError, DataError: See `run_batch`.
@@ -90,7 +165,7 @@ def run_far_batch(service: Service, bundle: str, source: str, out: str, rows: in
             with refusals(f"batch: {source}"):
                 s3.download_file(*place_of(source), str(here))
         if not out.startswith(SCHEME):
-            return run_batch(service, bundle, here, Path(out), rows)
+            return run_batch(service, bundle, here, Path(out), rows, answering=answering)
         folder, (bucket, prefix) = Path(beside) / "out", place_of(f"{SCHEME}{out.removeprefix(SCHEME).rstrip('/')}/")
         folder.mkdir()
         for key in keys_below(s3, f"{SCHEME}{bucket}/{prefix}", empty=True):
@@ -103,7 +178,7 @@ def run_far_batch(service: Service, bundle: str, source: str, out: str, rows: in
             if path.suffix == ".parquet":
                 path.write_bytes(b"")
 
-        return run_batch(service, bundle, here, folder, rows, kept)
+        return run_batch(service, bundle, here, folder, rows, kept, answering)
 
 
 def _refuse_other(source: str) -> None:
@@ -131,17 +206,22 @@ def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
         raise DataError(f"batch: {source.name} cannot be read: {str(error).splitlines()[0]}.") from error
 
 
-def _answered(service: Service, part: pl.DataFrame, number: int, rows: int, *, texts: bool) -> pl.DataFrame:
-    known, first = service.question_schema()["properties"], number * rows
-    asked = [_question(row, known) for row in part.iter_rows(named=True)]
+def answers_to(service: Service, part: Part) -> pl.DataFrame:
+    """Return the answers to the rows of a part.
+
+    Raises:
+        DataError: A row is no question, with the part that it is in.
+    """
+    known, first = service.question_schema()["properties"], part.first
+    asked = [_question(row, known) for row in part.rows.iter_rows(named=True)]
     try:
-        if texts:
+        if part.texts:
             asked = [_typed(row, known, first + place) for place, row in enumerate(asked)]
         for place, question in enumerate(asked):
             question.setdefault("id", first + place)
         answers = service.answer(asked)
     except DataError as error:
-        raise DataError(f"part {number} (rows {first + 1} to {first + len(asked)}): {error}") from error
+        raise DataError(f"part {part.number} (rows {first + 1} to {first + len(asked)}): {error}") from error
     return _table(answers)
 
 

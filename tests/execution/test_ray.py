@@ -10,7 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from hwds.production.batch import run_batch
+from tests.production import conftest as production
 from tests.support.processes import marked, wait_until
+from tests.support.rows import toy_rows
 from tests.support.slow_project import STOPPED, cells, copy_of, project_in, several
 
 pytest.importorskip("ray")
@@ -31,6 +34,9 @@ MARK = {"HWDS_TEST_MARK": f"on-ray-{os.getpid()}"}
 """The variable that all processes inherit, those that trials start too."""
 
 
+home, run, bundle = production.home, production.run, production.bundle
+
+
 @pytest.fixture(scope="module")
 def temporary():
     """An empty folder of temporary files, whose path is short enough for Ray."""
@@ -39,7 +45,7 @@ def temporary():
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory, temporary):
+def both(tmp_path_factory, temporary, bundle, home):
     """What each command said and left: without Ray, and on one Ray for all of them, the last of which Ctrl-C ends."""
     project = project_in(tmp_path_factory.mktemp("ray") / "project")
     (project / "conf" / "experiment").mkdir()
@@ -48,9 +54,13 @@ def both(tmp_path_factory, temporary):
     alone, together = copy_of(project, "alone"), copy_of(project, "together")
     said = several(alone, [f"{words} compute=serial".split() for words in (LIMITED, LEARNS)], MARK)
     commands = (LIMITED, LEARNS, TELLS, APART, WITHOUT_GPUS, INTERRUPTED)
-    on_ray = [f"{words} compute=ray compute.workers=2".split() for words in commands]
+    toy_rows(95).data.select("spent", "quantity", "channel", "visits").write_parquet(home / "asked.parquet")
+    batch = f"batch {bundle.folder} {home / 'asked.parquet'} {together / 'answers'} --rows 10 --trust {home / 'key.pem.pub'}"
+    on_ray = [f"{words} compute=ray compute.workers=2".split() for words in (batch, *commands)]
     own = MARK | {"HOME": str(together), "TMPDIR": str(temporary)}
-    return (alone, said), (together, several(together, on_ray, own, cells_are_added_by(together, "interrupted")))
+    _, *said_on_ray = several(together, on_ray, own, cells_are_added_by(together, "interrupted"))
+    run_batch(bundle.service(), bundle.manifest.digest, home / "asked.parquet", alone / "answers", 10)
+    return (alone, said), (together, said_on_ray)
 
 
 def cells_are_added_by(folder, experiment):
@@ -117,3 +127,12 @@ def test_ctrl_c_ends_a_sweep_with_one_line_and_leaves_nothing_of_ray(both, tempo
     assert wait_until(lambda: not marked(MARK), 30), marked(MARK)  # nor what a trial has started that was ended
     assert not list(temporary.glob("hwds-ray-*/*"))
     assert not (together / ".ray").exists()  # Ray would leave a token there
+
+
+def test_a_batch_has_the_same_bytes_on_ray(both):
+    (alone, _), (together, _) = both
+    answers = sorted(path.name for path in (alone / "answers").iterdir())
+    assert len(answers) == 12
+    assert answers == sorted(path.name for path in (together / "answers").iterdir())
+    for name in answers:
+        assert (together / "answers" / name).read_bytes() == (alone / "answers" / name).read_bytes()

@@ -1,5 +1,6 @@
 """Connections of a worker that has ended: who waits gets 503, who has been answered does not, who asks next does."""
 
+import asyncio
 import os
 import socket
 import threading
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hwds.production.server import connections
+from hwds.production.server import accepting, connections
 from hwds.production.server.connections import ASKED, CONTINUE, REFUSAL, WORDS, Line, Parent, Whole, can_hold, leave_in_words
 from hwds.production.server.run import _supervisor
 
@@ -194,3 +195,30 @@ def test_a_worker_that_is_killed_while_it_is_asked_for_a_sign_of_life_is_not_wai
         parent.keep_subprocess_alive()
     assert time.monotonic() - began < 10
     parent.sockets[0].close()
+
+
+def test_a_connection_is_passed_to_the_parent_before_it_has_a_protocol(monkeypatch):
+    happened = []
+    monkeypatch.setattr(accepting, "line", lambda: SimpleNamespace(made=lambda descriptor: happened.append("passed")))
+
+    class Echo(asyncio.Protocol):
+        def connection_made(self, transport):
+            happened.append("made")
+            self.write = transport.write
+
+        def data_received(self, data):
+            self.write(data)
+
+    async def talk(listening):
+        server = await asyncio.get_running_loop().create_server(Echo, sock=listening, backlog=8)
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(REQUEST)
+        assert await asyncio.wait_for(reader.readexactly(len(REQUEST)), 10) == REQUEST
+        writer.close()
+        server.close()
+        await server.wait_closed()
+
+    with socket.socket() as listening, asyncio.Runner(loop_factory=accepting.new_loop) as runner:
+        listening.bind(("127.0.0.1", 0))
+        runner.run(talk(listening))
+    assert happened == ["passed", "made"]

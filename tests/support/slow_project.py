@@ -153,14 +153,19 @@ def finished(folder: Path, *words: str, environment: Mapping[str, str] = Mapping
 def several(
     folder: Path, lines: Sequence[Sequence[str]], environment: Mapping[str, str], stop: Callable[[], bool] | None = None
 ) -> list[tuple[int, str, str]]:
-    """Exit code, output and errors of runs one after the other in one process, and so in one Ray where they are on Ray.
+    """Exit code, output and errors of commands one after the other in one process, and so in one Ray where they are on Ray.
 
     The process has no variables of threads, as a user's has none: what its workers have is what hwds gave them.
     It is sent Ctrl-C as soon as `stop` says so, which is to be in the last run.
     """
     variables = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *ONCE)}
     variables |= environment | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
-    command = [sys.executable, "-c", SEVERAL, json.dumps([[*WORDS, *words] for words in lines])]
+    command = [
+        sys.executable,
+        "-c",
+        SEVERAL,
+        json.dumps([words if words[0] == "batch" else [*WORDS, *words] for words in lines]),
+    ]
     process = subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if stop is not None:
         assert wait_until(lambda: stop() or process.poll() is not None, 300)

@@ -29,21 +29,23 @@ class Event(NamedTuple):
         at: Its time; None of an outcome that came without one.
         content: `arm`, `segment`, and as far as known `context` and `propensity` of a decision; `status` and `converted` of an
             outcome, and `amount` where a conversion's was reported.
+        name: The caller's own id of a decision; None where it has none.
     """
 
     kind: Kind
     decision: int
     at: float | None
     content: dict[str, Any]
+    name: str | None = None
 
     def entry(self) -> Entry:
-        """Return the entry of a log; it needs no id, for the state refuses what happens twice."""
-        return Entry(self.kind, None, self.decision, self.at, _encode(self.content))
+        """Return the entry of a log; where nobody names it it needs no id, for the state refuses what happens twice."""
+        return Entry(self.kind, self.name, self.decision, self.at, _encode(self.content))
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
         """Return the event of an entry."""
-        return cls(entry.kind, entry.place, entry.at, json.loads(entry.body))  # type: ignore[arg-type]
+        return cls(entry.kind, entry.place, entry.at, json.loads(entry.body), entry.id)  # type: ignore[arg-type]
 
 
 @dataclass

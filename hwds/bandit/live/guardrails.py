@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwds.bandit.arms import Arms
-from hwds.core.errors import ConfigError, nearest
+from hwds.bandit.live.exposures import Exposures
+from hwds.core.errors import ConfigError, DataError, nearest
+
+STOPPED = "stopped"
+"""The switch that is on while everyone is offered the arm in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,25 @@ class Guardrails:
         if self.floor is not None and self.current is not None and arms.values[arms.names.index(self.current)] < self.floor:
             raise ConfigError(f"guardrails.current: '{self.current}' is itself below the floor of {self.floor:g}.")
 
+    def check_switches(self, arms: Arms, exposures: Exposures) -> None:
+        """Refuse guardrails under which a switch that was turned before could not be kept.
+
+        Raises:
+            ConfigError: The arm in force is needed and not given, or retired.
+        """
+        current = self.current_of(arms)
+        if current is None and exposures.is_on(STOPPED):
+            raise ConfigError("guardrails.current: must be given: the policy is stopped, and everyone is offered that arm.")
+        if current is not None and exposures.is_on(f"retired {current}"):
+            raise ConfigError(f"guardrails.current: '{self.current}' is retired.")
+
+    def held_share(self, arms: Arms, active: np.ndarray, exposures: Exposures) -> float:
+        """Return the chance that a customer is offered the arm in force whatever was learned: 1 while the policy is stopped."""
+        current, stopped = self.current_of(arms), exposures.is_on(STOPPED)
+        if current is None or stopped:
+            return float(stopped)
+        return self.holdout if active[current] else 0.0
+
     @property
     def plain(self) -> bool:
         """True where every arm may be offered."""
@@ -53,6 +76,28 @@ class Guardrails:
     def current_of(self, arms: Arms) -> int | None:
         """Return the number of the arm in force."""
         return None if self.current is None else arms.names.index(self.current)
+
+    def offered(self, arms: Arms, active: np.ndarray, exposures: Exposures) -> np.ndarray:
+        """Return the arms that a customer may be offered, shape (K,), read-only.
+
+        Args:
+            arms: The arms.
+            active: Those that may be offered by the caller, shape (K,).
+            exposures: What was offered so far, and the arms that are retired.
+
+        Raises:
+            DataError: None is left.
+        """
+        retired = [arm for arm in range(arms.count) if exposures.is_on(f"retired {arm}")]
+        if self.plain and not retired:
+            return active
+        left = active.copy()
+        left[retired] = False
+        allowed = self.allowed(arms, left, exposures.shown(arms.count))
+        if not allowed.any():
+            raise DataError("active: no arm may be offered: those that are left are retired.")
+        allowed.flags.writeable = False
+        return allowed
 
     def allowed(self, arms: Arms, offered: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """Return the arms that a customer may be offered, shape (K,); the current one where no other is left.

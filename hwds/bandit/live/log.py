@@ -10,7 +10,9 @@ import polars as pl
 
 from hwds.bandit.arms import Arms
 from hwds.bandit.live.events import Event, LiveBehaviour, LiveState
-from hwds.core.errors import ResumeError
+from hwds.bandit.live.settings import Decision
+from hwds.bandit.live.validation import Customer
+from hwds.core.errors import DataError, ResumeError
 from hwds.core.hashing import digest
 from hwds.eventlog.log import EventLog
 from hwds.eventlog.replayed import ReplayedState
@@ -78,6 +80,19 @@ def _row(event: Event, arms: Arms) -> dict[str, Any]:
 
 def _close(row: dict[str, Any], outcome: int, at: float | None, amount: float | None = None) -> None:
     row |= {"outcome": outcome, "reward": outcome * row["value"] if amount is None else amount, "observed_at": at}
+
+
+def repeated(event: Event, customer: Customer, arms: Arms) -> Decision:
+    """Return the decision of an event to who asks for it again.
+
+    Raises:
+        DataError: It was on another customer.
+    """
+    own, content = customer.context.tolist() if customer.own_context else None, event.content
+    if (content["segment"], content.get("context")) != (customer.segment, own):
+        raise DataError(f"id: decision '{event.name}' was made on another customer.")
+    arm = content["arm"]
+    return Decision(event.decision, arms.names[arm], float(arms.values[arm]), content["propensity"], again=True)
 
 
 def opened(folder: Path, behaviour: LiveBehaviour) -> ReplayedState[LiveState]:

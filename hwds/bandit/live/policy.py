@@ -16,15 +16,23 @@ from hwds.bandit.arms import Arms
 from hwds.bandit.live.commit import Commit
 from hwds.bandit.live.events import Event, LiveBehaviour, LiveState
 from hwds.bandit.live.exposures import Status
-from hwds.bandit.live.guardrails import Guardrails
-from hwds.bandit.live.log import log_of, opened, replayed
+from hwds.bandit.live.guardrails import STOPPED, Guardrails
+from hwds.bandit.live.log import log_of, opened, repeated, replayed
 from hwds.bandit.live.settings import Decision
-from hwds.bandit.live.validation import INTEGER, Customer, active_of, checked_amount, checked_outcome, checked_time, customer_of
+from hwds.bandit.live.validation import (
+    INTEGER,
+    Customer,
+    active_of,
+    checked_amount,
+    checked_id,
+    checked_outcome,
+    checked_time,
+    customer_of,
+)
 from hwds.bandit.models.kernels.base import Visit
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 from hwds.core.seeds import stream
-
-STOPPED = "stopped"
+from hwds.eventlog.log import EventLog
 
 
 class LivePolicy:
@@ -67,24 +75,16 @@ class LivePolicy:
         self.arms, self.terms = self._behaviour.arms, self._behaviour.terms
         guardrails.check(self.arms)
         self.guardrails = guardrails
-        self._turn = threading.RLock()
+        self._turn, self._calls = threading.RLock(), 0
         self._closed = False
         self._store = opened(folder, self._behaviour) if folder is not None else None
         self._commit = Commit(self._store.log, self.terms.lose) if self._store is not None else None
         self._state: LiveState = self._store.current() if self._store is not None else self._behaviour.new()
         try:
-            self._check_switches()
+            guardrails.check_switches(self.arms, self._state.exposures)
         except ConfigError:
             self.close()
             raise
-
-    def _check_switches(self) -> None:
-        """Refuse guardrails under which a switch that was turned before could not be kept."""
-        current = self.guardrails.current_of(self.arms)
-        if current is None and self.stopped:
-            raise ConfigError("guardrails.current: must be given: the policy is stopped, and everyone is offered that arm.")
-        if current is not None and self._state.exposures.is_on(f"retired {current}"):
-            raise ConfigError(f"guardrails.current: '{self.guardrails.current}' is retired.")
 
     def decide(
         self,
@@ -92,6 +92,7 @@ class LivePolicy:
         segment: int | None = None,
         active: Sequence[str] | np.ndarray | None = None,
         at: float | None = None,
+        id: str | None = None,
     ) -> Decision:
         """Choose an arm for a customer.
 
@@ -100,15 +101,18 @@ class LivePolicy:
             segment: The customer's, from 0; may be left out where there is one, or where the context is a segment's own.
             active: The names of the arms that may be offered, or a flag for each; None for all.
             at: The time, in any unit that `window` shares; None for the clock's seconds. It never goes back.
+            id: The caller's own name of the decision: who asks again by it gets the same one, so that a call whose answer was
+                lost can be repeated. It needs a folder, and propensities.
 
         Raises:
-            DataError: An argument is wrong; nothing was decided.
-            HwdsError: The log cannot be written; nothing was decided.
+            DataError: An argument is wrong, or the id is that of a decision on another customer; nothing was decided.
+            HwdsError: The log cannot be written, or keeps no ids; nothing was decided.
         """
         customer = customer_of(self.arms, context, segment)
         allowed = active_of(self.arms, active)
-        with self._settled():
-            return self._decided(customer, allowed, at)
+        with self.together():
+            earlier = None if id is None else self._earlier(checked_id(id), customer)
+            return earlier or self._decided(customer, allowed, at, id)
 
     def decide_batch(
         self, segments: Sequence[int], contexts: Sequence[Sequence[float]] | np.ndarray | None = None, at: float | None = None
@@ -128,14 +132,35 @@ class LivePolicy:
         if len(seen) != len(segments):
             raise DataError(f"contexts: must be one for each of the {len(segments)} customers, got {len(seen)}.")
         customers = [customer_of(self.arms, context, segment) for context, segment in zip(seen, segments, strict=True)]
-        with self._settled():
+        with self.together():
             return [self._decided(customer, self.arms.all_active, at) for customer in customers]
 
-    def _decided(self, customer: Customer, active: np.ndarray, at: float | None) -> Decision:
+    def _earlier(self, id: str, customer: Customer) -> Decision | None:
+        """Return the decision that bears an id of the caller's; None where there is none."""
+        entry = self._log("id").find("decision", id)
+        return None if entry is None else repeated(Event.of(entry), customer, self.arms)
+
+    def number_of(self, id: str) -> int | None:
+        """Return the number of the decision that bears an id of the caller's; None where there is none."""
+        with self._turn:
+            entry = self._log("number_of").find("decision", id)
+            return None if entry is None else entry.place
+
+    def _log(self, what: str) -> EventLog:
+        """Return the log of all events.
+
+        Raises:
+            HwdsError: Not all are kept.
+        """
+        if self._store is None or not self.terms.propensities:
+            raise HwdsError(f"{what}: needs all events, which are kept with a folder and propensities=True.")
+        return self._store.log
+
+    def _decided(self, customer: Customer, active: np.ndarray, at: float | None, id: str | None = None) -> Decision:
         """Return the decision on one customer, written but not waited for."""
         exposures = self._state.exposures
         at = checked_time(at, exposures.clock)
-        allowed = self._allowed(active)
+        allowed = self.guardrails.offered(self.arms, active, exposures)
         self._close_before(at)
         if self._behaviour.learns_now(self._state):
             self._happen(Event("learning", -1, None, {}))
@@ -147,38 +172,18 @@ class LivePolicy:
             content["context"] = customer.context.tolist()
         if self.terms.propensities:
             content["propensity"] = float(self._chances(visit)[arm])
-        self._happen(Event("decision", number, at, content))
+        self._happen(Event("decision", number, at, content, id))
         return Decision(number, self.arms.names[arm], float(self.arms.values[arm]), content.get("propensity"))
-
-    def _allowed(self, active: np.ndarray) -> np.ndarray:
-        """Return the arms that may be offered by the caller, the guardrails, and the switches."""
-        exposures = self._state.exposures
-        retired = [arm for arm in range(self.arms.count) if exposures.is_on(f"retired {arm}")]
-        if self.guardrails.plain and not retired:
-            return active
-        offered = active.copy()
-        offered[retired] = False
-        allowed = self.guardrails.allowed(self.arms, offered, exposures.shown(self.arms.count))
-        if not allowed.any():
-            raise DataError("active: no arm may be offered: those that are left are retired.")
-        allowed.flags.writeable = False
-        return allowed
-
-    def _held_share(self, visit: Visit) -> float:
-        """Return the chance that a customer is offered the current arm whatever was learned: 1 while the policy is stopped."""
-        current = self.guardrails.current_of(self.arms)
-        if current is None or self.stopped:
-            return float(self.stopped)
-        return self.guardrails.holdout if visit.active[current] else 0.0
 
     def _held_out(self, visit: Visit) -> bool:
         """Return whether a customer is offered the current arm whatever was learned."""
-        share = self._held_share(visit)
+        share = self.guardrails.held_share(self.arms, visit.active, self._state.exposures)
         return share > 0 and stream(self.terms.seed, "holdout", visit.step).random() < share
 
     def _chances(self, visit: Visit) -> np.ndarray:
         """Return the chance of each arm to be offered, the lot of the holdout counted in, shape (K,)."""
-        share, current = self._held_share(visit), self.guardrails.current_of(self.arms)
+        share = self.guardrails.held_share(self.arms, visit.active, self._state.exposures)
+        current = self.guardrails.current_of(self.arms)
         if share == 1:
             return np.eye(self.arms.count)[current]
         chances = (1 - share) * self._state.policy.chances(visit, self.terms.draws).values
@@ -237,12 +242,11 @@ class LivePolicy:
             HwdsError: Not all events are kept: that needs a folder, and propensities.
         """
         names, numbers = (*self.arms.names, *values), np.concatenate([self.arms.values, list(values.values())])
-        with self._settled():
-            if self._store is None or not self.terms.propensities:
-                raise HwdsError("add_arms: needs all events, which are kept with a folder and propensities=True.")
+        with self.together():
+            log = self._log("add_arms")
             behaviour = self._law(replace(self.arms, names=names, values=numbers))
-            self._store.log.set_about("policy", behaviour.terms.label)
-            self._store = replayed(self._store.log, behaviour)
+            log.set_about("policy", behaviour.terms.label)
+            self._store = replayed(log, behaviour)
             self._behaviour, self.arms, self.terms = behaviour, behaviour.arms, behaviour.terms
             self._state = self._store.current()
 
@@ -252,7 +256,7 @@ class LivePolicy:
         return self.arms.names.index(arm)
 
     def _switch(self, name: str, *, on: bool) -> None:
-        with self._settled():
+        with self.together():
             self._happen(Event("control", -1, None, {"name": name, "on": on}))
 
     def outcome(self, id: int, converted: bool, at: float | None = None, amount: float | None = None) -> Status:
@@ -274,7 +278,7 @@ class LivePolicy:
         """
         checked = checked_outcome(converted)
         brought = checked_amount(amount, checked, learned=self._behaviour.learns_amounts)
-        with self._settled():
+        with self.together():
             exposures = self._state.exposures
             if at is not None:
                 self._close_before(max(checked_time(at, None), exposures.clock))
@@ -287,9 +291,14 @@ class LivePolicy:
             self._happen(Event("outcome", decision, float(at) if at is not None else None, content))
             return status
 
+    def status(self, id: int) -> Status:
+        """Return the status that an outcome of a decision would have now; see `outcome`."""
+        with self._turn:
+            return self._state.exposures.status(id)
+
     def expire(self, before: float) -> int:
         """Close every exposure decided before a time, as a refusal, and return their number."""
-        with self._settled():
+        with self.together():
             before = checked_time(before, None)
             closing = self._state.exposures.older(before)
             if closing:
@@ -308,7 +317,8 @@ class LivePolicy:
         """
         customer, asked = customer_of(self.arms, context, segment), active_of(self.arms, active)
         with self._turn:
-            visit = self._visit(customer, self._allowed(asked), self._state.exposures.clock)
+            exposures = self._state.exposures
+            visit = self._visit(customer, self.guardrails.offered(self.arms, asked, exposures), exposures.clock)
             return dict(zip(self.arms.names, self._chances(visit).tolist(), strict=True))
 
     def log(self) -> pl.DataFrame:
@@ -318,9 +328,7 @@ class LivePolicy:
             HwdsError: It was not kept: that needs a folder, and propensities.
         """
         with self._turn:
-            if self._store is None or not self.terms.propensities:
-                raise HwdsError("log: nothing is kept without a folder and propensities=True.")
-            return log_of(map(Event.of, self._store.log.entries()), self.arms)
+            return log_of(map(Event.of, self._log("log").entries()), self.arms)
 
     @property
     def decisions(self) -> int:
@@ -362,14 +370,22 @@ class LivePolicy:
             self._happen(Event("expiry", -1, at - self.terms.window, {}))
 
     @contextmanager
-    def _settled(self) -> Iterator[None]:
-        """Let something happen in its turn, and wait for the disk after it, so that others may happen meanwhile."""
+    def together(self) -> Iterator[None]:
+        """Let the calls of a block happen in one turn, and wait for the disk once after them; others may happen meanwhile.
+
+        Raises:
+            HwdsError: The log cannot be written.
+        """
         with self._turn:
             if self._commit is not None:
                 self._commit.check()
-            yield
-            last = 0 if self._store is None else self._store.log.last
-        if self._commit is not None:
+            self._calls += 1
+            try:
+                yield
+            finally:
+                self._calls -= 1
+            last, within = 0 if self._store is None else self._store.log.last, self._calls
+        if self._commit is not None and not within:
             self._commit.settle(last)
 
     def _happen(self, event: Event) -> None:

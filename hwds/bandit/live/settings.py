@@ -19,12 +19,14 @@ class Decision:
         arm: The arm's name.
         value: What a conversion of it earns, in currency.
         propensity: The chance that this arm had; None where it was not asked for.
+        again: Whether an earlier call with the same id of the caller's has made it.
     """
 
     id: int
     arm: str
     value: float
     propensity: float | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from hwds.core.errors import DataError, nearest
 INTEGER = int | np.integer
 TRUTH_VALUE = bool | np.bool_ | int | np.integer | float
 NUMBER = int | float | np.number
+LONGEST_ID = 1000
 
 
 class Customer(NamedTuple):
@@ -83,6 +84,17 @@ def active_of(arms: Arms, active: Sequence[str] | np.ndarray | None) -> np.ndarr
         raise DataError("active: no arm may be offered.")
     allowed.flags.writeable = False  # a type of its own to numba: that of `all_active`
     return allowed
+
+
+def checked_id(id: Any) -> str:
+    """Return the caller's own id of a decision.
+
+    Raises:
+        DataError: It is no text of 1 to 1,000 characters of Unicode.
+    """
+    if not isinstance(id, str) or not 1 <= len(id) <= LONGEST_ID or not id.isprintable():
+        raise DataError(f"id: must be a text of 1 to {LONGEST_ID:,} printable characters, got {id!r:.60}.")
+    return id
 
 
 def checked_outcome(converted: Any) -> bool:

@@ -6,9 +6,9 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.recipe import NonNegative
@@ -32,6 +32,8 @@ CALLS = 50
 
 LOOK = 5.0
 """Seconds between two looks at the size of the cluster."""
+
+Item = TypeVar("Item")
 
 
 QUIET = {
@@ -74,28 +76,46 @@ class OnRay(Compute):
         Raises:
             ConfigError: No node has the resources of a cell, and no autoscaler may start one.
         """
+        join(self)
+        for done, cell in self.flow(compute_there, packed(job), cells, CALLS):
+            yield _outcome(done, cell)
+
+    def flow(
+        self, function: Callable[[Any, Item], Any], shared: Any, items: Iterable[Item], calls: int
+    ) -> Iterator[tuple[Any, Item]]:
+        """Yield the tasks of a function as they are done, each with its item; few are taken before they can be worked on.
+
+        Args:
+            function: What a worker does, of `shared` and an item.
+            shared: What all tasks read; it is sent to a node once.
+            items: What each task is about.
+            calls: Tasks after which a worker is replaced; 0 for none.
+
+        Raises:
+            ConfigError: No node has the resources of a task, and no autoscaler may start one.
+        """
         import ray
 
         join(self)
-        task, shared = self._task(), ray.put(packed(job))
-        waiting, room = iter(cells), _Room(self.cpus_per_cell)
-        flying: dict[Any, Cell] = {}
+        task, stored = self._task(function, calls), ray.put(shared)
+        waiting, room = iter(items), _Room(self.cpus_per_cell)
+        flying: dict[Any, Item] = {}
         while True:
             more = islice(waiting, max(room.tasks() - len(flying), 0))
-            flying |= {task.remote(shared, cell): cell for cell in more}
+            flying |= {task.remote(stored, item): item for item in more}
             if not flying:
                 return
             for done in _finished(list(flying)):
-                yield _outcome(done, flying.pop(done))
+                yield done, flying.pop(done)
 
-    def _task(self) -> Any:
-        """Return the remote function of a cell, after a check that a node has its resources."""
+    def _task(self, function: Callable[..., Any], calls: int) -> Any:
+        """Return a remote function, after a check that a node has its resources."""
         import ray
 
         cpus, gpus = self.cpus_per_cell, self.gpus_per_cell
         require("compute.cpus_per_cell", "CPU", cpus)
         require("compute.gpus_per_cell", "GPU", gpus)
-        return ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=CALLS, max_retries=RETRIES)(compute_there)
+        return ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=calls, max_retries=RETRIES)(function)
 
 
 class _Room:
@@ -137,9 +157,28 @@ def _outcome(task: Any, cell: Cell) -> Outcome:
     try:
         outcome: Outcome = ray.get(task)
     except ray.exceptions.RayError as error:
-        lines = str(error).strip().splitlines()
-        return Outcome(cell, None, 0.0, f"{type(error).__name__}: {lines[0] if lines else 'no message'}")
+        return Outcome(cell, None, 0.0, reason_of(error))
     return outcome
+
+
+def result_of(task: Any) -> Any:
+    """Return the result of a task that is done.
+
+    Raises:
+        HwdsError: Its worker has died, again and again, or it failed in a way that is nobody's mistake.
+    """
+    import ray
+
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayError as error:
+        raise HwdsError(f"compute: {reason_of(error)}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return the kind and the first line of an error of Ray's."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
 
 
 def join(compute: OnRay) -> bool:

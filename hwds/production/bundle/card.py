@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +35,34 @@ def read_fields(path: Path | None) -> dict[str, str]:
     """
     if path is None:
         return {}
-    try:
-        fields = read_yaml(path.read_text(encoding="utf-8"), path)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--card: {path} cannot be read: {' '.join(str(error).split())}.") from error
-    if not isinstance(fields, dict):
-        raise ConfigError(f"--card: {path} must be a mapping of {', '.join(FIELDS)}.")
+    fields = read_mapping(path, "--card", [*FIELDS])
     for name, value in fields.items():
-        if name not in FIELDS:
-            raise ConfigError(f"--card: no field '{name}'{nearest(str(name), FIELDS)}")
         if not isinstance(value, str):
             raise ConfigError(f"--card: {name}: must be a text, got {value!r}.")
     return {name: value.strip() for name, value in fields.items()}
+
+
+def read_mapping(path: Path, option: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a YAML that an option of the command line names.
+
+    Args:
+        path: The file.
+        option: The option.
+        names: Fields that it may have.
+
+    Raises:
+        ConfigError: It cannot be read, is no mapping, or has another field.
+    """
+    try:
+        fields = read_yaml(path.read_text(encoding="utf-8"), path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{option}: {path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{option}: {path} must be a mapping of {', '.join(names)}.")
+    for name in fields:
+        if name not in names:
+            raise ConfigError(f"{option}: no field '{name}'{nearest(str(name), names)}")
+    return fields
 
 
 def missing_fields(fields: Mapping[str, str]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation
 from hwds.core.atomic import sync
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.serialization import load_fitted, save_fitted
@@ -22,10 +23,12 @@ from hwds.detection.models.classify.base import FittedClassifier
 from hwds.evaluation.base import Deployable
 from hwds.experiment.check import check
 from hwds.experiment.final_model import fit_final, kept_model
+from hwds.experiment.spec import Experiment
 from hwds.frames.images import Images
 from hwds.frames.panel import Panel
 from hwds.frames.runs import Runs
 from hwds.frames.table import Table
+from hwds.frames.world import World
 from hwds.production.bundle.card import card_of, markdown
 from hwds.production.bundle.card_formats import front_matter, sagemaker_card
 from hwds.production.bundle.environment import write_environment
@@ -47,17 +50,22 @@ from hwds.production.bundle.manifest import (
     files_of,
 )
 from hwds.production.bundle.parity import LEAST
+from hwds.production.bundle.policy_content import PolicyContent
 from hwds.production.bundle.reference import tested_rows
 from hwds.production.bundle.row_content import RowContent
 from hwds.production.bundle.unit_content import UnitContent
 from hwds.production.gate.verdicts import refuse_gated
 from hwds.production.services.opening import Bundle, service_of
+from hwds.production.services.policy import LiveSettings
 from hwds.production.services.tiers import stored_tiers
 from hwds.results.folder import RunFolder
 from hwds.results.markdown import write_markdown
 
-BUDGET: dict[str, float] = {"rows": 25.0, "events": 50.0}
-"""Milliseconds within which 99 % of single answers must come, where none are named; of units, which are histories, 2,000."""
+Content = RowContent | UnitContent | PolicyContent
+
+BUDGET: dict[str, float] = {"rows": 25.0, "events": 50.0, "policy": 250.0}
+"""Milliseconds within which 99 % of single answers must come, where none are named: a policy waits for the disk; of units,
+which are histories, 2,000."""
 
 PROOF_SECONDS = 600
 
@@ -71,6 +79,7 @@ def make_bundle(
     budget: float | None = None,
     asked: int = LEAST,
     prove: Callable[[Path], dict[str, Any]] | None = None,
+    live: LiveSettings | None = None,
 ) -> Bundle:
     """Write the bundle of a run.
 
@@ -82,6 +91,7 @@ def make_bundle(
         budget: Milliseconds within which 99 % of single answers must come.
         asked: The number of real rows that a fresh process must answer alike.
         prove: Returns what the proof of a folder shows; None starts the process.
+        live: Settings of a policy in production; None takes those of the run.
 
     Raises:
         ConfigError: The run has no model to ask, or the folder is there.
@@ -96,7 +106,7 @@ def make_bundle(
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         part.mkdir(parents=True)
-        manifest = _filled(folder, part, asked)
+        manifest = _filled(folder, part, asked, live)
         replace(manifest, files=files_of(part)).write(part, signer)
         proof = (prove or _proven)(part)
         _keep_budget(manifest.kind, proof["latency"], budget)
@@ -112,9 +122,15 @@ def make_bundle(
     return Bundle(out.resolve(), finished)
 
 
-def _filled(folder: RunFolder, part: Path, asked: int) -> Manifest:
+def _filled(folder: RunFolder, part: Path, asked: int, live: LiveSettings | None) -> Manifest:
     """Write all that is made of the run, and return the manifest before the proof."""
     experiment = check(folder.read_config(secrets=True))
+    if isinstance(experiment.protocol, BanditSimulation):
+        world = experiment.dataset.frame()
+        assert isinstance(world, World)
+        return _written(folder, experiment, part, PolicyContent.of(experiment, world, live or LiveSettings(), asked), None)
+    if live is not None:
+        raise ConfigError(f"--live: run {folder.title} is of protocol '{experiment.protocol.name}', which plays no policy.")
     if not isinstance(experiment.protocol, Deployable):
         raise ConfigError(
             f"bundle: run {folder.title} is of protocol '{experiment.protocol.name}', which has no model to ask"
@@ -123,7 +139,7 @@ def _filled(folder: RunFolder, part: Path, asked: int) -> Manifest:
     frame = experiment.dataset.frame()
     stored = kept_model(folder)
     fitted = load_fitted(stored) if stored else fit_final(experiment, frame)
-    content: RowContent | UnitContent
+    content: Content
     if isinstance(frame, Table):
         content = RowContent.of(experiment, fitted, frame, asked)
     elif isinstance(frame, Panel | Runs | Images):
@@ -131,10 +147,16 @@ def _filled(folder: RunFolder, part: Path, asked: int) -> Manifest:
     else:
         raise ConfigError(f"bundle: nothing is asked of {type(frame).__name__} one by one.")
     save_fitted(fitted, part / MODEL)
+    return _written(folder, experiment, part, content, fitted)
+
+
+def _written(folder: RunFolder, experiment: Experiment, part: Path, content: Content, fitted: Any) -> Manifest:
+    """Write the parts of a bundle, its reference, decision and environment, and return the manifest before the proof."""
     _write(part / CONFIG, folder.read_config())
     graph = content.write(part)
     _write(part / REFERENCE, _reference(content, folder))
-    _write(part / CONFORMAL, conformal_of(fitted))
+    if fitted is not None:
+        _write(part / CONFORMAL, conformal_of(fitted))
     if isinstance(content, RowContent):
         amount = content.table.name("amount") if content.table.roles.get("amount") else ""
         tiers = stored_tiers(experiment, folder.read_verdict(), amount)
@@ -148,7 +170,7 @@ def _filled(folder: RunFolder, part: Path, asked: int) -> Manifest:
     )
 
 
-def _reference(content: RowContent | UnitContent, folder: RunFolder) -> dict[str, Any]:
+def _reference(content: Content, folder: RunFolder) -> dict[str, Any]:
     """Return the reference statistics, of rows with the calibration on the run's test rows, which no model had learned from."""
     if not isinstance(content, RowContent):
         return content.reference()

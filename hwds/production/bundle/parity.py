@@ -109,5 +109,5 @@ def _at(node: Any, path: str) -> Any:
 
 
 def rows_of(answer: Mapping[str, Any]) -> int:
-    """Return how many rows of predictions an answer has."""
-    return len(answer["rows"]) if "rows" in answer else int("score" in answer)
+    """Return how many rows of predictions an answer has; a decision is one."""
+    return len(answer["rows"]) if "rows" in answer else int("score" in answer or "decision" in answer)

@@ -13,7 +13,7 @@ from hwds.core.errors import ConfigError
 from hwds.production.bundle.manifest import SCHEMA
 from hwds.production.server.draws import CANARY, MAIN, share_of
 from hwds.production.server.loaded import FAILURES, LOG, Loaded
-from hwds.production.services.base import Answer, Question
+from hwds.production.services.base import STATEFUL, Answer, Question
 from hwds.production.services.opening import Bundle
 from hwds.serving.ids import ID, id_of
 
@@ -66,7 +66,7 @@ def check_arm(main: Bundle, other: Bundle, name: str) -> None:
     kinds = main.manifest.kind, other.manifest.kind
     if kinds[0] != kinds[1]:
         raise ConfigError(f"--{name}: answers {kinds[1]}, the server {kinds[0]}.")
-    if kinds[0] == "events":
+    if kinds[0] in STATEFUL:
         raise ConfigError(f"--{name}: these answers remember earlier questions, whose store one bundle owns.")
     fields, known = (set(each.json(SCHEMA)["properties"]) for each in (main, other))
     if lacks := sorted(fields - known):

@@ -1,10 +1,11 @@
 """Connections that outlive their worker: the parent holds each beside it, and says 503 where a worker is killed.
 
-A worker passes the descriptor of a connection to the parent when it is made, and says when it is lost; both go by a Unix
-socket. In a file that both have mapped stands whether each connection is asked, so that a request costs no system call. Where a
-worker ends, the socket ends too: the parent then says 503 to who was asking and has got nothing, by the kernel's own count of
-bytes, and to who asks on another connection until `PATIENCE` is over. Head and body of an answer leave together, so that none
-is cut between them; behind a part of an answer nothing is said. Over TLS the parent could say nothing, and holds nothing.
+A worker passes the descriptor of a connection to the parent as soon as it has it (`accepting`), and says when it is lost; both
+go by a Unix socket. In a file that both have mapped stands whether each connection is asked, so that a request costs no system
+call. Where a worker ends, the socket ends too: the parent then says 503 to who was asking and has got nothing, by the kernel's
+own count of bytes, and to who asks on another connection until `PATIENCE` is over. Head and body of an answer leave together,
+so that none is cut between them; behind a part of an answer nothing is said. Over TLS the parent could say nothing, and holds
+nothing.
 """
 
 from __future__ import annotations
@@ -271,9 +272,7 @@ class Held(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         """See `asyncio.Protocol`."""
-        descriptor = transport.get_extra_info("socket").fileno()
-        line().made(descriptor)
-        self._slot = WORDS * descriptor
+        self._slot = WORDS * transport.get_extra_info("socket").fileno()
         self._whole = Whole(transport, self._note)
         self._own.connection_made(self._whole)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -59,7 +60,7 @@ class Core:
         self.metrics = Metrics(Path(settings.scrape))
         self.traces = Traces.of_environment(os.environ)
         self._capture = None if settings.capture is None else Capture(Path(settings.capture), settings.sample, settings.redact)
-        self._threads = ThreadPoolExecutor(1, "answers")  # a model answers one after the other: threads would share one core
+        self._threads = ThreadPoolExecutor(self.loaded.service.threads, "answers")  # of a model one: they would share a core
         self._beside_threads = ThreadPoolExecutor(1, "canary")  # so that main's answers do not wait behind a slow canary's
         self._batches = Batches(settings.batch_ms / 1000, self.metrics.counter("batches"))
         self._shadow = Shadow(self.metrics.add) if SHADOW in self.beside else None
@@ -196,12 +197,17 @@ class Core:
 
     async def reload(self) -> None:
         """Take up the bundle that lies in the folder now, between two answers; where it is refused the old one stays."""
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._threads, self._replace)
-        except (HwdsError, OSError) as error:
+        loop, threads = asyncio.get_running_loop(), self.loaded.service.threads
+        met = Barrier(threads, self._replace)  # each thread waits at it, so that none answers meanwhile
+        done = await asyncio.gather(
+            *(loop.run_in_executor(self._threads, met.wait) for _ in range(threads)), return_exceptions=True
+        )
+        error = next((each for each in done if isinstance(each, Exception) and not isinstance(each, BrokenBarrierError)), None)
+        if isinstance(error, HwdsError | OSError):
             self.metrics.add("reload_failures")
             LOG.error(json.dumps({"event": "reload refused", "why": str(error)}))
+        elif error is not None:
+            raise error
 
     def _replace(self) -> None:
         old = self.loaded

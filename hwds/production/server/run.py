@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError
+from hwds.production.server.accepting import LOOP
 from hwds.production.server.arms import check_arm
 from hwds.production.server.connections import Held, Parent, can_hold
 from hwds.production.server.draws import CANARY, SHADOW
 from hwds.production.server.settings import TOKENS, VARIABLE, ServerSettings, tokens_of
 from hwds.production.server.traces import Traces
+from hwds.production.services.base import STATEFUL
 from hwds.production.services.opening import Bundle
 
 APPLICATION = "hwds.production.server.app:create"
@@ -50,14 +52,15 @@ def serve(settings: ServerSettings, address: Address) -> int:
         ConfigError: The address cannot be taken, certificate, key or the folder of captured requests cannot be used, a store
             is named for a bundle that remembers nothing, or another bundle cannot stand beside this one.
         DataError: The bundle is refused.
+        ResumeError: Its store is in use, damaged, or of another bundle.
     """
     _require_server()
     import uvicorn
 
     bundle, workers = _checked(settings, address), settings.workers
-    if bundle.manifest.kind == "events" and workers > 1:
+    if bundle.manifest.kind in STATEFUL and workers > 1:
         workers = 1
-        logging.getLogger("hwds.server").warning("answers remember events, whose store one process owns: 1 worker.")
+        logging.getLogger("hwds.server").warning("answers remember earlier ones, in a store that one process owns: 1 worker.")
     scrape = tempfile.mkdtemp(prefix="hwds-server-")
     tokens = tokens_of(os.environ.pop(TOKENS, ""))
     platform = settings.with_platform(os.environ)
@@ -70,6 +73,7 @@ def serve(settings: ServerSettings, address: Address) -> int:
     config = uvicorn.Config(
         APPLICATION,
         http=Held if held else "auto",
+        loop=LOOP if held else "auto",
         factory=True,
         host=address.host,
         port=address.port,
@@ -120,6 +124,8 @@ def _checked(settings: ServerSettings, address: Address) -> Bundle:
     _check_certificate(address)
     bundle = Bundle.open(settings.folder, settings.trust)
     bundle.refuse_store(settings.store)
+    if bundle.manifest.kind in STATEFUL:
+        bundle.service(Path(settings.store) if settings.store else None).close()
     _check_capture(settings.capture)
     for arm, folder in ((CANARY, settings.canary), (SHADOW, settings.shadow)):
         if folder is not None:

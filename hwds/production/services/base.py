@@ -13,6 +13,9 @@ import polars as pl
 
 from hwds.serving.ids import ID
 
+STATEFUL = ("events", "policy")
+"""Kinds of questions whose answers depend on earlier ones; one process owns their store."""
+
 Question = Mapping[str, Any]
 Answer = dict[str, Any]
 
@@ -21,11 +24,12 @@ class Service(ABC):
     """A model that answers questions.
 
     Class attributes: `kind`, the kind of question; `stateful`, whether answers depend on earlier questions, so that one process
-    must own all of them.
+    must own all of them; `threads`, calls that may come at once, of which each waits for something else than a core.
     """
 
     kind: ClassVar[str] = ""
     stateful: ClassVar[bool] = False
+    threads: ClassVar[int] = 1
 
     @abstractmethod
     def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hwds.bandit.models.base import Policy
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import load_fitted
 from hwds.detection.decisions.alerts.live import AlertTiers
@@ -24,7 +25,8 @@ from hwds.frames.table import Table
 from hwds.production.bundle.keys import trusted_keys
 from hwds.production.bundle.manifest import CONFIG, DECISION, GRAPH, MODEL, STATE, TABLES, Manifest
 from hwds.production.graphs.session import GraphScorer
-from hwds.production.services.base import Service
+from hwds.production.services.base import STATEFUL, Service
+from hwds.production.services.policy import Market, PolicyService
 from hwds.production.services.rows import EventService, RowService
 from hwds.production.services.units import ImageService, PanelService, RunsService, UnitService
 from hwds.results.files import read_table
@@ -92,7 +94,8 @@ class Bundle:
         """Return the service that answers by this bundle.
 
         Args:
-            store: Where events are kept; a copy of the bundle's begins it. None takes a folder beside the bundle.
+            store: The file where events are kept, which a copy of the bundle's begins; of a policy the folder of its log. None
+                takes a folder beside the bundle.
             durable: What an answer to an event outlives.
 
         Raises:
@@ -100,7 +103,8 @@ class Bundle:
             DataError: The bundle is of another version of hwds.
         """
         self.refuse_store(store)
-        return service_of(self, store or self.folder.with_name(f"{self.folder.name}.store") / EVENTS, durable)
+        beside = self.folder.with_name(f"{self.folder.name}.store")
+        return service_of(self, store or (beside / EVENTS if self.manifest.kind == "events" else beside), durable)
 
     def refuse_store(self, store: Path | str | None) -> None:
         """Refuse a store that is named for a bundle that remembers nothing.
@@ -108,13 +112,18 @@ class Bundle:
         Raises:
             ConfigError: It is.
         """
-        if store is not None and self.manifest.kind != "events":
+        if store is not None and self.manifest.kind not in STATEFUL:
             raise ConfigError(f"--store: this bundle answers {self.manifest.kind}, which remember nothing; leave it out.")
 
 
 def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Service:
-    """Return the service of a bundle, with its events in a store."""
+    """Return the service of a bundle, with its events, or the log of its policy, in a store."""
     kind, state = bundle.manifest.kind, bundle.folder / STATE
+    if kind == PolicyService.kind:
+        market = Market.read(state)
+        policy = bundle.experiment().model
+        assert isinstance(policy, Policy)
+        return PolicyService(market.begin(policy, store), market)
     if kind in UNITS:
         frame, service = UNITS[kind]
         tables = _tables(bundle.folder / TABLES)

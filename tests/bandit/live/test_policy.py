@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -523,5 +524,28 @@ def test_without_propensities_nothing_is_kept(tmp_path):
     live = Thompson().live(plain(2), tmp_path, seed=1, snapshot=3)
     drive_two(live)
     assert len(list(live._store.log.entries())) <= 3
-    with pytest.raises(HwdsError, match="nothing is kept"):
+    with pytest.raises(HwdsError, match="needs all events, which are kept with a folder"):
         live.log()
+
+
+def test_a_decision_asked_for_twice_by_one_id_is_made_once_whatever_happens_between(tmp_path):
+    live = Thompson().live(RICH, tmp_path, seed=1, propensities=True, snapshot=3)
+    first = live.decide(segment=0, at=1.0, id="a")
+    with live.together():
+        live.outcome(first.id, converted=True)
+        assert live.decide(segment=0, at=0.5, id="a") == replace(first, again=True), "its time has passed"
+    for _ in range(5):
+        live.outcome(live.decide(segment=1, at=2.0).id, converted=False)
+    died(live)
+    again = Thompson().live(RICH, tmp_path, seed=1, propensities=True, snapshot=3)
+    assert again.decide(segment=0, id="a") == replace(first, again=True)
+    assert again.number_of("a") == first.id
+    assert again.number_of("b") is None
+    for customer in ({"segment": 1}, {"segment": 0, "context": [1.0, 0.0, 0.7]}):
+        with pytest.raises(DataError, match="id: decision 'a' was made on another customer"):
+            again.decide(**customer, id="a")
+    for id in ("", "x" * 1001, 3, "a\n", "\ud800"):
+        with pytest.raises(DataError, match="id: must be a text of 1 to 1,000 printable characters"):
+            again.decide(segment=0, id=id)
+    with pytest.raises(HwdsError, match="id: needs all events"):
+        Thompson().live(RICH, seed=1).decide(segment=0, id="a")

@@ -31,6 +31,9 @@ from hwds.core.errors import ConfigError, HwdsError
     show_default=True,
     help="Real rows that must be answered as in the run.",
 )
+@click.option(
+    "--live", type=FILE, help="Settings of a policy in production: a YAML of window, current, holdout, floor, caps ..."
+)
 @click.option("--check", is_flag=True, help="Prove the bundle RUN again, instead of making one.")
 @click.option("--registry", metavar="URI", help="Mirror the bundle and the verdicts on its run in MLflow's registry.")
 @click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
@@ -41,6 +44,7 @@ def main(
     card: str | None,
     budget: float | None,
     rows: int,
+    live: str | None,
     check: bool,
     registry: str | None,
     trust: str | None,
@@ -53,11 +57,16 @@ def main(
     from hwds.production.bundle.card import read_fields
     from hwds.production.bundle.keys import default_key
     from hwds.production.bundle.make import make_bundle
+    from hwds.production.bundle.policy_content import read_settings
 
-    fields = read_fields(Path(card) if card else None)
-    made = make_bundle(run, Path(out), key=Path(key) if key else default_key(), fields=fields, budget=budget, asked=rows)
+    fields, settings = read_fields(Path(card) if card else None), read_settings(Path(live)) if live else None
+    signer = Path(key) if key else default_key()
+    made = make_bundle(run, Path(out), key=signer, fields=fields, budget=budget, asked=rows, live=settings)
     parity, latency = made.manifest.parity, made.json("latency.json")
-    print(f"{parity['rows']} real rows are answered as in the run by a fresh process; the worst difference is")
+    if made.manifest.kind == "policy":
+        print(f"{parity['rows']} decisions of {parity['questions']} events are repeated by a fresh process; chances are off by")
+    else:
+        print(f"{parity['rows']} real rows are answered as in the run by a fresh process; the worst difference is")
     print(f"  {parity['worst_difference']:.2g} ({parity['tolerance']:g} allowed, as a share of 1 + the number).")
     graph = parity["graph"]
     worst = max(graph["worst_difference"].values()) if graph else 0.0

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from hwds.cli.words import FILE, Whole, Within, command
+from hwds.core.errors import ConfigError
 
 
 def _number(name: str, kind: click.ParamType[Any], default: float, metavar: str, meaning: str) -> Callable[..., Any]:
@@ -69,6 +70,10 @@ def main(folder: str, trust: str | None, dry_run: bool, region: str | None, **op
             unpack_archive(Path(folder), Path(beside) / "bundle")
             folder = f"{beside}/bundle"
         bundle = Bundle.open(folder, trust)
+        if bundle.manifest.kind == "policy":
+            raise ConfigError(
+                "deploy: an endpoint's disk does not outlive it, as the log of a policy must: serve it by `hwds serve --http`."
+            )
         if not refuse_gated_bundle(bundle.manifest.run, "deploy"):
             print(f"Run {bundle.manifest.run} is not here: what gates said of it is not known.", file=sys.stderr)
         archive = Path(beside) / ARCHIVE

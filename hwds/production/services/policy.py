@@ -1,0 +1,243 @@
+"""A service of a live bandit policy: it decides which arm a customer is offered, and learns what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from hwds.bandit.arms import Arms
+from hwds.bandit.live.factory import MOST_LOST
+from hwds.bandit.live.guardrails import Guardrails
+from hwds.bandit.live.policy import LivePolicy
+from hwds.bandit.live.settings import Decision
+from hwds.bandit.models.base import Policy
+from hwds.core.atomic import write_text
+from hwds.core.errors import DataError, nearest
+from hwds.core.recipe import Amount, NonNegative, Positive, Recipe, Rows, Seed, UnitInterval, construct
+from hwds.production.services.base import NAME_SCHEMA, Answer, Question, Service, object_schema
+from hwds.serving.ids import ID, id_of
+
+SEGMENT, ACTIVE, AT, OF, CONVERTED, AMOUNT = FIELDS = ("segment", "active", "at", "of", "converted", "amount")
+"""Fields of a question besides the id and the columns of the context."""
+
+MOST_CONTEXT = 1e6
+"""The largest number of a context, either way: a policy learns from it for good."""
+
+MARKET = "market.json"
+
+
+class LiveSettings(Recipe):
+    """Settings of a policy in production, which people choose and no simulation knows.
+
+    Attributes:
+        seed: The seed that names the random numbers of the decisions; null takes that of the run.
+        window: The time after which an offer without a conversion counts as refused, in the unit of `at` (seconds, where the
+            clock says the time); null lets it wait for ever.
+        delay: The mean time from an offer to its conversion, in the same unit, for policies that count offers that wait.
+        batch: Decisions between two updates; null takes that of the run.
+        lose: Milliseconds of what was acknowledged that a loss of power may take; 0 loses nothing.
+        current: The arm in force, which is offered to customers held out, and where a guardrail leaves no other.
+        holdout: The share of customers who are offered the arm in force whatever was learned; 1 stops the policy.
+        floor: The least that an arm may earn by a conversion to be offered; null for none.
+        caps: The largest share of all customers that an arm is offered to, by arm.
+    """
+
+    seed: Seed | None = None
+    window: Positive | None = None
+    delay: NonNegative = 0.0
+    batch: Rows | None = None
+    lose: Annotated[float, Ge(0), Le(MOST_LOST)] = 0.0
+    current: str | None = None
+    holdout: UnitInterval = 0.0
+    floor: Amount | None = None
+    caps: Mapping[str, UnitInterval] = field(default_factory=dict)
+
+
+class Market(Recipe):
+    """The arms, the customers and the settings of a policy in production, as a bundle stores them.
+
+    Attributes:
+        names: The arms, K of them.
+        values: What a conversion of each earns, K of them.
+        prices: What a customer pays for each, K of them; None where arms have no prices.
+        segments: The names of the customers' segments, S of them.
+        context_names: What is seen of a customer, D columns.
+        contexts: The same of each segment, S x D.
+        horizon: The steps that the run has played.
+        range: The least and the most that one step can earn.
+        settings: What people have chosen, with seed and batch.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[float, ...]
+    prices: tuple[float, ...] | None
+    segments: tuple[str, ...]
+    context_names: tuple[str, ...]
+    contexts: tuple[tuple[float, ...], ...]
+    horizon: int
+    range: tuple[float, float]
+    settings: LiveSettings
+
+    def write(self, folder: Path) -> None:
+        """Write it into a folder."""
+        write_text(folder / MARKET, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Return what `write` wrote."""
+        return construct(cls, MARKET, json.loads((folder / MARKET).read_bytes()))
+
+    def begin(self, policy: Policy, folder: Path) -> LivePolicy:
+        """Return the policy in production, going on from what a folder holds.
+
+        Raises:
+            ConfigError: The policy cannot play these arms, or a guardrail does not fit them.
+            ResumeError: The folder is damaged, in use, or holds another policy.
+        """
+        settings = self.settings
+        contexts = np.array(self.contexts, np.float64).reshape(len(self.segments), len(self.context_names))
+        late = settings.delay, settings.window or 0.0
+        arms = Arms(self.names, np.array(self.values), contexts, self.horizon, self.range, *late)
+        limits = Guardrails(settings.current, settings.holdout, settings.floor, dict(settings.caps))
+        assert settings.seed is not None
+        return policy.live(
+            arms,
+            folder,
+            seed=settings.seed,
+            window=settings.window,
+            batch=settings.batch or 1,
+            propensities=True,
+            lose=settings.lose,
+            guardrails=limits,
+        )
+
+
+class PolicyService(Service):
+    """Decides on customers and takes outcomes, in the order in which they come; what it says outlives a loss of power.
+
+    A question is a customer, by segment or context; or the outcome of a decision, which `of` names: a number is that of the
+    decision, a text the id of the customer it was made on. Who asks twice by one id gets one decision; an outcome counts once.
+
+    Args:
+        live: The policy.
+        market: Its arms and customers.
+    """
+
+    kind: ClassVar[str] = "policy"
+    stateful: ClassVar[bool] = True
+    threads: ClassVar[int] = 32
+
+    def __init__(self, live: LivePolicy, market: Market) -> None:
+        self.live, self._market = live, market
+        self._fields = (ID, *FIELDS, *market.context_names)
+        self._prices = dict(zip(market.names, market.prices or (), strict=False))
+        live.chances(segment=0)  # compiled before the first customer comes
+
+    def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
+        """See `Service`; all are read before the first is answered, and the disk is waited for once.
+
+        One that only the state refuses, such as a time that goes back, leaves those before it decided: who asks again by the
+        same ids gets these decisions.
+        """
+        ids = [id_of(question, place) for place, question in enumerate(questions)]
+        asked = [self._read(id, question) for id, question in zip(ids, questions, strict=True)]
+        with self.live.together():
+            return [self._answered(id, about, known) for id, (about, known) in zip(ids, asked, strict=True)]
+
+    def _answered(self, id: str, about: int | None, known: Mapping[str, Any]) -> Answer:
+        try:
+            if about is not None:
+                return {OF: about, "status": self.live.outcome(about, **known)}
+            return self._shown(id, self.live.decide(**known))
+        except DataError as error:
+            raise DataError(f"question '{id}': {error}") from error
+
+    def _shown(self, id: str, made: Decision) -> Answer:
+        price = {"price": self._prices[made.arm]} if self._prices else {}
+        said = {"value": made.value, "propensity": made.propensity, "again": made.again}
+        return {ID: id, "decision": made.id, "arm": made.arm, **price, **said}
+
+    def _read(self, id: str, question: Question) -> tuple[int | None, Mapping[str, Any]]:
+        """Return the number of the decision that a question is about, None of a customer; and what it says.
+
+        Raises:
+            DataError: It is none.
+        """
+        for name in question:
+            if name not in self._fields:
+                raise DataError(f"question '{id}': no field '{name}'{nearest(name, self._fields)}")
+        said = {name: value for name, value in question.items() if value is not None}
+        outcome = said.keys() & {OF, CONVERTED, AMOUNT}
+        apart = said.keys() & {SEGMENT, ACTIVE, *self._market.context_names}
+        if outcome and apart:
+            raise DataError(f"question '{id}': '{min(apart)}' is said of a customer, and '{min(outcome)}' of an outcome.")
+        at = {AT: said[AT]} if AT in said else {}
+        if outcome:
+            if OF not in said or CONVERTED not in said:
+                raise DataError(f"question '{id}': an outcome must have '{OF}' and '{CONVERTED}'.")
+            amount = {AMOUNT: said[AMOUNT]} if AMOUNT in said else {}
+            return self._decision(id, said[OF]), {CONVERTED: said[CONVERTED], **amount, **at}
+        named = {ID: id} if said.get(ID) is not None else {}
+        return None, {**self._customer(id, said), **named, **at}
+
+    def _customer(self, id: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
+        segments, names = self._market.segments, self._market.context_names
+        known: dict[str, Any] = {}
+        if SEGMENT in said:
+            if said[SEGMENT] not in segments:
+                raise DataError(f"question '{id}': no segment {said[SEGMENT]!r:.80}{nearest(str(said[SEGMENT]), segments)}")
+            known[SEGMENT] = segments.index(said[SEGMENT])
+        elif len(segments) > 1 and not said.keys() & set(names):
+            raise DataError(f"question '{id}': '{SEGMENT}' must be given, one of {', '.join(segments)}.")
+        if said.keys() & set(names):
+            known["context"] = [self._number(id, name, said.get(name)) for name in names]
+        if ACTIVE in said:
+            if not isinstance(said[ACTIVE], list) or not all(isinstance(name, str) for name in said[ACTIVE]):
+                raise DataError(f"question '{id}': '{ACTIVE}' must be a list of arms.")
+            known[ACTIVE] = said[ACTIVE]
+        return known
+
+    def _number(self, id: str, name: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST_CONTEXT:
+            raise DataError(f"question '{id}': '{name}' must be a number of {-MOST_CONTEXT:g} to {MOST_CONTEXT:g}.")
+        return float(value)
+
+    def _decision(self, id: str, of: Any) -> int:
+        """Return the number of the decision that an outcome is of.
+
+        Raises:
+            DataError: There is no such decision.
+        """
+        number = of
+        if isinstance(of, str):
+            number = self.live.number_of(of)
+            if number is None and of.isascii() and of.isdigit() and len(of) < 20:
+                number = int(of)
+        if isinstance(number, bool) or not isinstance(number, int) or self.live.status(number) == "unknown":
+            raise DataError(f"question '{id}': '{OF}' must name a decision that was made here, got {of!r:.80}.")
+        return number
+
+    def question_schema(self) -> dict[str, Any]:
+        """See `Service`."""
+        market = self._market
+        number = {"type": ["number", "null"], "minimum": -MOST_CONTEXT, "maximum": MOST_CONTEXT}
+        fields: dict[str, Any] = {
+            **({SEGMENT: {"enum": [*market.segments, None]}} if len(market.segments) > 1 else {}),
+            **dict.fromkeys(market.context_names, number),
+            ACTIVE: {"type": ["array", "null"], "items": {"enum": [*market.names]}, "minItems": 1},
+            AT: {"type": ["number", "null"]},
+            OF: {"type": [*NAME_SCHEMA["type"], "null"]},
+            CONVERTED: {"type": ["boolean", "null"]},
+            AMOUNT: {"type": ["number", "null"], "exclusiveMinimum": 0},
+        }
+        return object_schema(fields, (), "A customer, or with `of` the outcome of a decision")
+
+    def close(self) -> None:
+        """Write a snapshot, and let the folder go."""
+        self.live.close()

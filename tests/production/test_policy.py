@@ -1,0 +1,186 @@
+"""A live bandit policy as a bundle: the same decisions in a fresh process, each once, none lost, by one owner of the state."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from hwds.app.run import run_experiment
+from hwds.config.compose import compose
+from hwds.core.errors import ConfigError, ResumeError
+from hwds.experiment.check import check
+from hwds.production.aws_lambda import service as lambda_service
+from hwds.production.bundle.make import make_bundle
+from hwds.production.bundle.parity import read_cases
+from hwds.production.bundle.policy_content import read_settings
+from hwds.production.bundle.prove import proven
+from hwds.production.server.arms import check_arm
+from hwds.production.services.opening import Bundle
+from hwds.production.services.policy import LiveSettings
+from tests.production.conftest import CARD
+
+WORDS = [
+    "dataset=price_demand",
+    "model=bandit/price_thompson",
+    "protocol=bandit_simulation",
+    "protocol.replications=2",
+    "protocol.horizon=50",
+    "pictures=false",
+    "compute=serial",
+]
+
+
+@pytest.fixture(scope="module")
+def made(home):
+    """A maker of bundles of one run of a policy, by the settings of production and words that change the run."""
+
+    def bundle(name, live=None, *words, prove=lambda folder: proven(folder) | {"latency": {"p50_ms": 1, "p99_ms": 1}}):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(home)
+            data = compose([*WORDS, *words])
+            run = run_experiment(check(data), data).prepared.folder
+            return make_bundle(str(run.path), home / name, key=home / "key.pem", fields=CARD, prove=prove, live=live)
+
+    return bundle
+
+
+@pytest.fixture(scope="module")
+def policy(made):
+    """The bundle of a policy, proven in this process."""
+    return made("policy", LiveSettings(window=1000.0))
+
+
+def unproven(folder):
+    return {"rows": 0, "latency": {"p50_ms": 1, "p99_ms": 1}}
+
+
+@pytest.fixture
+def served(policy, serve, tmp_path):
+    """A client of a server of the policy."""
+    return serve(folder=str(policy.folder), store=str(tmp_path / "log"))
+
+
+def asked(client, question, status=200):
+    answer = client.post("/invocations", content=json.dumps(question))
+    assert answer.status_code == status, answer.text
+    return answer.json() if status == 200 else answer.json()["error"]
+
+
+def killed(client):
+    """What the system does when the server is killed."""
+    live = client.core.loaded.service.live
+    live._store.log._release()
+    live._closed = live._store._closed = True
+
+
+def test_a_fresh_store_repeats_the_decisions_of_the_library(policy):
+    parity = policy.manifest.parity
+    assert (parity["rows"], parity["worst_difference"], parity["worst_difference_alone"]) == (256, 0.0, 0.0)
+    cases = read_cases(policy.folder / "parity")[0]
+    outcomes = [case.answer["status"] for case in cases if "of" in case.question]
+    assert len(cases) - len(outcomes) == 256
+    assert {"learned", "late"} == set(outcomes)
+    assert len({case.answer["arm"] for case in cases if "arm" in case.answer}) > 2
+    names = {path.relative_to(policy.folder).as_posix() for path in policy.folder.rglob("*") if path.is_file()}
+    assert {"state/market.json", "schema.json", "parity/cases.jsonl", "card.md"} <= names
+    assert "conversions" not in (policy.folder / "state" / "market.json").read_text(), "the truth is the simulator's alone"
+
+
+def test_a_decision_is_made_once_and_its_outcome_counts_once(served):
+    segments = served.get("/openapi.json").json()["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    segment = segments["application/json"]["schema"]["oneOf"][0]["properties"]["segment"]["enum"][0]
+    first = asked(served, {"id": "basket-17", "segment": segment})
+    assert first["arm"] == f"{first['price']:g}"
+    assert 0 < first["propensity"] <= 1
+    assert asked(served, {"id": "basket-17", "segment": segment}) == first | {"again": True}
+    other, outcome = asked(served, [{"segment": segment, "active": [first["arm"]]}, {"of": "basket-17", "converted": True}])
+    assert (other["id"], other["decision"], other["propensity"]) == ("0", 1, 1.0)
+    assert outcome == {"of": 0, "status": "learned"}
+    assert asked(served, {"of": 0, "converted": False}) == {"of": 0, "status": "repeated"}
+    assert asked(served, {"of": "1", "converted": False}) == {"of": 1, "status": "learned"}
+    assert served.core.loaded.service.live.counts["conversions"] == 1
+    assert 'hwds_requests_total{status="200"}' in served.get("/metrics").text
+    csv = served.post("/invocations", content=f"id,segment\nbasket-17,{segment}\n", headers={"content-type": "text/csv"})
+    assert csv.text.startswith(f"basket-17,0,{first['arm']},")
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ({"of": 7, "converted": True}, "'of' must name a decision that was made here, got 7"),
+        ({"of": "basket-18", "converted": True}, "'of' must name a decision that was made here, got 'basket-18'"),
+        ({"of": 0}, "an outcome must have 'of' and 'converted'"),
+        ({"of": 0, "converted": True, "segment": "x"}, "'segment' is said of a customer, and 'converted' of an outcome"),
+        ({"of": 0, "converted": 2}, "converted: must be true or false, got 2"),
+        ({}, "'segment' must be given, one of "),
+        ({"segment": "x"}, "no segment 'x'"),
+        ({"segment": 1, "colour": 1}, "no field 'colour'"),
+        ({"id": "basket-17", "channel": 0.5}, "must be a number of -1e+06 to 1e+06"),
+    ],
+)
+def test_what_a_client_does_wrong_is_a_line(served, question, said):
+    asked(served, {"id": "basket-17", "segment": served.core.loaded.service._market.segments[0]})
+    before = served.core.loaded.service.live._store.log.last
+    names = served.core.loaded.service._market.context_names
+    renamed = {(names[0] if name == "channel" else name): value for name, value in question.items()}
+    assert said in asked(served, renamed, 400)
+    assert served.core.loaded.service.live._store.log.last == before, "nothing has happened"
+
+
+def test_what_was_acknowledged_outlives_the_server(served, serve, policy, tmp_path):
+    segment = served.core.loaded.service._market.segments[0]
+    first = asked(served, [{"id": f"customer {place}", "segment": segment} for place in range(40)])
+    asked(served, [{"of": f"customer {place}", "converted": place % 3 == 0} for place in range(30)])
+    killed(served)
+    later = serve(folder=str(policy.folder), store=str(tmp_path / "log"))
+    again = asked(later, [{"id": f"customer {place}", "segment": segment} for place in range(40)])
+    assert again == [answer | {"again": True} for answer in first]
+    statuses = asked(later, [{"of": f"customer {place}", "converted": True} for place in range(31)])
+    assert [each["status"] for each in statuses] == ["repeated"] * 30 + ["learned"]
+    assert later.core.loaded.service.live.counts["conversions"] == 11
+
+
+def test_a_reload_keeps_the_state_and_another_policy_is_refused(served, policy, made, home):
+    core, segment = served.core, served.core.loaded.service._market.segments[0]
+    first = asked(served, {"id": "a", "segment": segment})
+    current = core.loaded.service._market.names[0]
+    stopped = made("stopped", LiveSettings(window=1000.0, current=current, holdout=1.0), prove=unproven)
+    core.settings = replace(core.settings, folder=str(stopped.folder))
+    asyncio.run(core.reload())
+    assert asked(served, {"id": "a", "segment": segment}) == first | {"again": True}
+    assert {asked(served, {"segment": segment})["arm"] for _ in range(5)} == {current}, "a holdout of 1 stops the policy"
+    other = made("other", LiveSettings(window=2000.0), prove=unproven)
+    core.settings = replace(core.settings, folder=str(other.folder))
+    asyncio.run(core.reload())
+    assert "hwds_reload_failures_total 1" in served.get("/metrics").text
+    assert core.loaded.digest == stopped.manifest.digest
+    assert asked(served, {"id": "a", "segment": segment}) == first | {"again": True}
+
+
+def test_its_state_has_one_owner(served, policy, home, tmp_path, monkeypatch):
+    with pytest.raises(ResumeError, match="another process uses it"):
+        policy.service(tmp_path / "log")
+    with pytest.raises(ConfigError, match="these answers remember earlier questions, whose store one bundle owns"):
+        check_arm(policy, policy, "canary")
+    monkeypatch.setenv("HWDS_BUNDLE", str(policy.folder))
+    monkeypatch.setenv("HWDS_TRUSTED_KEYS", str(home / "key.pem.pub"))
+    lambda_service.cache_clear()
+    with pytest.raises(ConfigError, match="a Lambda's disk does not outlive it"):
+        lambda_service()
+    assert Bundle.open(policy.folder, str(home / "key.pem.pub")).manifest.kind == "policy"
+
+
+def test_settings_of_production_are_refused_in_a_line(made, bundle, run, home, tmp_path):
+    (tmp_path / "live.yaml").write_text("holdout: 2\n")
+    with pytest.raises(ConfigError, match=r"live.holdout: must be <= 1.0, got 2"):
+        read_settings(tmp_path / "live.yaml")
+    (tmp_path / "live.yaml").write_text("windw: 2\n")
+    with pytest.raises(ConfigError, match=r"--live: no field 'windw'; did you mean 'window'"):
+        read_settings(tmp_path / "live.yaml")
+    with pytest.raises(ConfigError, match=r"live.window: must be given \(--live\)"):
+        made("late", None, "dataset=price_demand_delay", prove=unproven)
+    with pytest.raises(ConfigError, match="no arm 'x'"):
+        made("current", LiveSettings(current="x"), prove=unproven)
+    with pytest.raises(ConfigError, match=r"--live: run .* which plays no policy"):
+        make_bundle(str(run.path), tmp_path / "no", key=home / "key.pem", fields=CARD, live=LiveSettings())
