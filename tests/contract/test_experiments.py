@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -47,6 +48,7 @@ UNSHOWN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, Resourc
 """Warnings that Python shows to no user."""
 
 
+@cache
 def parts(name):
     """The options that an experiment chooses, without composing it."""
     read = yaml.safe_load(options("experiment")[name].read_text())
@@ -54,10 +56,15 @@ def parts(name):
     return {group.removeprefix("override /"): choice for group, choice in chosen.items()}, read
 
 
+@cache
+def lies_in_folder(dataset):
+    """Whether a dataset's file lies below $HWDS_DATA."""
+    return "$HWDS_DATA" in build("dataset", "dataset", option("dataset", "dataset", dataset)).source()
+
+
 def needing(name):
     """The experiment, marked where its data lies below $HWDS_DATA."""
-    dataset = build("dataset", "dataset", option("dataset", "dataset", parts(name)[0]["dataset"]))
-    return pytest.param(name, marks=pytest.mark.data) if "$HWDS_DATA" in dataset.source() else name
+    return pytest.param(name, marks=pytest.mark.data) if lies_in_folder(parts(name)[0]["dataset"]) else name
 
 
 def told_apart():

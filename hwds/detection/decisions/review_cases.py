@@ -12,8 +12,7 @@ from hwds.core.recipe import PositiveInt, UnitInterval
 from hwds.core.seeds import stream
 from hwds.decisions.base import Decision
 from hwds.detection.cases.table import Cases, ScoreOf, cases_of
-from hwds.detection.decisions.queue.sentence import sentence
-from hwds.detection.decisions.queue.verdict import QueueVerdict
+from hwds.detection.decisions.queue.verdict import QueueVerdict, sentence
 from hwds.evaluation.base import Evaluation
 from hwds.frames.table import Table
 from hwds.results.tables import Tables

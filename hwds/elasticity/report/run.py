@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isinf
 from pathlib import Path
 
+from hwds.elasticity.notes import meaning, notes_of, title
 from hwds.elasticity.report.cross import cross_grids
 from hwds.elasticity.report.forest import forest_figure
-from hwds.elasticity.report.identification import cells_grid, status_grid
-from hwds.elasticity.report.notes import notes_grid
+from hwds.elasticity.report.identification import cells_grid, cells_of, status_grid
 from hwds.elasticity.report.scatter import scatter_figure
 from hwds.elasticity.report.sentence import conclusion, placebo_conclusion
 from hwds.frames.panel import Panel
-from hwds.report.grid import Grid
+from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures.style import save_png
 from hwds.results.tables import Tables
@@ -44,6 +45,20 @@ def page_grids(tables: Tables, model: str) -> Iterator[Grid]:
     yield notes_grid(tables, model)
     yield from cross_grids(tables, model)
     yield cells_grid(tables, model)
+
+
+def notes_grid(tables: Tables, model: str) -> Grid:
+    """Return a line for each fact that a model tells of its fit: its name, value and meaning."""
+    notes = notes_of(cells_of(tables, model))
+    rows = [[title(name), _value(value), meaning(name)] for name, value in notes.items()]
+    return grid_of([("fact", "fact"), ("value", "value"), ("meaning", "")], rows, caption="About the fit", words=1)
+
+
+def _value(value: float | None) -> str:
+    """Return a number, `none` where no value is compatible with the data."""
+    if value is None:
+        return "none"
+    return "unbounded" if isinf(value) else f"{value:,.4g}"
 
 
 REPORT = TaskReport(sentence=sentence, page_grids=page_grids, draw=draw)

@@ -15,7 +15,7 @@ from hwds.decisions.base import Decision
 from hwds.evaluation.base import Evaluation
 from hwds.frames.run_checks import ENTITY
 from hwds.frames.runs import Runs
-from hwds.lifetime.laws.lower_tail import survival_with_tail
+from hwds.lifetime.laws.lives import survival_with_tail
 from hwds.lifetime.metrics.scores import QUANTILES
 from hwds.lifetime.protocols.last_window import LastWindow
 from hwds.results.tables import TRUTH, Tables

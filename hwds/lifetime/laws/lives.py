@@ -75,3 +75,26 @@ def restricted_mean(times: np.ndarray, survival: np.ndarray, cap: float) -> np.n
     edges = np.concatenate([[0.0], np.minimum(times, cap), [cap]])
     steps = np.column_stack([np.ones(len(survival)), survival])
     return np.asarray((steps * np.maximum(np.diff(edges), 0.0)).sum(axis=1))
+
+
+TAIL_SHAPES = (1.0, 8.0)
+"""The least and greatest shape of the curve before the lowest quantile: its hazard stays, or is nearly none until there."""
+
+
+def survival_with_tail(quantiles: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the probability to last longer than each time, shape (n, times).
+
+    From the lowest quantile on it is that of `survival_at`. Before it a line from 0 would spread the lowest 5 % of failures
+    evenly, and say of a machine whose wear is seen that it may fail at once; a Weibull curve through the two lowest quantiles
+    keeps the hazard rising (log(-log S) is a line in log t).
+
+    Args:
+        quantiles: At `LEVELS`, rising, shape (n, levels).
+        times: Above 0, shape (times,).
+    """
+    first = np.maximum(quantiles[:, 0], 1e-9)
+    second = np.maximum(quantiles[:, 1], first * (1 + 1e-9))
+    hazards = -np.log1p(-LEVELS[:2])
+    shape = np.clip(np.log(hazards[1] / hazards[0]) / np.log(second / first), *TAIL_SHAPES)
+    tail = np.exp(-hazards[0] * np.minimum(times[None, :] / first[:, None], 1.0) ** shape[:, None])
+    return np.asarray(np.where(times[None, :] < first[:, None], tail, survival_at(quantiles, times)))

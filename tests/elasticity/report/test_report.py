@@ -19,7 +19,7 @@ from hwds.elasticity.protocols.placebo import Placebo
 from hwds.elasticity.protocols.price_change import PriceChange
 from hwds.elasticity.report.forest import forest_figure
 from hwds.elasticity.report.identification import cells_grid, status_grid
-from hwds.elasticity.report.notes import notes_grid
+from hwds.elasticity.report.run import notes_grid
 from hwds.elasticity.report.scatter import scatter_figure
 from hwds.elasticity.report.sentence import anderson_rubin, conclusion, placebo_conclusion
 from hwds.evaluation.base import Cell, Score
