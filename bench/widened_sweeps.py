@@ -2,7 +2,7 @@
 
 On each of ten worlds of device sales a sweep of gradient boosting first tries a narrow space at random, one of two. Then it
 is widened to that of the class, and each search tries eight new trials in it, of which four are proposed: once with the
-earlier trials as evidence, once without.
+earlier trials as evidence, once without. `python -m bench.widened_sweeps 10 20` has other ten seeds.
 The figures are the best trial's mean absolute scaled error on the inner windows, and how many earlier trials counted.
 """
 
@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import StringIO
 
 import numpy as np
+from scipy import stats
 
 from hwds.app.experiment import run
 from hwds.app.notebook import Sweep, load_sweep
@@ -34,18 +36,27 @@ NARROW = {
 """The space of the earlier sweep."""
 
 
-def main(seeds: int = 10) -> None:
-    """Print a row for each space, search and seed, and what is seen over the seeds."""
+def main(first: int = 0, end: int = 10) -> None:
+    """Print a row for each space, search and seed from the first to the end (excluded), and what is seen over the seeds."""
     for space in NARROW:
-        print(f"{space}\n{'search':<8}{'seed':>5}{'earlier':>9}{'lawful':>8}{'counted':>9}{'widened':>9}{'fresh':>9}")
         for search in SEARCHES:
-            rows = np.array([_of_seed(space, search, seed) for seed in range(seeds)])
-            for seed, (earlier, lawful, counted, widened, fresh) in enumerate(rows):
-                print(f"{search:<8}{seed:>5}{earlier:>9.4f}{lawful:>8.0f}{counted:>9.0f}{widened:>9.4f}{fresh:>9.4f}")
-            widened, fresh = rows[:, 3], rows[:, 4]
-            better, worse = int((widened < fresh - 1e-12).sum()), int((widened > fresh + 1e-12).sum())
-            print(f"{search}: {better} better, {seeds - better - worse} equal, {worse} worse; ", end="")
-            print(f"mean {widened.mean():.4f} against {fresh.mean():.4f}\n", flush=True)
+            show(space, search, {seed: _of_seed(space, search, seed) for seed in range(first, end)})
+
+
+def show(space: str, search: str, of_seed: Mapping[int, tuple[float, ...]]) -> None:
+    """Print the rows of the seeds of one space and search, and the mean difference with its Student interval over seeds."""
+    print(f"{space}\n{'search':<8}{'seed':>5}{'earlier':>9}{'lawful':>8}{'counted':>9}{'widened':>9}{'fresh':>9}")
+    for seed, (earlier, lawful, counted, widened, fresh) in of_seed.items():
+        print(f"{search:<8}{seed:>5}{earlier:>9.4f}{lawful:>8.0f}{counted:>9.0f}{widened:>9.4f}{fresh:>9.4f}")
+    own, other = np.array(list(of_seed.values()))[:, 3:].T
+    better, worse = int((own < other - 1e-12).sum()), int((own > other + 1e-12).sum())
+    percent = 100 * np.log(own / other)
+    half = stats.t.ppf(0.975, len(percent) - 1) * stats.sem(percent)
+    print(f"{search}: {better} better, {len(own) - better - worse} equal, {worse} worse; mean {own.mean():.4f} against", end="")
+    print(
+        f" {other.mean():.4f}: {percent.mean():+.2f} % (95 %: {percent.mean() - half:.2f} to {percent.mean() + half:.2f})\n",
+        flush=True,
+    )
 
 
 def _of_seed(space: str, search: str, seed: int) -> tuple[float, ...]:
