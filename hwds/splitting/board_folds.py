@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -13,29 +12,13 @@ from hwds.core.errors import DataError
 from hwds.core.recipe import Recipe, Small
 from hwds.frames.images import BOARD, Images
 from hwds.splitting.fold import Fold
-from hwds.splitting.rows import hash_of
+from hwds.splitting.rows import HeldOut, hash_of
 
 APART = -1
 """The fold number of boards that are kept for the trials of a sweep."""
 
 UNLABELLED = -2
 """The fold number of boards of which no image has a label: no fold tests them."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOutBoards:
-    """The boards that a fold tests, whose labels nothing may depend on.
-
-    Attributes:
-        fold: Its number.
-    """
-
-    fold: int
-
-    @property
-    def label(self) -> str:
-        """The name in messages."""
-        return f"fold {self.fold + 1}"
 
 
 class BoardFolds(Recipe):
@@ -64,7 +47,7 @@ class BoardFolds(Recipe):
             raise DataError(f"protocol.folds: must be at most {boards}, the labelled boards that are tested, got {self.folds}.")
         sizes = np.bincount(place[(place >= 0) & (images.codes >= 0)], minlength=self.folds).tolist()
         names = [f"fold {number + 1} of {self.folds}" for number in range(self.folds)]
-        return [Fold(number, names[number], size, (HeldOutBoards(number),)) for number, size in enumerate(sizes)]
+        return [Fold(number, names[number], size, (HeldOut(number),)) for number, size in enumerate(sizes)]
 
     def fold_of_images(self, images: Images) -> np.ndarray:
         """Return the fold of each image's board, shape (n,).

@@ -27,7 +27,7 @@ class RowSplitting(Recipe):
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The groups that a fold tests, whose labels nothing may depend on.
+    """The groups (or boards) that a fold tests, whose labels nothing may depend on.
 
     Attributes:
         fold: Its number.

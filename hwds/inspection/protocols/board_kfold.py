@@ -32,8 +32,9 @@ from hwds.inspection.models.base import (
 from hwds.inspection.models.calibration.temperature import FEWEST
 from hwds.inspection.protocols.rows.judged import judged_rows, with_saliency
 from hwds.results.measure import Measure
-from hwds.splitting.board_folds import APART, BoardFolds, HeldOutBoards, with_kinds_changed
+from hwds.splitting.board_folds import APART, BoardFolds, with_kinds_changed
 from hwds.splitting.fold import Fold
+from hwds.splitting.rows import HeldOut
 
 
 class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Segmentable, LeakTestable, Tunable):
@@ -210,11 +211,11 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         images = frame.take(self.fold_of_images(frame) == APART)
         return TuningSplit(inner, images, inner.split(images)[:windows])
 
-    def corrupt_after(self, frame: Images, cutoff: HeldOutBoards, rng: np.random.Generator) -> Images:
+    def corrupt_after(self, frame: Images, cutoff: HeldOut, rng: np.random.Generator) -> Images:
         """Return the images with another kind for each of the boards that a fold tests."""
         return with_kinds_changed(frame, self.fold_of_images(frame) == cutoff.fold, rng)
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOutBoards, frame: Images) -> pl.DataFrame:
+    def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOut, frame: Images) -> pl.DataFrame:
         """Return the predictions of the images, without their labels and what was chosen by these."""
         said = [name for name in rows.columns if name.startswith(CHANCE)]
         return rows.select(IMAGE, BOARD, "predicted", "score", "threshold", *said)

@@ -19,10 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_info
 
 from hwds.frames.forecasts import Forecasts
 from hwds.forecast.models.base import Forecaster
@@ -49,6 +47,9 @@ class Shifted(Forecaster):
         if self.broken or self.trouble == "broken":
             raise ValueError("no luck")
         if self.trouble == "tells":
+            import numba
+            from threadpoolctl import threadpool_info
+
             blas = {library["num_threads"] for library in threadpool_info()}
             held = [context.cpus, pl.thread_pool_size(), numba.config.NUMBA_NUM_THREADS, *blas]
             raise ValueError(f"{held} {os.environ['TF_NUM_INTRAOP_THREADS']} {os.environ['TF_NUM_INTEROP_THREADS']}")
