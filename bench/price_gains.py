@@ -1,6 +1,7 @@
-"""The share of the possible gain that recommended prices reach, on worlds of known demand: `python -m bench.price_gains [10]`.
+"""The share of the possible gain that prices reach, on worlds of known demand: `python -m bench.price_gains [10 [0]]`.
 
-Each world has 160 cells, its elasticities are those of the pooled model. A world takes some ten seconds.
+The second number is the seed of the first world. Each has 160 cells, with elasticities of the pooled model. A world takes some
+ten seconds.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from hwds.pricing.optimum.verdict import OptimalPriceVerdict
 LINE = "{:<8} {:>6} {:>8} {:>10} {:>10} {:>10} {:>9} {:>7} {:>11} {:>6}\n"
 
 
-def main(worlds: int) -> int:
+def main(worlds: int, first: int = 0) -> int:
     """Print for each world what the prices are said to gain, what they gain, what is possible, and the sums of all worlds."""
     heads = ("world", "cells", "changed", "said", "gained", "possible", "within", "share", "identified", "share")
     sys.stdout.write(LINE.format(*heads))
-    sums = np.zeros(6)
-    for seed in range(worlds):
+    sums = np.zeros(7)
+    for seed in range(first, first + worlds):
         experiment = check(compose(["+experiment=optimal_price", f"dataset.seed={seed}", "decision=none", "compute=serial"]))
         prepared = prepare(experiment)
         tables, protocol = compute_tables(prepared), prepared.job.protocol
@@ -32,11 +33,13 @@ def main(worlds: int) -> int:
         verdict = OptimalPrice(draws=500).of_estimates(evidence)
         reached = verdict.reached
         within = verdict.gain_low <= reached.gained <= verdict.gain_high
-        sums += [reached.gained, reached.possible, reached.gained_identified, reached.possible_identified, within, verdict.gain]
+        identified = (reached.gained_identified, reached.possible_identified)
+        sums += [reached.gained, reached.possible, *identified, within, verdict.gain, verdict.optimism]
         _line(seed, verdict, within)
     whole = f"all worlds: {sums[0] / sums[1]:.1%} of what is possible, {sums[2] / sums[3]:.1%} where prices identify the"
     whole = f"{whole} elasticity; the interval holds the true gain in {sums[4]:.0f} of {worlds} worlds;"
-    sys.stdout.write(f"{whole} what is said to be gained is {sums[5] / sums[0]:.2f} times what is\n")
+    said, before = sums[5] / sums[0], (sums[5] + sums[6]) / sums[0]
+    sys.stdout.write(f"{whole} what is said to be gained is {said:.2f} times what is, {before:.2f} times with its optimism\n")
     return 0
 
 
@@ -51,4 +54,4 @@ def _line(seed: int, verdict: OptimalPriceVerdict, within: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10))
+    sys.exit(main(*map(int, sys.argv[1:3] or ["10"])))

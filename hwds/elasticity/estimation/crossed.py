@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +20,6 @@ MOST_GROUPS = 0.75
 
 LARGEST_SECOND = 10.0
 """The same for the deviations of a second slope: a promotion that doubles sales here may multiply them by a hundred there."""
-
-LOG_STEP, WIDEST_LOG = 0.05, 1.5
-"""The step of derivatives by logs of standard deviations, and the largest standard deviation that such a log is given."""
 
 PRIOR_SCALE = 0.5
 """The scale of the half-normal prior on each standard deviation, which keeps few levels from a variance of exactly 0."""
@@ -75,6 +72,14 @@ class Groups:
     def noisy(self) -> bool:
         """True where data of a group have an error in common."""
         return self.noise is not None and bool(self.noise.any())
+
+    def with_errors(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Yield the name of each grouping, the group of each cell, and the standard deviation of each group's common error."""
+        start = 0
+        for name, code in zip(self.names, self.codes, strict=True):
+            end = start + int(code.max()) + 1
+            yield name, code, np.zeros(end - start) if self.noise is None else np.sqrt(self.noise[start:end])
+            start = end
 
     def with_noise(self, code: np.ndarray, precision: np.ndarray, ratio: float) -> Groups:
         """Return the groups, with the error of those that are equal to other ones; none where no grouping is.
@@ -193,28 +198,6 @@ def _loss(parts: Parts, groups: Groups, logs: np.ndarray) -> tuple[float, np.nda
     each = [log_likelihood(part, groups, deviations) for part in _listed(parts)]
     value, gradient = sum(one for one, _ in each), np.sum([slope for _, slope in each], axis=0)
     return -value - float(np.sum(logs - 0.5 * squares)), -gradient - 1 + squares
-
-
-def unsure_deviations(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> np.ndarray:
-    """Return what it adds to the covariance of the slopes that the standard deviations are estimates, shape (K, K).
-
-    To first order J S J', with J the derivatives of the slopes by the logs of the standard deviations and S the inverse
-    curvature of their log posterior density (Kass and Steffey 1989, Approximate Bayesian inference in conditionally
-    independent hierarchical models).
-
-    Args:
-        known: LikelihoodExpansion of the likelihood.
-        groups: Of the prior.
-        deviations: Of greatest posterior density, shape (groupings + 1,).
-    """
-    sides = [np.log(deviations) + sign * LOG_STEP * np.eye(len(deviations)) for sign in (-1, 1)]
-    losses = [np.array([_loss(known, groups, logs)[1] for logs in side]) for side in sides]
-    slopes = [np.array([posterior(known, groups, np.exp(logs)).slopes for logs in side]) for side in sides]
-    curvature = (losses[1] - losses[0]) / (2 * LOG_STEP)
-    values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
-    root = vectors / np.sqrt(np.maximum(values, 1 / WIDEST_LOG**2))
-    moved = root.T @ (slopes[1] - slopes[0]) / (2 * LOG_STEP)
-    return np.asarray(moved.T @ moved)
 
 
 def best_second(known: LikelihoodExpansion, groups: Groups, deviations: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwds.elasticity.estimation.crossed import PRIOR_SCALE, VAGUE, Groups, SlopePosterior
+from hwds.elasticity.estimation.integrated import AWAY_FROM_ZERO
 from hwds.elasticity.estimation.layout import LikelihoodExpansion
 
 
@@ -53,8 +54,9 @@ def sampled_slopes(
 ) -> SampledSlopes:
     """Return draws of the posterior by the no-U-turn sampler (Hoffman and Gelman 2014).
 
-    Slopes, effects of groups and all standard deviations have the priors of `crossed`, and none is taken as known. Shared
-    parameters are integrated out of the likelihood, and drawn afterwards given the slopes.
+    Slopes, effects of groups and all standard deviations have the priors of `integrated`, and none is taken as known. What data
+    say of a slope has the error that its group's data have in common (`Groups.noise`) beside. Shared parameters are integrated
+    out of the likelihood, and drawn afterwards given what it sees of the slopes.
 
     Args:
         known: The likelihood.
@@ -82,7 +84,7 @@ def sampled_slopes(
     spreads = np.stack([drawn[f"sd_{name}"] for name in (*groups.names, "cell")], axis=2)
     slopes = _all_chains(drawn["slopes"])
     agree = [float(np.max(split_gelman_rubin(values))) for values in (drawn["slopes"], spreads)]
-    theta = _shared_given(known, slopes, rng)
+    theta = _shared_given(known, _all_chains(drawn["seen"]), rng)
     return SampledSlopes(slopes, theta, _all_chains(drawn["mean"]), _all_chains(spreads), max(agree), divergences)
 
 
@@ -92,6 +94,7 @@ def _all_chains(values: np.ndarray) -> np.ndarray:
 
 def _model(known: LikelihoodExpansion, groups: Groups) -> Callable[[], None]:
     """Return numpyro's model; groups' and cells' effects are drawn in units of their standard deviations (non-centred)."""
+    import jax.numpy as jnp
     import numpyro
     import numpyro.distributions as dist
 
@@ -99,17 +102,24 @@ def _model(known: LikelihoodExpansion, groups: Groups) -> Callable[[], None]:
     linear = known.linear - known.cross @ weighted[:, 0]
     square = np.diag(known.precision) - known.cross @ weighted[:, 1:]
     cells = len(linear)
+    shared = [(name, code, noise) for name, code, noise in groups.with_errors() if noise.any()]
 
     def effects(name: str, count: int) -> object:
         spread = numpyro.sample(f"sd_{name}", dist.HalfNormal(PRIOR_SCALE))
+        numpyro.factor(f"away_{name}", AWAY_FROM_ZERO * jnp.log(spread))
         return spread * numpyro.sample(f"z_{name}", dist.Normal(0.0, 1.0).expand([count]).to_event(1))
 
     def model() -> None:
         slopes = numpyro.sample("mean", dist.Normal(0.0, float(np.sqrt(VAGUE)))) + effects("cell", cells)
         for name, code in zip(groups.names, groups.codes, strict=True):
             slopes = slopes + effects(name, int(code.max()) + 1)[code]  # type: ignore[index]
-        slopes = numpyro.deterministic("slopes", slopes)
-        numpyro.factor("units", linear @ slopes - 0.5 * slopes @ (square @ slopes))
+        seen = numpyro.deterministic("slopes", slopes)
+        for name, code, noise in shared:
+            seen = (
+                seen + (noise * numpyro.sample(f"noise_{name}", dist.Normal(0.0, 1.0).expand([len(noise)]).to_event(1)))[code]
+            )
+        seen = numpyro.deterministic("seen", seen)
+        numpyro.factor("units", linear @ seen - 0.5 * seen @ (square @ seen))
 
     return model
 

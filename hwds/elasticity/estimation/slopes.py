@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from hwds.elasticity.estimation.crossed import (
     best_deviations,
     best_second,
     posterior,
-    unsure_deviations,
 )
+from hwds.elasticity.estimation.integrated import integrated
 from hwds.elasticity.estimation.layout import Layout, LikelihoodExpansion, moments
 
 MOST_STEPS = 80
@@ -51,6 +51,7 @@ class Slopes:
         serial: The part of phi that dependence between a cell's periods makes, at least 1.
         together: By what shocks that a product's cells share in a period raise the variance of its slope, at least 1.
         moments: Of the last step.
+        groups: Of the prior, with the errors that shared shocks make; None for no prior.
         steps: Of the iteration.
     """
 
@@ -64,6 +65,7 @@ class Slopes:
     serial: float
     together: float
     moments: LikelihoodExpansion
+    groups: Groups | None
     steps: int
 
 
@@ -73,11 +75,11 @@ def fit_slopes(layout: Layout, groups: Groups | None, products: np.ndarray | Non
     The quasi-likelihood has the variance phi (mean + a mean^2), with a by Pearson's statistic (Breslow 1984): the mean is
     estimated consistently whatever the law. Slopes have the prior of `crossed`; its standard deviations maximise the marginal
     likelihood of the quadratic approximation at the posterior mode, anew at every step (penalised quasi-likelihood, Breslow
-    and Clayton 1993). An expansion at the mode, not at a cell's own estimate, is what makes it hold for ten rows. That the
-    standard deviations are estimates is added to the covariance of the slopes. Where the errors of a cell depend on those of
-    the period before, as where its level wanders, its rows tell less: phi is larger by `serial_dependence`. Shocks
-    that a product's cells share give what they say of its slope an error in common, which more cells do not make smaller: it
-    is no part of the answer (`Groups.noise`), and its variance is that of `shared_shocks`.
+    and Clayton 1993). An expansion at the mode, not at a cell's own estimate, is what makes it hold for ten rows. At the end
+    the standard deviations are integrated over, for they are hardly known (`integrated`). Where the errors of a cell depend
+    on those of the period before, as where its level wanders, its rows tell less: phi is larger by `serial_dependence`.
+    Shocks that a product's cells share give what they say of its slope an error in common, which more cells do not make
+    smaller: it is no part of the answer (`Groups.noise`), and its variance is that of `shared_shocks`.
 
     Args:
         layout: The rows.
@@ -120,10 +122,11 @@ def fit_slopes(layout: Layout, groups: Groups | None, products: np.ndarray | Non
     assert current is not None
     assert known is not None
     if groups is not None:
-        current = replace(current, covariance=current.covariance + unsure_deviations(known, groups, current.deviations))
+        current = integrated(known, groups, current)
+        own = full.second.deviations(second, current.slopes, current.theta) if full.second and second else own
     level, mean = _fitted(layout, used, _part(layout, current, own), over)
     together = together if groups is not None and groups.noisy else 1.0
-    return Slopes(current, own, second, level, mean, over, phi, serial, together, known, steps)
+    return Slopes(current, own, second, level, mean, over, phi, serial, together, known, groups, steps)
 
 
 def _expansion(layout: Layout, used: np.ndarray, eta: np.ndarray, over: float, phi: np.ndarray) -> LikelihoodExpansion:

@@ -23,10 +23,11 @@ from hwds.elasticity.models.base import Cluster, ElasticityModel, levels
 class HierarchicalBayes(ElasticityModel):
     """The model of `elasticity/pooled` by the no-U-turn sampler, with all standard deviations integrated over.
 
-    Cell and period effects, shared slopes and the law of counts are those of the pooled model's fit. Where that takes the most
-    likely standard deviations of groups, with a first-order allowance for their error, this draws slopes, effects and standard
-    deviations from their joint posterior: a second opinion on its intervals, ten to a hundred times slower. What errors within
-    clusters add is that of the pooled model. Needs numpyro: pip install 'hwds[bayes]'.
+    Cell and period effects, shared slopes and the law of counts are those of the pooled model's fit. Where that averages over
+    a few dozen sets of standard deviations, and takes the posterior's first two moments, this draws slopes, effects and
+    standard deviations from their joint posterior: a second opinion on its intervals, ten to a hundred times slower. Shocks
+    that a product's cells share are no part of its answer here, too, and what other errors within clusters add is that of the
+    pooled model. Needs numpyro: pip install 'hwds[bayes]'.
 
     Attributes:
         chains: One after the other; two or more tell whether they agree.
@@ -55,10 +56,11 @@ class HierarchicalBayes(ElasticityModel):
         """Return the posterior of all cells, by its draws."""
         self.check_installed()
         layout = design.layout(by_period=self.by_period, own=design.promotion)
-        fit = fit_slopes(layout, design.crossed)
+        fit = fit_slopes(layout, design.crossed, design.codes("sku"))
+        assert fit.groups is not None
         chains = Chains(self.chains, self.warm_up, self.draws, self.acceptance)
         sampled = sampled_slopes(
-            fit.moments, design.crossed, fit.posterior, chains, context.seed_for("nuts"), context.stream("shared")
+            fit.moments, fit.groups, fit.posterior, chains, context.seed_for("nuts"), context.stream("shared")
         )
         inflation = shared_error(design, fit, self.cluster, by_period=self.by_period)
         m = design.x.shape[1]

@@ -24,8 +24,8 @@ class Pooled(ElasticityModel):
 
     Cell and period effects, the slopes that all cells share and every cell's elasticity are fitted at once, with the variance
     mean + a mean^2 of counts. The elasticity of a cell is drawn around the sum of a mean and effects of its family, its
-    product and its channel; the variances of all four are those of greatest marginal likelihood. The answer is the posterior,
-    joint over cells: a cell without price changes has that of its group, a cell with many its own. `weight_own` says which.
+    product and its channel; all four standard deviations are integrated over. The answer is the posterior, joint over cells:
+    a cell without price changes has that of its group, a cell with many its own. `weight_own` says which.
 
     Attributes:
         cross: Whether all substitutes have one effect (`mean`: that of the mean of their prices), or each its own (`pairs`),

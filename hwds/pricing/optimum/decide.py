@@ -12,8 +12,9 @@ import polars as pl
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.optimum.guardrails import Guardrails
 from hwds.pricing.optimum.information import values_of
+from hwds.pricing.optimum.optimism import optimism
 from hwds.pricing.optimum.reached import gain_reached
-from hwds.pricing.optimum.recommend import PriceRecommendation, price_cost_ratio
+from hwds.pricing.optimum.recommend import PriceRecommendation, none_changed, price_cost_ratio
 from hwds.pricing.optimum.sentence import sentence
 from hwds.pricing.optimum.verdict import CURVES, PRICES, OptimalPriceVerdict
 
@@ -42,8 +43,11 @@ def verdict_of(
         periods: How long the prices are to stand.
         test_stderr: Of an elasticity in a test.
     """
+    seeming = 0.0 if set(made.status) == {"HOLD"} else optimism(evidence, made)
+    if made.gains.mean() <= seeming:
+        made, seeming = none_changed(made), 0.0
     prices = _prices(evidence, made, level, test_stderr)
-    gains, changed = made.gains, int((prices["status"] != "HOLD").sum())
+    gains, changed = made.gains - seeming, int((prices["status"] != "HOLD").sum())
     low, high = np.quantile(gains, [(1 - level) / 2, (1 + level) / 2])
     rules = dict(Counter(made.rules))
     silent = OptimalPriceVerdict(
@@ -61,6 +65,7 @@ def verdict_of(
         gain=float(gains.mean()),
         gain_low=float(low),
         gain_high=float(high),
+        optimism=seeming,
         probability_gain=float((gains > 0).mean()),
         confidence=rails.confidence,
         level=level,

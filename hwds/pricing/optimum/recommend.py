@@ -82,6 +82,14 @@ def recommend(evidence: DemandEstimates, demand: DemandDraws, rails: Guardrails)
     return replace(made, rules=rules, status=tuple(_status(made, cell, rules[cell]) for cell in range(len(prices))))
 
 
+def none_changed(made: PriceRecommendation) -> PriceRecommendation:
+    """Return the recommendation with today's prices: those that were to change are not sure to gain."""
+    moving = [cell for cell, status in enumerate(made.status) if status != "HOLD"]
+    holds = {**made.holds, **dict.fromkeys(moving, "not_sure")}
+    today, rules = made.demand.price, tuple(holds[cell] for cell in range(len(made.prices)))
+    return replace(made, prices=today, solved=today, holds=holds, rules=rules, status=("HOLD",) * len(rules))
+
+
 def _held(evidence: DemandEstimates, bounds: Bounds, rails: Guardrails) -> dict[int, str]:
     """Return the cells that may not move, with the reason."""
     holds: dict[int, str] = {}

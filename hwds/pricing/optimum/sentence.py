@@ -21,10 +21,13 @@ HOLDS = {
 }
 """Why a cell's price stays."""
 
+LITTLE = 0.02
+"""The share of the gain under which its optimism is not spoken of."""
+
 
 def sentence(verdict: OptimalPriceVerdict, note: str = "") -> str:
     """Return what to do and why, what the uncertainty costs, and what the prices reach where the truth is known."""
-    parts = [_first(verdict), _holds(verdict), _information(verdict), _reached(verdict), note]
+    parts = [_first(verdict), _optimism(verdict), _holds(verdict), _information(verdict), _reached(verdict), note]
     return " ".join(filter(None, parts))
 
 
@@ -44,6 +47,13 @@ def _first(verdict: OptimalPriceVerdict) -> str:
         f"CHANGE {verdict.changed} of {cells}: {verdict.objective} {size} a {verdict.period}{share}"
         f" ({100 * verdict.level:g} %: {ends}), a gain with a probability of {probability(verdict.probability_gain)}{most}."
     )
+
+
+def _optimism(verdict: OptimalPriceVerdict) -> str:
+    if not verdict.changed or verdict.optimism <= LITTLE * verdict.gain:
+        return ""
+    seeming = brief(verdict.optimism, None, verdict.unit)
+    return f"{seeming} is taken off what the draws say: prices chosen by uncertain slopes gain less than it seems."
 
 
 def _holds(verdict: OptimalPriceVerdict) -> str:

@@ -40,12 +40,12 @@ PRICES = {
 }
 """Columns of the recommended prices, a row a cell.
 
-`status` is `interior`, `corner`, `undefined_inelastic` or `HOLD`; `rule` is what bound the price, or why it stays. `lowest` and
-`highest` are the bounds of the price alone. `trail` is what each guardrail made of the price that would earn most without any.
-`price_cost_ratio` is e / (1 + e), null where demand is inelastic. `units` are those of a period today, `units_then` at all
-recommended prices. `gain` is what this cell's change adds to those of all others in a period, with an equal-tailed interval and
-the probability that it is above 0. The values of information are of a period, see `InformationValue`. `evidence` is the status
-of the estimate, with its reason.
+`status` is `interior`, `corner`, `undefined_inelastic` or `HOLD`; `rule` is what bound the price, or why it stays. `lowest`
+and `highest` are the bounds of the price alone. `trail` is what each guardrail made of the price that would earn most without
+any. `price_cost_ratio` is e / (1 + e), null where demand is inelastic. `units` are those of a period today, `units_then` at
+all recommended prices. `gain` is what this cell's change adds to those of all others in a period, optimism not taken off,
+with an equal-tailed interval and the probability that it is above 0. The values of information are of a period, see
+`InformationValue`. `evidence` is the status of the estimate, with its reason.
 """
 
 CURVES = {
@@ -70,7 +70,8 @@ class OptimalPriceVerdict(Verdict):
         unit, period: Of money, and what is a period.
         cells, changed: How many cells there are, and how many of them change.
         now: The objective at today's prices, posterior mean.
-        gain, gain_low, gain_high: What all changes gain: posterior mean and equal-tailed interval.
+        gain, gain_low, gain_high: What all changes gain: posterior mean and equal-tailed interval, less `optimism`.
+        optimism: What prices that were chosen by uncertain shared slopes are expected to gain less than their draws say.
         probability_gain: That they gain anything.
         confidence: The least probability for a product to change.
         level: Of the intervals.
@@ -94,6 +95,7 @@ class OptimalPriceVerdict(Verdict):
     gain: float
     gain_low: float
     gain_high: float
+    optimism: float
     probability_gain: float
     confidence: float
     level: float

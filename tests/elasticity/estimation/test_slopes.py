@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.elasticity.estimation.crossed import Groups, best_deviations, log_likelihood, posterior, unsure_deviations
+from hwds.elasticity.estimation.crossed import Groups, best_deviations, log_likelihood, posterior
+from hwds.elasticity.estimation.integrated import integrated, log_prior
 from hwds.elasticity.estimation.layout import Layout, LikelihoodExpansion
 from hwds.elasticity.estimation.ppml import ppml
 from hwds.elasticity.estimation.slopes import fit_slopes
@@ -78,22 +81,37 @@ def test_the_gradient_is_that_of_differences(known, groups):
             assert gradient[place] == pytest.approx((up - down) / 2e-5, rel=1e-5)
 
 
-def test_standard_deviations_that_are_estimates_add_the_variance_of_the_means_that_they_would_give():
+def test_slopes_are_those_of_a_fine_grid_over_the_standard_deviation():
     rng, none = stream(0, "unsure_deviations"), Groups((), ())
-    precision = rng.uniform(5.0, 20.0, 40)
-    slopes = 0.5 * rng.standard_normal(40) + rng.standard_normal(40) / np.sqrt(precision)
+    precision = rng.uniform(2.0, 8.0, 40)
+    slopes = 0.3 * rng.standard_normal(40) + rng.standard_normal(40) / np.sqrt(precision)
     many = LikelihoodExpansion(precision * slopes, precision, np.zeros((40, 0)), np.zeros(0), np.zeros((0, 0)))
-    best = best_deviations(many, none)
-    logs = np.linspace(np.log(0.1), np.log(2.0), 200)
-    parts = [posterior(many, none, np.array([deviation])) for deviation in np.exp(logs)]
-    density = np.array([part.log_likelihood for part in parts]) + logs - 0.5 * (np.exp(logs) / 0.5) ** 2
+    best = posterior(many, none, best_deviations(many, none))
+    grid = np.linspace(0.01, 2.0, 150)
+    parts = [posterior(many, none, np.array([deviation])) for deviation in grid]
+    density = np.array([part.log_likelihood + log_prior(part.deviations) for part in parts])
     weight = np.exp(density - density.max()) / np.exp(density - density.max()).sum()
     means = np.array([part.slopes for part in parts])
-    exact = weight @ (means - weight @ means) ** 2
-    added = unsure_deviations(many, none, best)
-    assert np.sqrt(np.diag(added).sum() / exact.sum()) == pytest.approx(1, abs=0.2)
-    assert np.corrcoef(np.diag(added), exact)[0, 1] > 0.95
-    assert np.linalg.eigvalsh(added).min() > -1e-12
+    exact = weight @ means
+    spread = np.sqrt(weight @ (np.array([np.diag(part.covariance) for part in parts]) + (means - exact) ** 2))
+    found = integrated(many, none, best)
+    assert found.slopes == pytest.approx(exact, abs=0.01)
+    assert np.sqrt(np.diag(found.covariance)) == pytest.approx(spread, rel=0.02)
+    assert found.deviations[0] == pytest.approx(weight @ grid, rel=0.02)
+
+
+def test_crossed_standard_deviations_are_averaged_as_on_a_grid(known, groups):
+    best = posterior(known, groups, best_deviations(known, groups))
+    line = 0.01 + 1.5 * np.linspace(0, 1, 13) ** 2
+    grid, width = (np.array(list(product(ends, repeat=3))) for ends in (line, np.gradient(line)))
+    logs = np.array([log_likelihood(known, groups, each, gradient=False)[0] + log_prior(each) for each in grid])
+    logs += np.log(width).sum(axis=1)
+    kept = logs > logs.max() - 6
+    weight = np.exp(logs[kept] - logs.max()) / np.exp(logs[kept] - logs.max()).sum()
+    exact = weight @ np.array([posterior(known, groups, each).slopes for each in grid[kept]])
+    found = integrated(known, groups, best)
+    assert np.sqrt(np.mean((found.slopes - exact) ** 2)) < 0.2 * np.sqrt(np.mean((best.slopes - exact) ** 2)) + 0.02
+    assert found.deviations == pytest.approx(weight @ grid[kept], rel=0.15)
 
 
 def test_groupings_that_name_each_cell_or_repeat_another_are_left_out():
