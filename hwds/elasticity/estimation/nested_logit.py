@@ -1,30 +1,10 @@
-"""Nested logit: shares from utilities, and own and cross elasticities in closed form."""
+"""Nested logit: own and cross elasticities in closed form."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-
-
-def nested_shares(utility: np.ndarray, nest: np.ndarray, nesting: float) -> np.ndarray:
-    """Return the shares of products in one market, no purchase being a nest of its own with utility 0 (Cardell 1997).
-
-    s_j = exp(u_j / (1 - n)) / D ** n / (1 + sum of D ** (1 - n) over nests), with D the sum of exp(u / (1 - n)) of j's nest.
-
-    Args:
-        utility: Mean utilities, shape (J,).
-        nest: Of each product from 0, shape (J,).
-        nesting: n, at least 0 and below 1; 0 is plain logit.
-    """
-    top = np.full(int(nest.max()) + 1, -np.inf)
-    np.maximum.at(top, nest, utility / (1 - nesting))
-    within = np.exp(utility / (1 - nesting) - top[nest])
-    total = np.bincount(nest, within)
-    value = (1 - nesting) * (np.log(total) + top)
-    largest = max(float(value.max()), 0.0)
-    whole = np.exp(-largest) + np.exp(value - largest).sum()
-    return np.asarray(within / total[nest] * np.exp(value - largest)[nest] / whole)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.elasticity.estimation.nested_logit import nested_elasticities, nested_shares
+from hwds.elasticity.estimation.nested_logit import nested_elasticities
+from tests.support.price_worlds import nested_shares
 
 NEST = np.array([0, 0, 0, 1, 1, 2])
 

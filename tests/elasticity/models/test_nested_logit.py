@@ -9,11 +9,11 @@ import pytest
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
 from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.estimation.nested_logit import nested_shares
 from hwds.elasticity.models.logit_demand import LogitDemand
 from hwds.elasticity.protocols.rows.cells import cell_rows
 from hwds.elasticity.protocols.rows.evidence import evidence_of
 from hwds.frames.panel import Panel
+from tests.support.price_worlds import nested_shares
 
 NEST, SLOPE, NESTING = np.array([0, 0, 0, 1, 1, 2, 2, 2]), -0.05, 0.6
 
