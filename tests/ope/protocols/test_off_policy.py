@@ -77,7 +77,7 @@ def at(row, column, value):
 
 
 def test_intervals_cover_a_known_truth_and_doubly_robust_is_no_worse_than_weighting():
-    kinds, n, draws = contexts(), 2000, 250
+    kinds, n, draws = contexts(), 2000, 200
     dataset = PriceLog(rows=n, exploration=0.5)
     truth = float(kinds["share"].to_numpy() @ np.sum(dataset.target(kinds) * dataset.revenue(kinds), axis=1))
     found = {"ipw": [], "dr": []}
