@@ -21,7 +21,9 @@ from bench.http_server import good_questions, started
 from bench.serving_faults import workers_of
 from hwds.production.local.servers import free_port
 
-CLIENTS = 16
+CLIENTS, LEAST = 16, 200
+"""Clients at once, and outcomes that are acknowledged between two kills at least."""
+
 LABELS = ("id", "at")
 """Fields of a question that the clients name themselves."""
 
@@ -81,7 +83,9 @@ def main(words: list[str]) -> int:
         for _ in range(kills):
             with started(command, port) as parent:
                 clients = clients or Clients(port, good_questions(folder)[0])
-                time.sleep(2)
+                before = len(clients.outcomes)
+                while len(clients.outcomes) < before + LEAST:
+                    time.sleep(0.05)
                 for pid in (parent, *workers_of(parent)):
                     os.kill(pid, signal.SIGKILL)
         assert clients is not None

@@ -1,8 +1,9 @@
-"""A served bundle through what happens to servers: `python -m bench.serving_faults FOLDER [soak=60] [pause=0] [examples=200]`.
+"""A served bundle through what happens to servers: `python -m bench.serving_faults FOLDER [soak=60] [pause=0] [examples=200] [kills=3]`.
 
 Four parts, each with a line of figures: examples of Schemathesis over the OpenAPI description; three reloads under eight
-clients, of which no request may be lost; so many seconds under sixteen clients, in which memory must stay flat; and three times
-SIGKILL of one of two workers under eight clients, after which those on its connections alone may get 503. 1 where one fails.
+clients, of which no request may be lost; so many seconds under sixteen clients, in which memory must stay flat; and so many
+times SIGKILL of one of two workers under eight clients, after which those on its connections alone may get 503: once on
+connections that stay, and once with one for each request, where many are being accepted. 1 where one fails.
 `soak=1800 pause=20` is the half hour that `docs/production.md` speaks of: each client waits 20 milliseconds before it asks
 again, so that the machine has room for other work. Bodies gone wrong are the job of `bench.http_server`.
 """
@@ -39,10 +40,12 @@ class Load:
     Args:
         port: Of the server.
         body: Of each request.
+        stay: Whether connections stay, and not one is made for each request.
     """
 
-    def __init__(self, port: int, body: bytes) -> None:
+    def __init__(self, port: int, body: bytes, *, stay: bool = True) -> None:
         self.statuses: Counter[int] = Counter()
+        self._headers = {"content-type": "application/json", "connection": "keep-alive" if stay else "close"}
         self._port, self._body, self._ended = port, body, threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
         for thread in self._threads:
@@ -52,7 +55,7 @@ class Load:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         while not self._ended.is_set():
             try:
-                connection.request("POST", "/invocations", self._body, {"content-type": "application/json"})
+                connection.request("POST", "/invocations", self._body, self._headers)
                 answer = connection.getresponse()
                 answer.read()
                 self.statuses[answer.status] += 1
@@ -75,15 +78,17 @@ def workers_of(parent: int) -> list[int]:
 
 
 def kill_one(parent: int) -> None:
-    """Kill a worker, once all are there again."""
-    while len(pids := workers_of(parent)) < WORKERS:
+    """Kill a worker, once all are there again and answer: each has its counts then."""
+    counts = Path(tempfile.gettempdir())
+    while len([pid for pid in workers_of(parent) if list(counts.glob(f"hwds-server-*/worker-{pid}.counts"))]) < WORKERS:
         time.sleep(0.2)
+    pids = workers_of(parent)
     os.kill(pids[0], signal.SIGKILL)
 
 
-def under_load(port: int, body: bytes, act: Callable[[], None], times: int) -> Counter[int]:
-    """Return the statuses of requests while something is done so many times."""
-    load = Load(port, body)
+def under_load(port: int, body: bytes, act: Callable[[], None], times: int, *, stay: bool = True) -> Counter[int]:
+    """Return the statuses of requests while something is done so many times; see `Load`."""
+    load = Load(port, body, stay=stay)
     for _ in range(times):
         time.sleep(2)
         act()
@@ -146,10 +151,12 @@ def main(words: list[str]) -> int:
             growth = float(np.mean(held[-3:]) / np.mean(held[len(held) // 2 : len(held) // 2 + 3]))
             shown = f"{held[0]:.0f} MiB at first, {held[len(held) // 2]:.0f} half way, {held[-1]:.0f} at last"
             failed += _said(f"soak of {seconds} s", shown, growth <= FLAT)
-        kills = under_load(port, body, lambda: kill_one(parent), 3)
-        failed += _said(
-            "three times SIGKILL of one of two workers", kills, set(kills) == {200, 503} and kills[503] <= 3 * CLIENTS
-        )
+        times = int(sizes.get("kills", 3))
+        for stay in (True, False):
+            kills = under_load(port, body, lambda: kill_one(parent), times, stay=stay)
+            passed = set(kills) <= {200, 503} and kills[503] <= times * CLIENTS
+            of = "connections that stay" if stay else "a connection for each request"
+            failed += _said(f"{times} times SIGKILL of one of two workers, {of}", kills, passed)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             counts = [line for line in answer.read().decode().splitlines() if line.startswith("hwds_requests_total")]
         sys.stdout.write("\n".join(line for line in counts if not line.endswith(" 0")) + "\n")

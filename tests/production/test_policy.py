@@ -179,7 +179,7 @@ def test_settings_of_production_are_refused_in_a_line(made, bundle, run, home, t
     with pytest.raises(ConfigError, match=r"--live: no field 'windw'; did you mean 'window'"):
         read_settings(tmp_path / "live.yaml")
     with pytest.raises(ConfigError, match=r"live.window: must be given \(--live\)"):
-        made("late", None, "dataset=price_demand_delay", prove=unproven)
+        made("late", None, "dataset=price_demand_delay", "protocol.batch=5", prove=unproven)
     with pytest.raises(ConfigError, match="no arm 'x'"):
         made("current", LiveSettings(current="x"), prove=unproven)
     with pytest.raises(ConfigError, match=r"--live: run .* which plays no policy"):

@@ -56,7 +56,7 @@ from hwds.results.formatting import counted
 @click.option("--log", type=OneOf("all", "errors"), default="errors", show_default=True, help="Requests that are logged.")
 @click.option("--tls-cert", type=FILE, help="The certificate to speak TLS with.")
 @click.option("--tls-key", type=FILE, help="Its key.")
-@click.option("--store", type=FILE, help="Keep what was seen in this file, so that it outlives `kill -9`.")
+@click.option("--store", type=FILE, help="Keep what was seen in this file, or a policy's log in this folder.")
 @click.option("--key", metavar="COLUMN", help="The column that names an event: that with the role id, or else id.")
 @click.option("--remember", is_flag=True, help="Begin with the run's own rows.")
 @click.option("--power", is_flag=True, help="Let the store outlive a power cut, too.")

@@ -123,6 +123,7 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
         market = Market.read(state)
         policy = bundle.experiment().model
         assert isinstance(policy, Policy)
+        market.warm_up(policy)
         return PolicyService(market.begin(policy, store), market)
     if kind in UNITS:
         frame, service = UNITS[kind]

@@ -93,8 +93,13 @@ class Market(Recipe):
         """Return what `write` wrote."""
         return construct(cls, MARKET, json.loads((folder / MARKET).read_bytes()))
 
-    def begin(self, policy: Policy, folder: Path) -> LivePolicy:
-        """Return the policy in production, going on from what a folder holds.
+    def warm_up(self, policy: Policy) -> None:
+        """Compile the policy before the first customer comes."""
+        with self.begin(policy, None) as live:
+            live.outcome(live.decide(segment=0).id, converted=True)
+
+    def begin(self, policy: Policy, folder: Path | None) -> LivePolicy:
+        """Return the policy in production, going on from what a folder holds; None keeps it in memory.
 
         Raises:
             ConfigError: The policy cannot play these arms, or a guardrail does not fit them.
@@ -137,7 +142,6 @@ class PolicyService(Service):
         self.live, self._market = live, market
         self._fields = (ID, *FIELDS, *market.context_names)
         self._prices = dict(zip(market.names, market.prices or (), strict=False))
-        live.chances(segment=0)  # compiled before the first customer comes
 
     def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
         """See `Service`; all are read before the first is answered, and the disk is waited for once.
