@@ -1,8 +1,8 @@
-"""A served bundle through what happens to servers: `python -m bench.serving_faults FOLDER [soak=60] [pause=0] [examples=200] [kills=3]`.
+"""A served bundle through what happens to servers: `python -m bench.serving_faults FOLDER [soak=60] [pause=0] [kills=3]`.
 
-Four parts, each with a line of figures: examples of Schemathesis over the OpenAPI description; three reloads under eight
-clients, of which no request may be lost; so many seconds under sixteen clients, in which memory must stay flat; and so many
-times SIGKILL of one of two workers under eight clients, after which those on its connections alone may get 503: once on
+Four parts, each with a line of figures: examples of Schemathesis (`examples=200`) over the OpenAPI description; three reloads
+under eight clients, of which no request may be lost; so many seconds under sixteen clients, in which memory must stay flat; and
+so many times SIGKILL of one of two workers under eight clients, after which those on its connections alone may get 503: once on
 connections that stay, and once with one for each request, where many are being accepted. 1 where one fails.
 `soak=1800 pause=20` is the half hour that `docs/production.md` speaks of: each client waits 20 milliseconds before it asks
 again, so that the machine has room for other work. Bodies gone wrong are the job of `bench.http_server`.

@@ -113,6 +113,7 @@ def test_a_decision_is_made_once_and_its_outcome_counts_once(served):
         ({"of": 0}, "an outcome must have 'of' and 'converted'"),
         ({"of": 0, "converted": True, "segment": "x"}, "'segment' is said of a customer, and 'converted' of an outcome"),
         ({"of": 0, "converted": 2}, "converted: must be true or false, got 2"),
+        ({"of": 0, "converted": True, "at": []}, "question '1': at: must be a finite number, got []"),
         ({}, "'segment' must be given, one of "),
         ({"segment": "x"}, "no segment 'x'"),
         ({"segment": 1, "colour": 1}, "no field 'colour'"),
@@ -124,7 +125,7 @@ def test_what_a_client_does_wrong_is_a_line(served, question, said):
     before = served.core.loaded.service.live._store.log.last
     names = served.core.loaded.service._market.context_names
     renamed = {(names[0] if name == "channel" else name): value for name, value in question.items()}
-    assert said in asked(served, renamed, 400)
+    assert said in asked(served, [{"segment": served.core.loaded.service._market.segments[0]}, renamed], 400)
     assert served.core.loaded.service.live._store.log.last == before, "nothing has happened"
 
 

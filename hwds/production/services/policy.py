@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -16,6 +16,7 @@ from hwds.bandit.live.factory import MOST_LOST
 from hwds.bandit.live.guardrails import Guardrails
 from hwds.bandit.live.policy import LivePolicy
 from hwds.bandit.live.settings import Decision
+from hwds.bandit.live.validation import checked_outcome, checked_time
 from hwds.bandit.models.base import Policy
 from hwds.core.atomic import write_text
 from hwds.core.errors import DataError, nearest
@@ -30,6 +31,8 @@ MOST_CONTEXT = 1e6
 """The largest number of a context, either way: a policy learns from it for good."""
 
 MARKET = "market.json"
+
+Said = TypeVar("Said")
 
 
 class LiveSettings(Recipe):
@@ -150,17 +153,14 @@ class PolicyService(Service):
         same ids gets these decisions.
         """
         ids = [id_of(question, place) for place, question in enumerate(questions)]
-        asked = [self._read(id, question) for id, question in zip(ids, questions, strict=True)]
+        asked = [in_words(id, self._read, id, question) for id, question in zip(ids, questions, strict=True)]
         with self.live.together():
-            return [self._answered(id, about, known) for id, (about, known) in zip(ids, asked, strict=True)]
+            return [in_words(id, self._answered, id, *each) for id, each in zip(ids, asked, strict=True)]
 
     def _answered(self, id: str, about: int | None, known: Mapping[str, Any]) -> Answer:
-        try:
-            if about is not None:
-                return {OF: about, "status": self.live.outcome(about, **known)}
-            return self._shown(id, self.live.decide(**known))
-        except DataError as error:
-            raise DataError(f"question '{id}': {error}") from error
+        if about is not None:
+            return {OF: about, "status": self.live.outcome(about, **known)}
+        return self._shown(id, self.live.decide(**known))
 
     def _shown(self, id: str, made: Decision) -> Answer:
         price = {"price": self._prices[made.arm]} if self._prices else {}
@@ -175,44 +175,44 @@ class PolicyService(Service):
         """
         for name in question:
             if name not in self._fields:
-                raise DataError(f"question '{id}': no field '{name}'{nearest(name, self._fields)}")
+                raise DataError(f"no field '{name}'{nearest(name, self._fields)}")
         said = {name: value for name, value in question.items() if value is not None}
         outcome = said.keys() & {OF, CONVERTED, AMOUNT}
         apart = said.keys() & {SEGMENT, ACTIVE, *self._market.context_names}
         if outcome and apart:
-            raise DataError(f"question '{id}': '{min(apart)}' is said of a customer, and '{min(outcome)}' of an outcome.")
-        at = {AT: said[AT]} if AT in said else {}
+            raise DataError(f"'{min(apart)}' is said of a customer, and '{min(outcome)}' of an outcome.")
+        at = {AT: checked_time(said[AT], None)} if AT in said else {}
         if outcome:
             if OF not in said or CONVERTED not in said:
-                raise DataError(f"question '{id}': an outcome must have '{OF}' and '{CONVERTED}'.")
+                raise DataError(f"an outcome must have '{OF}' and '{CONVERTED}'.")
             amount = {AMOUNT: said[AMOUNT]} if AMOUNT in said else {}
-            return self._decision(id, said[OF]), {CONVERTED: said[CONVERTED], **amount, **at}
+            return self._decision(said[OF]), {CONVERTED: checked_outcome(said[CONVERTED]), **amount, **at}
         named = {ID: id} if said.get(ID) is not None else {}
-        return None, {**self._customer(id, said), **named, **at}
+        return None, {**self._customer(said), **named, **at}
 
-    def _customer(self, id: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _customer(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
         segments, names = self._market.segments, self._market.context_names
         known: dict[str, Any] = {}
         if SEGMENT in said:
             if said[SEGMENT] not in segments:
-                raise DataError(f"question '{id}': no segment {said[SEGMENT]!r:.80}{nearest(str(said[SEGMENT]), segments)}")
+                raise DataError(f"no segment {said[SEGMENT]!r:.80}{nearest(str(said[SEGMENT]), segments)}")
             known[SEGMENT] = segments.index(said[SEGMENT])
         elif len(segments) > 1 and not said.keys() & set(names):
-            raise DataError(f"question '{id}': '{SEGMENT}' must be given, one of {', '.join(segments)}.")
+            raise DataError(f"'{SEGMENT}' must be given, one of {', '.join(segments)}.")
         if said.keys() & set(names):
-            known["context"] = [self._number(id, name, said.get(name)) for name in names]
+            known["context"] = [self._number(name, said.get(name)) for name in names]
         if ACTIVE in said:
             if not isinstance(said[ACTIVE], list) or not all(isinstance(name, str) for name in said[ACTIVE]):
-                raise DataError(f"question '{id}': '{ACTIVE}' must be a list of arms.")
+                raise DataError(f"'{ACTIVE}' must be a list of arms.")
             known[ACTIVE] = said[ACTIVE]
         return known
 
-    def _number(self, id: str, name: str, value: Any) -> float:
+    def _number(self, name: str, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST_CONTEXT:
-            raise DataError(f"question '{id}': '{name}' must be a number of {-MOST_CONTEXT:g} to {MOST_CONTEXT:g}.")
+            raise DataError(f"'{name}' must be a number of {-MOST_CONTEXT:g} to {MOST_CONTEXT:g}.")
         return float(value)
 
-    def _decision(self, id: str, of: Any) -> int:
+    def _decision(self, of: Any) -> int:
         """Return the number of the decision that an outcome is of.
 
         Raises:
@@ -224,7 +224,7 @@ class PolicyService(Service):
             if number is None and of.isascii() and of.isdigit() and len(of) < 20:
                 number = int(of)
         if isinstance(number, bool) or not isinstance(number, int) or self.live.status(number) == "unknown":
-            raise DataError(f"question '{id}': '{OF}' must name a decision that was made here, got {of!r:.80}.")
+            raise DataError(f"'{OF}' must name a decision that was made here, got {of!r:.80}.")
         return number
 
     def question_schema(self) -> dict[str, Any]:
@@ -245,3 +245,15 @@ class PolicyService(Service):
     def close(self) -> None:
         """Write a snapshot, and let the folder go."""
         self.live.close()
+
+
+def in_words(id: str, function: Callable[..., Said], *args: Any) -> Said:
+    """Return what a function returns; where it refuses a question, its reason names that.
+
+    Raises:
+        DataError: It does.
+    """
+    try:
+        return function(*args)
+    except DataError as error:
+        raise DataError(f"question '{id}': {error}") from error
