@@ -206,6 +206,14 @@ def test_a_candidate_that_is_a_little_behind_on_the_first_series_is_tried_on_the
     assert race.standings["by 1.0"].dropped.startswith("behind by")
 
 
+def test_a_candidate_that_waits_for_the_last_round_and_is_its_last_one_is_ranked_with_the_others(tmp_path):
+    rng = np.random.default_rng(0)
+    panel = panel_of({f"s{i:03d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(200)}, 6)
+    race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(10_000.0, units=True))
+    race.run([Candidate(Shifted(name="light", by=0.1)), Candidate(Shifted(name="heavy", by=0.09), after="light")])
+    assert "fewer" not in tried(race.standings, race.team.rung)
+
+
 def test_a_panel_is_looked_at(panel):
     look = Look.of(panel, 12)
     assert (look.kind, look.series, look.length, look.covariates) == ("covariates", 8, 60, 1)

@@ -84,7 +84,7 @@ class Standing:
 
     Attributes:
         candidate: Which.
-        losses: Its mean absolute scaled error on each rung that it ran.
+        losses: Its mean absolute scaled error on each rung up to the last one that it ran; NaN on those that it skipped.
         dropped: Why it went; empty while it is in the race.
         price: The part of the budget that it would still have taken, where that is why it did not run.
     """
@@ -219,8 +219,8 @@ class Race:
         losses = seen.losses.mean(0)
         for candidate, loss in zip(tried, losses, strict=True):
             if candidate.name in self.standings:
-                own = self.standings[candidate.name]
-                own.losses = [*own.losses[: _place(rung, self.history.n_series, self.windows)], float(loss)]
+                own, place = self.standings[candidate.name], _place(rung, self.history.n_series, self.windows)
+                own.losses = [*own.losses[:place], *[np.nan] * (place - len(own.losses)), float(loss)]
         leader = self.team.members[int(np.argmax(self.team.weights))].name
         if leader in rows:
             self.team = team_of(tried, backtests, seen, rung)
