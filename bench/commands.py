@@ -22,8 +22,8 @@ COMMANDS = {
     "list": "click, yaml",
     "runs": "click, yaml, polars, rich.table",
     "plan +experiment=lstm_forecast": "click, hydra, polars, pydantic.dataclasses",
-    f"{RUN} pictures=false": "click, hydra, polars, pydantic.dataclasses, scipy.special, rich.table",
-    RUN: "click, hydra, polars, pydantic.dataclasses, scipy.special, rich.table, matplotlib.figure",
+    RUN: "click, hydra, polars, pydantic.dataclasses, scipy.special, rich.table",
+    f"{RUN} pictures=true": "click, hydra, polars, pydantic.dataclasses, scipy.special, rich.table, matplotlib.figure",
 }
 """What a command needs; of the run all cells are kept, so that what it takes is all but its computing."""
 
