@@ -38,13 +38,13 @@ def draw(
     report.pictures(frame, tables, board, experiment.model.name, path)
 
 
-def draw_missing(folder: RunFolder) -> None:
+def draw_missing(folder: RunFolder, tables: Tables) -> None:
     """Draw the pictures of a finished run that has none, to the bytes that its own command draws with `pictures=true`.
 
     Raises:
-        HwdsError: The run is not finished, or its data is not there or has changed.
+        HwdsError: Its data is not there or has changed.
     """
-    experiment, tables = check(folder.read_config(secrets=True)), folder.read_tables()
+    experiment = check(folder.read_config(secrets=True))
     protocol, model = experiment.protocol, experiment.model.name
     frame = protocol.prepare_frame(experiment.dataset.frame())
     if frame.fingerprint != folder.read_provenance()["data"]:
@@ -55,9 +55,14 @@ def draw_missing(folder: RunFolder) -> None:
 
 
 def draw_or_say(folder: RunFolder) -> None:
-    """Do the same; why pictures cannot be drawn is a line on the standard error."""
+    """Draw the pictures of a run that has none; why they cannot be drawn is a line on the standard error.
+
+    Raises:
+        HwdsError: The run is not finished.
+    """
+    tables = folder.read_tables()
     try:
-        draw_missing(folder)
+        draw_missing(folder, tables)
     except HwdsError as error:
         print(f"hwds: no pictures: {without_secrets(str(error))}", file=sys.stderr)
 
