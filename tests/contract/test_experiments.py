@@ -32,13 +32,12 @@ SEEN = set()
 """The pictures that were drawn: the first word of the protocol, and their names."""
 
 FEWER = {
-    "ai4i": "protocol.folds=4",
     "boosting_or_network": "protocol.windows=1",
     "fraud_handbook": "protocol.windows=1 protocol.train_days=2 protocol.test_days=2",
     "gray_market_autoencoder": "protocol.windows=1",
     "gray_market_stack": "protocol.windows=1",
     "gray_market_xgboost": "protocol.windows=1",
-    "m3_monthly": "dataset.series=2",
+    "m3_monthly": "dataset.series=3",
     "m3_other": "dataset.series=5",
     "stack_forecast": "dataset.months=40",
 }
