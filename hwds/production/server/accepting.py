@@ -35,6 +35,7 @@ class Accepting:
     def __init__(self, loop: asyncio.AbstractEventLoop, factory: Factory, listening: socket.socket) -> None:
         self._loop, self._factory, self._listening = loop, factory, listening
         self._opening: set[asyncio.Task[Any]] = set()
+        self._waiting: asyncio.TimerHandle | None = None
         listening.setblocking(False)
         self._listen()
 
@@ -50,7 +51,7 @@ class Accepting:
             if error.errno not in FULL:
                 raise
             self._loop.remove_reader(self._listening)
-            self._loop.call_later(AGAIN, self._listen)
+            self._waiting = self._loop.call_later(AGAIN, self._listen)
             return
         line().made(connection.fileno())
         connection.setblocking(False)
@@ -62,6 +63,8 @@ class Accepting:
     def close(self) -> None:
         """Accept no more."""
         self._loop.remove_reader(self._listening)
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     async def wait_closed(self) -> None:
         """Wait until what was accepted has its protocol."""
