@@ -83,13 +83,14 @@ def bundle(home, run):
 
 
 @pytest.fixture
-def serve(bundle, home, tmp_path):
-    """Begin a server with changed settings, in this process."""
+def serve(request, home, tmp_path):
+    """Begin a server with changed settings, in this process; of the bundle of rows, unless a folder is given."""
     testclient = pytest.importorskip("starlette.testclient")
     clients = []
 
     def begin(**changes):
-        known = {"folder": str(bundle.folder), "trust": str(home / "key.pem.pub"), "scrape": str(tmp_path / "counts")}
+        folder = changes["folder"] if "folder" in changes else str(request.getfixturevalue("bundle").folder)
+        known = {"folder": folder, "trust": str(home / "key.pem.pub"), "scrape": str(tmp_path / "counts")}
         core = Core(ServerSettings(**known | changes))
         client = testclient.TestClient(application(core), raise_server_exceptions=False)
         client.core = core

@@ -16,6 +16,7 @@ from hwds.production.bundle.manifest import MANIFEST, SIGNATURE, Manifest
 from hwds.production.bundle.parity import read_cases, worst_difference
 from hwds.production.bundle.prove import proven
 from hwds.production.services.opening import Bundle
+from hwds.production.services.policy import LiveSettings
 from tests.production.conftest import CARD
 
 
@@ -222,3 +223,8 @@ def test_a_card(tmp_path):
     path.write_text("- 1\n")
     with pytest.raises(ConfigError, match="must be a mapping"):
         read_fields(path)
+
+
+def test_settings_of_a_policy_are_refused_where_none_plays(run, home, tmp_path):
+    with pytest.raises(ConfigError, match=r"--live: run .* is of protocol 'prequential', which plays no policy"):
+        make_bundle(str(run.path), tmp_path / "no", key=home / "key.pem", fields=CARD, live=LiveSettings())

@@ -172,7 +172,7 @@ def test_its_state_has_one_owner(served, policy, home, tmp_path, monkeypatch):
     assert Bundle.open(policy.folder, str(home / "key.pem.pub")).manifest.kind == "policy"
 
 
-def test_settings_of_production_are_refused_in_a_line(made, bundle, run, home, tmp_path):
+def test_settings_of_production_are_refused_in_a_line(made, tmp_path):
     (tmp_path / "live.yaml").write_text("holdout: 2\n")
     with pytest.raises(ConfigError, match=r"live.holdout: must be <= 1.0, got 2"):
         read_settings(tmp_path / "live.yaml")
@@ -183,5 +183,3 @@ def test_settings_of_production_are_refused_in_a_line(made, bundle, run, home, t
         made("late", None, "dataset=price_demand_delay", "protocol.batch=5", prove=unproven)
     with pytest.raises(ConfigError, match="no arm 'x'"):
         made("current", LiveSettings(current="x"), prove=unproven)
-    with pytest.raises(ConfigError, match=r"--live: run .* which plays no policy"):
-        make_bundle(str(run.path), tmp_path / "no", key=home / "key.pem", fields=CARD, live=LiveSettings())
