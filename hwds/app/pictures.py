@@ -30,16 +30,17 @@ def draw(
 ) -> None:
     """Draw the pictures of the verdict and of the task, and the leaderboard's where models are ranked."""
     path, report = folder.path, report_of(experiment)
-    if verdict is not None:
-        draw_verdict(folder, type(experiment.decision), verdict)
-    if report.ranks:
-        save_png(leaderboard_figure(board), path / "leaderboard.png")
-    save_png(segments_figure(tables, board), path / "segments.png")
-    report.pictures(frame, tables, board, experiment.model.name, path)
+    with folder.drawing():
+        if verdict is not None:
+            draw_verdict(folder, type(experiment.decision), verdict)
+        if report.ranks:
+            save_png(leaderboard_figure(board), path / "leaderboard.png")
+        save_png(segments_figure(tables, board), path / "segments.png")
+        report.pictures(frame, tables, board, experiment.model.name, path)
 
 
 def draw_missing(folder: RunFolder, tables: Tables) -> None:
-    """Draw the pictures of a finished run that has none, to the bytes that its own command draws with `pictures=true`.
+    """Draw the pictures of a finished run, to the bytes that its own command draws with `pictures=true`.
 
     Raises:
         HwdsError: Its data is not there or has changed.
@@ -55,7 +56,7 @@ def draw_missing(folder: RunFolder, tables: Tables) -> None:
 
 
 def draw_or_say(folder: RunFolder) -> None:
-    """Draw the pictures of a run that has none; why they cannot be drawn is a line on the standard error.
+    """Draw the pictures of a run; why they cannot be drawn is a line on the standard error.
 
     Raises:
         HwdsError: The run is not finished.
@@ -65,13 +66,6 @@ def draw_or_say(folder: RunFolder) -> None:
         draw_missing(folder, tables)
     except HwdsError as error:
         print(f"hwds: no pictures: {without_secrets(str(error))}", file=sys.stderr)
-
-
-def delete(folder: RunFolder) -> None:
-    """Delete the pictures of an earlier command: those of the tables as they are now are drawn when they are asked for."""
-    for path in folder.pictures():
-        path.unlink()
-        path.with_suffix(".svg").unlink(missing_ok=True)
 
 
 def pictures_line(folder: RunFolder) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from hwds.app.pictures import delete, draw, pictures_line, report_of
+from hwds.app.pictures import draw, pictures_line, report_of
 from hwds.core.errors import CellError, HwdsError
 from hwds.core.inputs import collected_inputs
 from hwds.execution.job import lay_frame
@@ -175,7 +175,7 @@ def conclude(prepared: Prepared, tables: Tables) -> RunResult:
     if prepared.experiment.draws:
         draw(folder, prepared.experiment, prepared.frame, tables, board, verdict)
     else:
-        delete(folder)
+        folder.delete_pictures()
     return RunResult(prepared, tables, board, conclusion, verdict)
 
 

@@ -10,6 +10,9 @@ from hwds.core.settings import flatten
 
 SPACE = "sweep.space"
 
+WORKERS = "compute.workers"
+"""What `compute=processes` says itself: they are not one."""
+
 
 def typed_paths(data: Mapping[str, Any], words: Sequence[str]) -> tuple[str, ...]:
     """Return the paths of the settings that words of a command line set, sorted.
@@ -23,6 +26,7 @@ def typed_paths(data: Mapping[str, Any], words: Sequence[str]) -> tuple[str, ...
     """
     keys = [word.lstrip("+").partition("=")[0] for word in words if "=" in word and not word.startswith(("-", "~"))]
     paths = {path for key in keys if key == "rivals" or "." in key for path in _below(key, _value(data, key))}
+    paths |= {WORKERS} if "compute" in keys and _value(data, WORKERS) is not None else set()
     return tuple(sorted(paths | set(_searched(data, keys))))
 
 

@@ -53,8 +53,15 @@ def refused(cls: type, path: str, error: ValidationError) -> ConfigError:
     where = _path(path, location)
     if first["type"] in ("missing", "missing_keyword_only_argument", "missing_argument"):
         return ConfigError(f"{where}: must be given.")
-    said = SHAPES.get(first["type"], first["msg"][0].lower() + first["msg"][1:])
-    return ConfigError(f"{where}: {said.format(**first.get('ctx', {}))}, got {shown(first['input'])}.")
+    branches = error.errors() if first["type"] == "literal_error" else [first]
+    said = dict.fromkeys(_required(each) for each in branches if [p for p in each["loc"] if not _is_branch(p)] == location)
+    either = " or ".join(text.removeprefix("must be ") if place else text for place, text in enumerate(said))
+    return ConfigError(f"{where}: {either}, got {shown(first['input'])}.")
+
+
+def _required(error: Any) -> str:
+    text = SHAPES.get(error["type"], error["msg"][0].lower() + error["msg"][1:])
+    return text.format(**error.get("ctx", {}))
 
 
 def _path(start: str, parts: list[Any]) -> str:

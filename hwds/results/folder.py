@@ -29,6 +29,9 @@ CELLS = "cells.txt"
 INPUTS = "inputs.json"
 """The file in the folder of a run with the data files that a user's code read for it, besides the dataset."""
 
+UNDRAWN = ".undrawn"
+"""The file in the folder of a run that is there until all its pictures are drawn."""
+
 TABLES = ("scores", "predictions", "timings", "metrics")
 """The tables of `Tables`, a file each; runs of an earlier version lack the last."""
 
@@ -149,9 +152,26 @@ class RunFolder:
         text = self.path / f"{name}.txt"
         return text.read_text(encoding="utf-8").splitlines() if text.is_file() else []
 
-    def pictures(self) -> list[Path]:
-        """Return the pictures of the run by name, but for those of its forecasts beyond the data (`future_`)."""
-        return sorted(path for path in self.path.glob("*.png") if not path.name.startswith("future_"))
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Draw all pictures within the block: where it does not end, they are `undrawn`."""
+        write_text(self.path / UNDRAWN, "")
+        yield
+        (self.path / UNDRAWN).unlink(missing_ok=True)
+
+    @property
+    def undrawn(self) -> bool:
+        """Whether a picture of the run may be missing; those of its forecasts beyond the data (`future_`) do not count."""
+        drawn = any(not path.name.startswith("future_") for path in self.path.glob("*.png"))
+        return not drawn or (self.path / UNDRAWN).is_file()
+
+    def delete_pictures(self) -> None:
+        """Delete the pictures of an earlier command, each with its drawing; others' pictures have none."""
+        write_text(self.path / UNDRAWN, "")
+        for path in self.path.glob("*.svg"):
+            if not path.name.startswith("future_"):
+                path.with_suffix(".png").unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
     def write_verdict(self, verdict: Verdict | None, prefix: str = "") -> None:
         """Write a verdict and its tables, as CSV and Parquet; the verdict of an earlier command is deleted.

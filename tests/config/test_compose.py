@@ -170,6 +170,7 @@ def test_letters_beyond_ascii_need_no_quotes(value):
 def test_small_caps_what_says_so_and_nothing_else():
     small = composed("size=small", "+experiment=lstm_forecast")
     assert (small.protocol.windows, small.model.epochs, small.compute.workers) == (2, 2, 1)
+    assert composed("size=small", "compute=processes").compute.workers == 0, "they are not one"
     assert not small.draws
     assert all(composed("size=small", word).draws for word in ("pictures=true", "size=full", "tracker=mlflow"))
     assert not composed("pictures=false").draws

@@ -38,6 +38,7 @@ REFUSED = [
     ("hydra/help=x", "hydra: no option 'help/x'"),
     ("hydra.sweeper.params.seed=1", "hydra.sweeper.params.seed: hwds has its own; sweep=random"),
     # types
+    ("pictures=maybe", "pictures: must be 'auto' or true or false, got 'maybe'."),
     ("model.season=abc", "model.season: must be a whole number, got 'abc'."),
     ("model.season=1.5", "model.season: must be a whole number, got 1.5."),
     ("model.season=true", "model.season: must be a number, got true."),

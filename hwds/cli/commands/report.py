@@ -69,7 +69,7 @@ def page_of(name: str) -> tuple[Page, Path]:
     if not lies_in(name, CONFIG) and not any(each.startswith(name) for each in known):
         raise ConfigError(f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}")
     run = RunFolder.find(name)
-    if not run.pictures():
+    if run.undrawn:
         from hwds.app.pictures import draw_or_say
 
         draw_or_say(run)

@@ -44,7 +44,7 @@ def folder_of(name: str) -> Path:
     if sweep := SweepFolder.named(name):
         return sweep.path
     run = RunFolder.find(name)
-    if not run.pictures():
+    if run.undrawn:
         from hwds.app.pictures import draw_or_say
 
         draw_or_say(run)

@@ -49,7 +49,7 @@ def compare(index: RunIndex, asked: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(paths, list) or not 2 <= len(paths) <= MOST:
         raise ConfigError(f"compare: must be given from 2 to {MOST} runs.")
     folders = [str(folder_of(index, str(path), "runs").path) for path in paths]
-    said = _command("compare", *folders)
+    said = _command("compare", *folders).stdout
     folder = re.search(r"^Comparison: (.+)$", said, flags=re.MULTILINE)
     if folder is None:
         raise HwdsError("compare: nothing was kept.")
@@ -58,17 +58,21 @@ def compare(index: RunIndex, asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"report": report.as_posix(), "said": said.splitlines()[0] if said else ""}
 
 
-def draw(folder: RunFolder) -> None:
-    """Draw the pictures of a run that has none yet by `hwds report`, in a process of its own: it loads the data of the run.
+def draw(folder: RunFolder) -> str:
+    """Draw the pictures of a run by `hwds report`, in a process of its own: it loads the data of the run.
 
-    Raises:
-        HwdsError: The run is not finished; the command's own words say why.
+    Returns:
+        The line that says why they cannot be drawn; empty where they are.
     """
-    _command("report", str(folder.path))
+    try:
+        said = _command("report", str(folder.path)).stderr
+    except HwdsError as error:  # the outputs may be for reading alone
+        return str(error)
+    return next((line for line in said.splitlines() if line.startswith("hwds: no pictures: ")), "")
 
 
-def _command(*words: str) -> str:
-    """Return what a command of hwds prints.
+def _command(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of hwds, and return it with what it printed.
 
     Raises:
         HwdsError: It refuses, or takes too long.
@@ -82,4 +86,4 @@ def _command(*words: str) -> str:
     if done.returncode:
         lines = [line for line in without_secrets(done.stderr).splitlines() if line.strip()]
         raise HwdsError(lines[-1] if lines else f"{words[0]}: ended with code {done.returncode}.")
-    return done.stdout
+    return done

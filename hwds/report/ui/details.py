@@ -20,7 +20,7 @@ FACTS = ("run", "name", "tags", "note", "status", "reason", "metric", "score", "
 
 
 def run_data(index: RunIndex, path: str) -> dict[str, Any]:
-    """Return a run's or a sweep's conclusion and verdict, its facts with its labels, and its pictures.
+    """Return a run's or a sweep's conclusion and verdict, its facts with its labels, and its pictures where they are drawn.
 
     Raises:
         HwdsError: There is no such run.
@@ -32,19 +32,19 @@ def run_data(index: RunIndex, path: str) -> dict[str, Any]:
     else:
         findings = folder.read_findings()
     facts = {name: fields.get(name) for name in FACTS}
-    return {"path": path, **facts, "said": findings, "pictures": pictures_of(folder.path)}
+    undrawn = path.startswith("runs/") and folder.undrawn
+    return {"path": path, **facts, "said": findings, "pictures": [] if undrawn else pictures_of(folder.path)}
 
 
 def pictures_data(index: RunIndex, path: str) -> dict[str, Any]:
-    """Return the pictures of a finished run, which are drawn first where there are none yet.
+    """Return the pictures of a finished run, which are drawn first where they are not yet, and why they cannot be.
 
     Raises:
-        HwdsError: There is no such run, or they cannot be drawn.
+        HwdsError: There is no such run.
     """
     folder = folder_of(index, path, "runs")
-    if not folder.pictures():
-        draw(folder)
-    return {"pictures": pictures_of(folder.path)}
+    reason = draw(folder) if folder.undrawn else ""
+    return {"pictures": pictures_of(folder.path), "reason": reason}
 
 
 def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -221,8 +222,8 @@ def _report(serving: Server, query: Query) -> Answer:
         if path.startswith("sweeps/"):
             return "text/html", sweep_page(SweepFolder(folder_of(index, path, "sweeps").path)).html()
         folder = folder_of(index, path, "runs")
-        if not folder.pictures():
-            draw(folder)
+        if folder.undrawn and (reason := draw(folder)):
+            print(reason, file=sys.stderr)
         return "text/html", run_page(folder, kept_frame(folder)).html()
 
 

@@ -1,3 +1,8 @@
+import pytest
+
+from hwds.report.pictures.style import new_figure, save_png
+from hwds.results.folder import RunFolder
+
 from .conftest import SALES, run_id
 
 PAIR = SALES.replace("model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]")
@@ -28,6 +33,14 @@ def test_a_run_and_a_comparison_have_a_report(hwds, sales, tmp_path, monkeypatch
     assert f"python -m hwds compare {run}" in text
 
 
+def interrupted_drawing(folder):
+    figure = new_figure(1, 1)
+    figure.add_subplot()
+    with folder.drawing():
+        save_png(figure, folder.path / "leaderboard.png")
+        raise KeyboardInterrupt
+
+
 def test_pictures_that_a_run_left_out_are_drawn_for_its_report(command, sales, tmp_path):
     def pictures():
         return {path.name: path.read_bytes() for path in tmp_path.glob("outputs/runs/*/*/*") if path.suffix in (".png", ".svg")}
@@ -36,10 +49,13 @@ def test_pictures_that_a_run_left_out_are_drawn_for_its_report(command, sales, t
     assert command(f"{one_step} pictures=true").code == 0
     with_the_run = pictures()
     assert {"leaderboard.png", "forecasts.svg"} <= set(with_the_run)
+    (folder,) = tmp_path.glob("outputs/runs/*/*")
+    (folder / "mine.png").write_bytes(b"no picture of hwds")
     later = command(f"{one_step} pictures=false")
     asked = f"report adhoc/{run_id(tmp_path)}"
     assert f"Pictures are drawn when they are asked for: hwds {asked}" in later.out
-    assert not pictures(), "those of an earlier command are of its tables"
+    assert set(pictures()) == {"mine.png"}, "those of an earlier command are of its tables; the others are somebody's"
+    (folder / "mine.png").unlink()
     moved = (tmp_path / "sales.csv").rename(tmp_path / "elsewhere.csv")
     changed = moved.read_text().splitlines()
     (tmp_path / "sales.csv").write_text("\n".join(changed[:-1]))
@@ -47,6 +63,8 @@ def test_pictures_that_a_run_left_out_are_drawn_for_its_report(command, sales, t
     assert (said.code, pictures()) == (0, {})
     assert "hwds: no pictures: dataset: has changed since run adhoc/" in said.err
     moved.rename(tmp_path / "sales.csv")
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_drawing(RunFolder(folder))
     assert command(asked).err == ""
     assert pictures() == with_the_run
     (page,) = tmp_path.glob("outputs/runs/*/*/report.html")

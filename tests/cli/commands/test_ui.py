@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import polars as pl
@@ -17,7 +18,9 @@ import pytest
 from hwds.core.watching.learning import learning_curve, recorded_learning
 from hwds.report.pages.colours import DARK_COLOURS, LIGHT_COLOURS, contrast
 from hwds.report.pictures.style import new_figure, save_png
-from hwds.report.ui.server import DARK, LIGHT, server
+from hwds.report.ui.details import run_data
+from hwds.report.ui.rows import Watched
+from hwds.report.ui.server import ANSWERS, DARK, LIGHT, server
 from hwds.results.folder import RunFolder
 from hwds.results.labels import Labels
 from hwds.results.learning import FOLDER, settle_learning
@@ -258,6 +261,17 @@ def test_a_browser_finds_sorts_groups_ticks_draws_and_keeps_it_all_in_the_addres
         assert tab.ask(ROWS)[0] == ascending[-1]
         typed(tab, "masse<1")
         tab.until("document.getElementById('error').textContent.includes(\"did you mean 'mase'\")")
+
+
+def test_a_report_is_shown_where_pictures_cannot_be_drawn(made, tmp_path, capsys):
+    folder = tmp_path / "outputs" / made[0]
+    (folder / ".undrawn").touch()
+    (folder / "report.html").mkdir()  # cannot be written
+    watched = Watched()
+    assert run_data(watched.index(), made[0])["pictures"] == [], "those of a drawing that did not end are not all"
+    kind, page = ANSWERS["/report"](SimpleNamespace(watched=watched), {"run": [made[0]]})
+    assert (kind, "Leaderboard" in page) == ("text/html", True)
+    assert "report.html: cannot be written" in capsys.readouterr().err
 
 
 @pytest.mark.chromium

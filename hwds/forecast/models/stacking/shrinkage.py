@@ -35,10 +35,12 @@ def learned_weights(seen: MemberWindows, *, gain: float = GAIN, near: float = 0.
     their loss: the one of least mean absolute scaled error on windows left out in turn (Diebold and Shin 2019, "Machine
     learning for regularized survey forecast combination", on shrinkage that is chosen so). A mixture that is not `gain`
     standard errors ahead there of the member that is best by all windows, and ahead in each window, gives way to it: the
-    series of a window share its shocks, and errors over series do not count them. Every window counts alike, however
-    hard it was: what made it hard, its series shared. But the less of the history was known before it, the less it counts:
-    what learns from all series is behind there for want of rows that it has by now. Weights of least loss on the windows
-    themselves were no better on worlds apart.
+    series of a window share its shocks, and errors over series do not count them. Of one window alone three parts of its
+    series take the place of windows. The more windows, the more rarely is a mixture ahead in all of them: one that is ahead
+    in 84 % of windows is so in all of 3 in .59 of cases, in all of 10 in .17; else it forgoes what it would gain over the
+    best member. Every window counts alike, however hard it was: what made it hard, its series shared. But the less of the
+    history was known before it, the less it counts: what learns from all series is behind there for want of rows that it has
+    by now. Weights of least loss on the windows themselves were no better on worlds apart.
 
     Args:
         seen: What members forecast on inner windows.

@@ -35,8 +35,8 @@ async function drawn(path) {
   $('shots').replaceChildren(make('p', 'Drawing its pictures ...', {role: 'status'}));
   const data = await ask('/pictures.json', [['run', path]]);
   if (state.open !== path) return;
-  const said = data.error || (data.pictures.length ? '' : 'No picture can be drawn; hwds report ' + path.replace('runs/', '') + ' says why.');
-  $('shots').replaceChildren(...(said ? [make('p', said)] : data.pictures.map((name, at) => shot(path, name, at))));
+  const reason = data.error || data.reason;
+  $('shots').replaceChildren(...(reason ? [make('p', reason)] : []), ...(data.pictures || []).map((name, at) => shot(path, name, at)));
 }
 
 /* The first sentence is what is to be read; the others are below it. */
