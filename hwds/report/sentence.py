@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from hwds.report.standings import Standing, Standings
 from hwds.results.formatting import brief, counted, percent, percent_quoted, quoted
 
+UNTESTED = "not tested (hwds compare does)"
+"""What a rank leaves open."""
+
 
 def conclusion(board: Standings) -> str:
     """Return the conclusion on the experiment's model against the reference, the floor and the rivals, by the headline.
@@ -72,9 +75,9 @@ def _by_rank(board: Standings, own: Standing) -> str:
     if len(scored) == 1:
         return f"{own.model} has {score}{floor}"
     if scored[0].model == own.model:
-        return f"{own.model} is the best of {len(scored)} models: {score}{floor}"
+        return f"{own.model} scores best of {len(scored)} models, {UNTESTED}: {score}{floor}"
     first = _with_unit(board, scored[0].headline.value)
-    best = f"{scored[0].model} is the best of {len(scored)} models: {board.headline} {first}"
+    best = f"{scored[0].model} scores best of {len(scored)} models, {UNTESTED}: {board.headline} {first}"
     return f"{best}; {own.model} is number {scored.index(own) + 1}: {score}{floor}"
 
 

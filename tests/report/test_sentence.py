@@ -94,10 +94,11 @@ def test_a_headline_that_is_undefined_everywhere():
 def test_without_a_skill_the_rank_speaks():
     lines = score(LSTM, "wql[3]", 0.31, 0.01), score(XGB, "wql[3]", 0.35, 0.01), score("truth", "wql[3]", 0.2)
     assert said(*lines, headline="wql") == (
-        "forecast/lstm is the best of 2 models: wql[3] 0.310 (95 %: 0.290 to 0.330; 96 series); the floor is 0.200."
+        "forecast/lstm scores best of 2 models, not tested (hwds compare does): wql[3] 0.310"
+        " (95 %: 0.290 to 0.330; 96 series); the floor is 0.200."
     )
     assert said(lines[1], lines[0], headline="wql") == (
-        "forecast/lstm is the best of 2 models: wql[3] 0.310;"
+        "forecast/lstm scores best of 2 models, not tested (hwds compare does): wql[3] 0.310;"
         " forecast/xgboost is number 2: wql[3] 0.350 (95 %: 0.330 to 0.370; 96 series)."
     )
     assert said(lines[0], headline="wql") == "forecast/lstm has wql[3] 0.310 (95 %: 0.290 to 0.330; 96 series)."
@@ -107,7 +108,8 @@ def test_another_task_where_high_is_good():
     lines = [score(name, "aucpr", value, 0.01, task="classify") for name, value in (("classify/a", 0.6), ("classify/b", 0.7))]
     metrics = [Measure("aucpr", better="high", units="rows")]
     assert said(*lines, headline="aucpr", metrics=metrics) == (
-        "classify/b is the best of 2 models: aucpr 0.700; classify/a is number 2: aucpr 0.600 (95 %: 0.580 to 0.620; 96 rows)."
+        "classify/b scores best of 2 models, not tested (hwds compare does): aucpr 0.700;"
+        " classify/a is number 2: aucpr 0.600 (95 %: 0.580 to 0.620; 96 rows)."
     )
 
 
