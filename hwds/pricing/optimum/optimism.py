@@ -53,7 +53,8 @@ def _shared(demand: DemandDraws) -> tuple[np.ndarray, np.ndarray]:
     What all own elasticities share has the mean covariance of two cells; the draws' mean over cells has that and what single
     cells leave in it, which is taken off.
     """
-    own = demand.own[:, demand.own.var(0) > 0]  # those with an estimate
+    unsure = np.ptp(demand.own, axis=0) > 0  # those with an estimate that is not known for certain
+    own = demand.own[:, unsure] if unsure.any() else demand.own
     cells = own.shape[1]
     shared = np.column_stack([own.mean(1), *([demand.cross.mean(1)] if demand.cross.size else [])])
     away = shared - shared.mean(0)

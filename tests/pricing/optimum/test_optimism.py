@@ -51,6 +51,11 @@ def test_cells_that_share_no_error_have_next_to_none():
     assert abs(alone) < 0.2 * shared
 
 
+def test_elasticities_that_are_known_for_certain_have_none():
+    verdict = OptimalPrice(confidence=0.5, draws=200).of_estimates(estimates(-2.5, 0.0))
+    assert (verdict.action, verdict.optimism) == ("CHANGE", 0.0)
+
+
 def test_prices_that_only_seem_to_gain_stay():
     verdict = OptimalPrice(confidence=0.5, draws=200).of_estimates(estimates(-1.99, 0.4))
     assert (verdict.action, verdict.gain, verdict.optimism) == ("HOLD", 0.0, 0.0)
