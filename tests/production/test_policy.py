@@ -94,11 +94,13 @@ def test_a_decision_is_made_once_and_its_outcome_counts_once(served):
     assert first["arm"] == f"{first['price']:g}"
     assert 0 < first["propensity"] <= 1
     assert asked(served, {"id": "basket-17", "segment": segment}) == first | {"again": True}
+    rest = [name for name in served.core.loaded.service._market.names if name != first["arm"]]
+    assert "which `active` lacks" in asked(served, {"id": "basket-17", "segment": segment, "active": rest}, 400)
     other, outcome = asked(served, [{"segment": segment, "active": [first["arm"]]}, {"of": "basket-17", "converted": True}])
     assert (other["id"], other["decision"], other["propensity"]) == ("0", 1, 1.0)
     assert outcome == {"of": 0, "status": "learned"}
     assert asked(served, {"of": 0, "converted": False}) == {"of": 0, "status": "repeated"}
-    assert asked(served, {"of": "1", "converted": False}) == {"of": 1, "status": "learned"}
+    assert asked(served, {"of": 1, "converted": False}) == {"of": 1, "status": "learned"}
     assert served.core.loaded.service.live.counts["conversions"] == 1
     assert 'hwds_requests_total{status="200"}' in served.get("/metrics").text
     csv = served.post("/invocations", content=f"id,segment\nbasket-17,{segment}\n", headers={"content-type": "text/csv"})
@@ -114,9 +116,14 @@ def test_a_decision_is_made_once_and_its_outcome_counts_once(served):
         ({"of": 0, "converted": True, "segment": "x"}, "'segment' is said of a customer, and 'converted' of an outcome"),
         ({"of": 0, "converted": 2}, "converted: must be true or false, got 2"),
         ({"of": 0, "converted": True, "at": []}, "question '1': at: must be a finite number, got []"),
+        ({"of": "0", "converted": True}, "'of' must name a decision that was made here, got '0'"),
+        ({"of": 0, "converted": True, "amount": 5}, "amount: this policy learns from conversions alone"),
         ({}, "'segment' must be given, one of "),
         ({"segment": "x"}, "no segment 'x'"),
         ({"segment": 1, "colour": 1}, "no field 'colour'"),
+        ({"segment": "retail/consumer", "id": 17}, "id: must be a text of 1 to 1,000 printable characters, got 17"),
+        ({"segment": "retail/consumer", "id": "a\n"}, "id: must be a text of 1 to 1,000 printable characters"),
+        ({"segment": "retail/consumer", "active": ["7"]}, "active: unknown arm '7'"),
         ({"id": "basket-17", "channel": 0.5}, "must be a number of -1e+06 to 1e+06"),
     ],
 )

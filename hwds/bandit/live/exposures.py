@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from hwds.bandit.arms import Arms
 from hwds.bandit.live.policy_state import Seen
+from hwds.bandit.live.validation import INTEGER
 from hwds.bandit.models.kernels.base import Visit
 from hwds.core.serialization import Serializable
 
@@ -74,9 +75,9 @@ class Exposures(Serializable):
         """Return whether a switch is on."""
         return bool(self.tally.get(switch, 0))
 
-    def status(self, decision: int) -> Status:
-        """Return what an outcome of a decision would be now."""
-        if not 0 <= decision < self.decisions:
+    def status(self, decision: Any) -> Status:
+        """Return what an outcome of a decision would be now; whatever is no whole number is unknown."""
+        if isinstance(decision, bool) or not isinstance(decision, INTEGER) or not 0 <= decision < self.decisions:
             return "unknown"
         if decision in self.waiting:
             return "learned"

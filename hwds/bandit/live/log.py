@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from hwds.bandit.arms import Arms
 from hwds.bandit.live.events import Event, LiveBehaviour, LiveState
 from hwds.bandit.live.settings import Decision
-from hwds.bandit.live.validation import Customer
+from hwds.bandit.live.validation import Customer, checked_id
 from hwds.core.errors import DataError, ResumeError
 from hwds.core.hashing import digest
 from hwds.eventlog.log import EventLog
@@ -82,17 +83,29 @@ def _close(row: dict[str, Any], outcome: int, at: float | None, amount: float | 
     row |= {"outcome": outcome, "reward": outcome * row["value"] if amount is None else amount, "observed_at": at}
 
 
-def repeated(event: Event, customer: Customer, arms: Arms) -> Decision:
-    """Return the decision of an event to who asks for it again.
+def earlier_of(log: EventLog, id: str, customer: Customer, active: np.ndarray, arms: Arms) -> Decision | None:
+    """Return the decision that bears an id of the caller's, who asks for it again; None where there is none.
+
+    Args:
+        log: The log.
+        id: The id.
+        customer: The customer that it is asked for now.
+        active: Whether each arm may be offered now by the caller, shape (K,).
+        arms: The arms.
 
     Raises:
-        DataError: It was on another customer.
+        DataError: The id is none; the decision was on another customer, or of an arm that is not active.
     """
-    own, content = customer.context.tolist() if customer.own_context else None, event.content
+    entry = log.find("decision", checked_id(id))
+    if entry is None:
+        return None
+    content = Event.of(entry).content
+    own, arm = customer.context.tolist() if customer.own_context else None, content["arm"]
     if (content["segment"], content.get("context")) != (customer.segment, own):
-        raise DataError(f"id: decision '{event.name}' was made on another customer.")
-    arm = content["arm"]
-    return Decision(event.decision, arms.names[arm], float(arms.values[arm]), content["propensity"], again=True)
+        raise DataError(f"id: decision '{id}' was made on another customer.")
+    if not active[arm]:
+        raise DataError(f"id: decision '{id}' was for '{arms.names[arm]}', which `active` lacks.")
+    return Decision(entry.place, arms.names[arm], float(arms.values[arm]), content["propensity"], again=True)
 
 
 def opened(folder: Path, behaviour: LiveBehaviour) -> ReplayedState[LiveState]:

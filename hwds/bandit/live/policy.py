@@ -17,18 +17,9 @@ from hwds.bandit.live.commit import Commit
 from hwds.bandit.live.events import Event, LiveBehaviour, LiveState
 from hwds.bandit.live.exposures import Status
 from hwds.bandit.live.guardrails import STOPPED, Guardrails
-from hwds.bandit.live.log import log_of, opened, repeated, replayed
+from hwds.bandit.live.log import earlier_of, log_of, opened, replayed
 from hwds.bandit.live.settings import Decision
-from hwds.bandit.live.validation import (
-    INTEGER,
-    Customer,
-    active_of,
-    checked_amount,
-    checked_id,
-    checked_outcome,
-    checked_time,
-    customer_of,
-)
+from hwds.bandit.live.validation import Customer, active_of, checked_amount, checked_outcome, checked_time, customer_of
 from hwds.bandit.models.kernels.base import Visit
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 from hwds.core.seeds import stream
@@ -105,13 +96,14 @@ class LivePolicy:
                 lost can be repeated. It needs a folder, and propensities.
 
         Raises:
-            DataError: An argument is wrong, or the id is that of a decision on another customer; nothing was decided.
+            DataError: An argument is wrong, or the id is that of a decision on another customer or of an arm that
+                may not be offered here; nothing was decided.
             HwdsError: The log cannot be written, or keeps no ids; nothing was decided.
         """
         customer = customer_of(self.arms, context, segment)
         allowed = active_of(self.arms, active)
         with self.together():
-            earlier = None if id is None else self._earlier(checked_id(id), customer)
+            earlier = None if id is None else earlier_of(self._log("id"), id, customer, allowed, self.arms)
             return earlier or self._decided(customer, allowed, at, id)
 
     def decide_batch(
@@ -134,11 +126,6 @@ class LivePolicy:
         customers = [customer_of(self.arms, context, segment) for context, segment in zip(seen, segments, strict=True)]
         with self.together():
             return [self._decided(customer, self.arms.all_active, at) for customer in customers]
-
-    def _earlier(self, id: str, customer: Customer) -> Decision | None:
-        """Return the decision that bears an id of the caller's; None where there is none."""
-        entry = self._log("id").find("decision", id)
-        return None if entry is None else repeated(Event.of(entry), customer, self.arms)
 
     def number_of(self, id: str) -> int | None:
         """Return the number of the decision that bears an id of the caller's; None where there is none."""
@@ -190,6 +177,11 @@ class LivePolicy:
         if current is not None:
             chances[current] += share
         return chances
+
+    @property
+    def learns_amounts(self) -> bool:
+        """True where an outcome may say what a conversion brought."""
+        return self._behaviour.learns_amounts
 
     @property
     def stopped(self) -> bool:
@@ -282,8 +274,7 @@ class LivePolicy:
             exposures = self._state.exposures
             if at is not None:
                 self._close_before(max(checked_time(at, None), exposures.clock))
-            known = isinstance(id, INTEGER) and not isinstance(id, bool)
-            status: Status = exposures.status(int(id)) if known else "unknown"
+            status = exposures.status(id)
             content: dict[str, Any] = {"status": status, "converted": checked}
             if brought is not None:
                 content["amount"] = brought

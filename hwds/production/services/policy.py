@@ -16,7 +16,7 @@ from hwds.bandit.live.factory import MOST_LOST
 from hwds.bandit.live.guardrails import Guardrails
 from hwds.bandit.live.policy import LivePolicy
 from hwds.bandit.live.settings import Decision
-from hwds.bandit.live.validation import checked_outcome, checked_time
+from hwds.bandit.live.validation import active_of, checked_amount, checked_id, checked_outcome, checked_time, customer_of
 from hwds.bandit.models.base import Policy
 from hwds.core.atomic import write_text
 from hwds.core.errors import DataError, nearest
@@ -130,7 +130,8 @@ class PolicyService(Service):
     """Decides on customers and takes outcomes, in the order in which they come; what it says outlives a loss of power.
 
     A question is a customer, by segment or context; or the outcome of a decision, which `of` names: a number is that of the
-    decision, a text the id of the customer it was made on. Who asks twice by one id gets one decision; an outcome counts once.
+    decision, a text the id that it was asked by. So an id is a text, else one's order 17 would be another's decision 17. Who
+    asks twice by one id gets one decision; an outcome counts once.
 
     Args:
         live: The policy.
@@ -153,9 +154,9 @@ class PolicyService(Service):
         same ids gets these decisions.
         """
         ids = [id_of(question, place) for place, question in enumerate(questions)]
-        asked = [in_words(id, self._read, id, question) for id, question in zip(ids, questions, strict=True)]
+        asked = [_in_words(id, self._read, question) for id, question in zip(ids, questions, strict=True)]
         with self.live.together():
-            return [in_words(id, self._answered, id, *each) for id, each in zip(ids, asked, strict=True)]
+            return [_in_words(id, self._answered, id, *each) for id, each in zip(ids, asked, strict=True)]
 
     def _answered(self, id: str, about: int | None, known: Mapping[str, Any]) -> Answer:
         if about is not None:
@@ -167,7 +168,7 @@ class PolicyService(Service):
         said = {"value": made.value, "propensity": made.propensity, "again": made.again}
         return {ID: id, "decision": made.id, "arm": made.arm, **price, **said}
 
-    def _read(self, id: str, question: Question) -> tuple[int | None, Mapping[str, Any]]:
+    def _read(self, question: Question) -> tuple[int | None, Mapping[str, Any]]:
         """Return the number of the decision that a question is about, None of a customer; and what it says.
 
         Raises:
@@ -183,12 +184,16 @@ class PolicyService(Service):
             raise DataError(f"'{min(apart)}' is said of a customer, and '{min(outcome)}' of an outcome.")
         at = {AT: checked_time(said[AT], None)} if AT in said else {}
         if outcome:
-            if OF not in said or CONVERTED not in said:
-                raise DataError(f"an outcome must have '{OF}' and '{CONVERTED}'.")
-            amount = {AMOUNT: said[AMOUNT]} if AMOUNT in said else {}
-            return self._decision(said[OF]), {CONVERTED: checked_outcome(said[CONVERTED]), **amount, **at}
-        named = {ID: id} if said.get(ID) is not None else {}
+            known = self._outcome(said)
+            return self._decision(said[OF]), {**known, **at}
+        named = {ID: checked_id(said[ID])} if ID in said else {}
         return None, {**self._customer(said), **named, **at}
+
+    def _outcome(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
+        if OF not in said or CONVERTED not in said:
+            raise DataError(f"an outcome must have '{OF}' and '{CONVERTED}'.")
+        converted = checked_outcome(said[CONVERTED])
+        return {CONVERTED: converted, AMOUNT: checked_amount(said.get(AMOUNT), converted, learned=self.live.learns_amounts)}
 
     def _customer(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
         segments, names = self._market.segments, self._market.context_names
@@ -204,7 +209,8 @@ class PolicyService(Service):
         if ACTIVE in said:
             if not isinstance(said[ACTIVE], list) or not all(isinstance(name, str) for name in said[ACTIVE]):
                 raise DataError(f"'{ACTIVE}' must be a list of arms.")
-            known[ACTIVE] = said[ACTIVE]
+            known[ACTIVE] = active_of(self.live.arms, said[ACTIVE])
+        customer_of(self.live.arms, known.get("context"), known.get(SEGMENT))
         return known
 
     def _number(self, name: str, value: Any) -> float:
@@ -218,14 +224,10 @@ class PolicyService(Service):
         Raises:
             DataError: There is no such decision.
         """
-        number = of
-        if isinstance(of, str):
-            number = self.live.number_of(of)
-            if number is None and of.isascii() and of.isdigit() and len(of) < 20:
-                number = int(of)
-        if isinstance(number, bool) or not isinstance(number, int) or self.live.status(number) == "unknown":
+        number: Any = self.live.number_of(of) if isinstance(of, str) else of
+        if self.live.status(number) == "unknown":
             raise DataError(f"'{OF}' must name a decision that was made here, got {of!r:.80}.")
-        return number
+        return int(number)
 
     def question_schema(self) -> dict[str, Any]:
         """See `Service`."""
@@ -234,6 +236,7 @@ class PolicyService(Service):
         fields: dict[str, Any] = {
             **({SEGMENT: {"enum": [*market.segments, None]}} if len(market.segments) > 1 else {}),
             **dict.fromkeys(market.context_names, number),
+            ID: {"type": ["string", "null"]},
             ACTIVE: {"type": ["array", "null"], "items": {"enum": [*market.names]}, "minItems": 1},
             AT: {"type": ["number", "null"]},
             OF: {"type": [*NAME_SCHEMA["type"], "null"]},
@@ -247,7 +250,7 @@ class PolicyService(Service):
         self.live.close()
 
 
-def in_words(id: str, function: Callable[..., Said], *args: Any) -> Said:
+def _in_words(id: str, function: Callable[..., Said], *args: Any) -> Said:
     """Return what a function returns; where it refuses a question, its reason names that.
 
     Raises:
