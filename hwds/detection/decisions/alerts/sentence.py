@@ -61,7 +61,8 @@ def _first(
     if rule == "none":
         return f"ADOPT. {cheaper}"
     if rule == "few_positives":
-        why = f"of the tested rows {positives} are labelled positive, fewer than {terms.least_positives}"
+        verb = "is" if positives == 1 else "are"
+        why = f"of the tested rows {positives} {verb} labelled positive, fewer than {terms.least_positives}"
     elif rule == "guarded":
         blocked = probability(own[-1].guarded_blocked or 0.0)
         why = f"{blocked} of the honest rows of {', '.join(terms.guarded)} are blocked, {percent(terms.most_guarded)} may be"
