@@ -129,7 +129,7 @@ def _sweep(values: np.ndarray, state: np.ndarray, active: np.ndarray, chances: n
 
 @helper
 def _cell(values: np.ndarray, state: np.ndarray, chances: np.ndarray, at: float, width: float, sign: float) -> None:
-    """Add what a cell gives to each chance, and move to its end."""
+    """Add what a cell gives to each chance, and move to its end; without refusals a density falls to 0 at the arm's value."""
     count = values.size
     scratch = 6 * count + 2
     before, middle, after = 1.0, 1.0, 1.0
@@ -138,7 +138,8 @@ def _cell(values: np.ndarray, state: np.ndarray, chances: np.ndarray, at: float,
         if first < 0.0:
             continue
         half = state[scratch + arm] = density(values, state, arm, at + 0.5 * width)
-        last = state[scratch + count + arm] = density(values, state, arm, at + width)
+        value = abs(values[arm])
+        last = state[scratch + count + arm] = density(values, state, arm, min(at + width, value)) if at < value else 0.0
         begun = state[5 * count + arm]
         ended = min(begun + width / 6.0 * (first + 4.0 * half + last), 1.0)
         before *= _won(begun, sign)
@@ -154,7 +155,8 @@ def _cell(values: np.ndarray, state: np.ndarray, chances: np.ndarray, at: float,
         chances[arm] += width / 6.0 * first * before / _won(begun, sign)
         chances[arm] += width / 1.5 * half * middle / _won(between, sign)
         chances[arm] += width / 6.0 * last * after / _won(ended, sign)
-        state[4 * count + arm], state[5 * count + arm] = last, ended
+        state[4 * count + arm] = last if at + width < abs(values[arm]) else 0.0
+        state[5 * count + arm] = ended
 
 
 @helper
