@@ -32,7 +32,7 @@ def test_the_best_of_a_sweep_composes_to_itself(own_conf, words, settings):
     assert text.startswith("# @package _global_\n# python -m hwds +experiment=mine\n# A line.\n")
     own_conf(**{"conf/experiment/mine.yaml": text})
     assert "mine" in options("experiment")
-    again = compose(["+experiment=mine", "compute=processes"])
+    again = compose(["+experiment=mine"])
     assert again.pop("experiment") == "mine"
     assert again == {key: value for key, value in data.items() if key != "experiment"}
 

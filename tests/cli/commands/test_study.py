@@ -96,7 +96,8 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
     assert "compare: --metric is what the study has decided" in hwds("compare --study which --metric mae").line
 
 
-def test_runs_that_were_there_are_mirrored_once_in_the_studys_group_or_another(hwds, sales, planned, tmp_path):
+def test_runs_that_were_there_are_mirrored_once_in_the_studys_group_or_another(hwds, sales, planned, tmp_path, monkeypatch):
+    monkeypatch.setattr("hwds.tracking.subprocess_mirror.SILENCE", 60.0)
     planned(experiments={"near": ["protocol.horizon=3"]})
     mirror = tmp_path / "conf/tracker"
     mirror.mkdir(parents=True)

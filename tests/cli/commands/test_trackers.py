@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import polars as pl
 import pytest
@@ -58,6 +59,15 @@ def project(hwds, sales, own_home, tmp_path):
     return hwds
 
 
+def written(path):
+    """Return the text of a file that another process is about to write."""
+    until = time.monotonic() + 60
+    while not (path.is_file() and path.read_text()):
+        assert time.monotonic() < until, f"{path.name} was not written"
+        time.sleep(0.02)
+    return path.read_text()
+
+
 def tables(folder):
     (run,) = folder.glob("outputs/runs/adhoc/*")
     return {name: (run / f"{name}.parquet").read_bytes() for name in ("scores", "predictions", "metrics")}
@@ -86,7 +96,7 @@ def test_a_users_own_tracker_is_one_module_and_one_yaml_and_changes_no_number(pr
 def test_one_that_fails_is_a_warning_with_the_reason(project, tmp_path, does, reason):
     said = project(f"{SALES} tracker=mine tracker.does={does}")
     if does == "hang":
-        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        os.kill(int(written(tmp_path / "pid")), signal.SIGKILL)
     assert said.code == 0
     assert said.err.startswith(f"hwds: tracker mine: {reason}; `hwds sync`"), said.err
     assert said.err.count("\n") == 1
