@@ -218,6 +218,9 @@ class Tunable(ABC):
 class Deployable(ABC):
     """A protocol whose models are kept and applied to new data."""
 
+    together: ClassVar[bool] = False
+    """A model answers all units that it was fitted to at once, and none alone."""
+
     @abstractmethod
     def fit_all(self, model: Any, frame: Any, context: RunContext) -> Any:
         """Return the model fitted on all rows, for use after the last one."""

@@ -54,6 +54,7 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
     task: ClassVar[str] = PRICE_CHANGE.name
     keys: ClassVar[tuple[str, ...]] = ("cutoff", SERIES, TIME)
     unit: ClassVar[str] = SERIES
+    together: ClassVar[bool] = True
     fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "windows", "stride", "refit", "align")
 
     headline: str = PRICE_CHANGE.headline

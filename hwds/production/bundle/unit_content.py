@@ -107,6 +107,10 @@ class UnitContent:
         name = type(self.experiment.model).__module__
         return not any(part in name for part in ("lstm", "cnn", "mlp", "network", "xgboost", "inspection", "stack"))
 
+    @property
+    def _together(self) -> bool:
+        return isinstance(self.experiment.protocol, Deployable) and self.experiment.protocol.together
+
     def _predict(self, frame: Any) -> pl.DataFrame:
         protocol = self.experiment.protocol
         assert isinstance(protocol, Deployable)
@@ -115,7 +119,7 @@ class UnitContent:
     def _cases(self) -> Iterator[list[Case]]:
         """Yield questions about all units at one cut, with the answers that the run's protocol gives to all together."""
         for cut, questions in self._cuts():
-            rows = self._predict(cut).drop("paths", strict=False)
+            rows = self._predict(cut).drop("paths", *(["cutoff"] if self._together else []), strict=False)
             key = next(name for name in KEYS if name in rows.columns)
             by_unit = {str(name): part for (name,), part in rows.partition_by(key, as_dict=True, maintain_order=True).items()}
             yield [
@@ -127,19 +131,25 @@ class UnitContent:
     def _cuts(self) -> Iterator[tuple[Any, list[tuple[str, dict[str, Any]]]]]:
         frame = self.frame
         if isinstance(frame, Panel):
-            yield from panel_cuts(frame, self.experiment.protocol.steps(frame))  # type: ignore[attr-defined]
+            yield from panel_cuts(frame, self.experiment.protocol.steps(frame), whole=self._together)  # type: ignore[attr-defined]
         elif isinstance(frame, Runs):
             yield from run_cuts(frame)
         else:
             yield from image_cuts(frame)
 
 
-def panel_cuts(panel: Panel, horizon: int) -> Iterator[tuple[Panel, list[tuple[str, dict[str, Any]]]]]:
-    """Yield a panel cut after fewer and fewer rows, with a question about each series: its rows, and the plan that is known."""
+def panel_cuts(panel: Panel, horizon: int, *, whole: bool = False) -> Iterator[tuple[Panel, list[tuple[str, dict[str, Any]]]]]:
+    """Yield a panel cut after fewer and fewer rows, with a question about each series: its rows, and the plan that is known.
+
+    Args:
+        panel: All rows.
+        horizon: Rows of a plan.
+        whole: End before a series is left without rows.
+    """
     first = horizon if panel.planned and panel.plan is None else 0
     for back in range(first, first + CUTS):
         ends = panel.lengths - back
-        if (ends <= 0).all():
+        if (ends <= 0).all() or (whole and (ends <= 0).any()):
             return
         cut = replace(panel.until(np.maximum(ends, 0)), plan=None)
         if panel.planned:

@@ -125,6 +125,14 @@ class PanelService(UnitService):
         self._plan = row_reader(kept.table.select(TIME, *kept.planned).clear())
         self._places = {name: place for place, name in enumerate(kept.series_ids)}
 
+    def predict(self, frame: Panel) -> pl.DataFrame:
+        """See `UnitService`; where a model answers all series at once, the others have the rows and the plan of the run."""
+        protocol = self._experiment.protocol
+        if not (isinstance(protocol, Deployable) and protocol.together):
+            return super().predict(frame)
+        rows = super().predict(with_others(frame, self.kept)).filter(pl.col(SERIES).is_in(frame.series_ids.implode()))
+        return rows.drop("cutoff")  # that of the others
+
     def _frame(self, id: str, question: Question) -> Panel:
         self._refuse_unknown(id, question, (ID, SERIES, "rows", "plan"))
         name = self._name(id, question)
@@ -158,6 +166,14 @@ class PanelService(UnitService):
         """See `Service`."""
         parts = {"rows": _list_of(self._history[1], (TIME, TARGET)), "plan": _list_of(self._plan[1], (TIME,))}
         return object_schema({SERIES: NAME_SCHEMA, **parts}, (SERIES,), "A series")
+
+
+def with_others(panel: Panel, kept: Panel) -> Panel:
+    """Return the series of a panel among the others that were kept."""
+    others = ~pl.col(SERIES).is_in(panel.series_ids.implode())
+    table = pl.concat([kept.table.filter(others), panel.table.select(kept.table.columns)], how="vertical_relaxed")
+    plans = [plan for plan in (None if kept.plan is None else kept.plan.filter(others), panel.plan) if plan is not None]
+    return replace(kept, table=table.sort(SERIES, TIME), plan=pl.concat(plans, how="vertical_relaxed") if plans else None)
 
 
 class RunsService(UnitService):
