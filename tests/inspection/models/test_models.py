@@ -189,6 +189,12 @@ def test_openings_take_small_things_away_and_leave_large_ones():
     assert dirty[NAMES.index("light_regions")] == 2
 
 
+def test_numbers_of_an_image_do_not_depend_on_those_beside_it():
+    pixels = np.concatenate(list(Boards(boards=4, patches=5).load().blocks()))
+    alone = np.concatenate([measured(pixels[place : place + 1]) for place in range(len(pixels))])
+    np.testing.assert_array_equal(alone.astype(np.float32), measured(pixels).astype(np.float32))
+
+
 def test_what_cannot_be_learned_is_refused(parts):
     learn, calibrate, _ = parts
     good = learn.take(learn.codes == 0)

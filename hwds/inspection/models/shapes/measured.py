@@ -63,7 +63,7 @@ def _levels(grey: np.ndarray, light: np.ndarray) -> np.ndarray:
 def _rings(grey: np.ndarray) -> np.ndarray:
     away = _away(grey.shape[1:])
     rings = [(away >= low) & (away < high) for low, high in pairwise(RINGS)]
-    return np.column_stack([grey[:, ring].mean(axis=1) for ring in rings])
+    return np.column_stack([grey[:, ring].mean(axis=1, dtype=float) for ring in rings])  # whatever images are beside it
 
 
 def _away(shape: tuple[int, ...]) -> np.ndarray:
