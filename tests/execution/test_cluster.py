@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import random
+import re
 import signal
 import socket
 import tempfile
@@ -29,7 +30,10 @@ VICTIMS = (("worker", 1), ("raylet", 3), ("driver", 7))
 """Each with the number of finished cells after which it is killed."""
 
 AMONG_CELLS = (1, 3, 5, 8, 12)
-"""Finished cells after which something is killed; what is under way then is a matter of luck."""
+"""Finished cells after which something is killed; what is under way then is left to chance."""
+
+RAYS_OWN = r"\[[^\]]+\] task_manager\.cc:\d+: Failed to push error to driver for task \w+\n?"
+"""A line that Ray's core writes where a task fails as its driver leaves; no setting of Ray's holds back it alone."""
 
 
 def found(folder):
@@ -106,7 +110,8 @@ def stopped(folder, cluster, after):
     seen = cells(folder)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=20)
-    assert (process.returncode, without_progress(err).strip()) == (130, STOPPED)
+    said = re.sub(RAYS_OWN, "", without_progress(err)).strip()
+    assert (process.returncode, said) == (130, STOPPED)
     assert wait_until(lambda: not marked(mine), 20), marked(mine)
     return seen
 
