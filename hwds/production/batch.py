@@ -30,7 +30,7 @@ READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
 STATE, DONE = "batch.json", "_SUCCESS"
 
 
-class Part(NamedTuple):
+class BatchPart(NamedTuple):
     """Some rows of a file: their number among the parts, the rows before them, and whether all values are texts."""
 
     number: int
@@ -39,7 +39,7 @@ class Part(NamedTuple):
     texts: bool
 
 
-Answering = Callable[[Iterable[Part]], Iterator[tuple[int, pl.DataFrame]]]
+Answering = Callable[[Iterable[BatchPart]], Iterator[tuple[int, pl.DataFrame]]]
 """Returns the answers to parts, each with the part's number, in any order; a part is taken when it can be worked on."""
 
 
@@ -51,7 +51,7 @@ def in_turn(service: Service) -> Answering:
 def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
     """Return what answers parts as tasks of Ray, of which twice as many are on their way as the cluster has CPUs."""
 
-    def answered(parts: Iterable[Part]) -> Iterator[tuple[int, pl.DataFrame]]:
+    def answered(parts: Iterable[BatchPart]) -> Iterator[tuple[int, pl.DataFrame]]:
         names = sorted(path for path in bundle.folder.rglob("*") if path.is_file())
         files = {path.relative_to(bundle.folder).as_posix(): path.read_bytes() for path in names}
         for done, part in compute.flow(answer_there, (bundle.manifest.digest, files), parts, 0):
@@ -63,7 +63,7 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
     return answered
 
 
-def answer_there(packed: tuple[str, Mapping[str, bytes]], part: Part) -> pl.DataFrame | str:
+def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> pl.DataFrame | str:
     """Return the answers to a part, on a worker; where it is refused the reason, which needs no traceback."""
     digest, files = packed
     try:
@@ -118,12 +118,12 @@ def run_batch(
     kept(_begin(out, {"bundle": bundle, "source": sha256(source), "rows": rows}))
     total, texts = 0, source.suffix.lower() == ".csv"
 
-    def missing() -> Iterator[Part]:
+    def missing() -> Iterator[BatchPart]:
         nonlocal total
         for number, part in enumerate(_parts(source, rows)):
             first, total = total, total + part.height
             if not _file(out, number).is_file():
-                yield Part(number, first, part, texts)
+                yield BatchPart(number, first, part, texts)
 
     for number, answers in (answering or in_turn(service))(missing()):
         path = _file(out, number)
@@ -206,7 +206,7 @@ def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
         raise DataError(f"batch: {source.name} cannot be read: {str(error).splitlines()[0]}.") from error
 
 
-def answers_to(service: Service, part: Part) -> pl.DataFrame:
+def answers_to(service: Service, part: BatchPart) -> pl.DataFrame:
     """Return the answers to the rows of a part.
 
     Raises:

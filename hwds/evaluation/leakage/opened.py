@@ -78,7 +78,7 @@ class Watch:
 
 
 def _of_system(path: str) -> bool:
-    """Return whether a file is Python's, a library's or the system's; a folder of caches is nobody's, and memory is no file."""
+    """Return whether a file is Python's, a library's or the system's; a folder of caches is not, nor is memory of a process."""
     private = "__pycache__" in Path(path).parts or path.endswith("/mem")
     return is_of_system(path) and not private
 

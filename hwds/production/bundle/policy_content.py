@@ -25,7 +25,7 @@ from hwds.pricing.offers import CONVERSIONS
 from hwds.production.bundle.card import read_mapping
 from hwds.production.bundle.manifest import PARITY, STATE
 from hwds.production.bundle.parity import NATIVE, SINGLE, Case, write_cases
-from hwds.production.services.policy import AMOUNT, AT, CONVERTED, FIELDS, OF, SEGMENT, LiveSettings, Market
+from hwds.production.services.policy import AMOUNT, AT, CONVERTED, FIELDS, OF, SEGMENT, LiveSettings, PolicyMarket
 from hwds.serving.ids import ID
 
 KIND = "policy"
@@ -59,7 +59,7 @@ class PolicyContent:
 
     experiment: Experiment
     world: World
-    market: Market
+    market: PolicyMarket
     asked: int
 
     @classmethod
@@ -84,7 +84,7 @@ class PolicyContent:
         own = replace(settings, seed=seed, batch=settings.batch or game.batch)
         prices = None if world.unit == CONVERSIONS else tuple(world.prices.tolist())
         contexts = tuple(tuple(row) for row in arms.contexts.tolist())
-        market = Market(
+        market = PolicyMarket(
             names=arms.names,
             values=tuple(arms.values.tolist()),
             prices=prices,

@@ -26,7 +26,7 @@ from hwds.production.bundle.keys import trusted_keys
 from hwds.production.bundle.manifest import CONFIG, DECISION, GRAPH, MODEL, STATE, TABLES, Manifest
 from hwds.production.graphs.session import GraphScorer
 from hwds.production.services.base import STATEFUL, Service
-from hwds.production.services.policy import Market, PolicyService
+from hwds.production.services.policy import PolicyMarket, PolicyService
 from hwds.production.services.rows import EventService, RowService
 from hwds.production.services.units import ImageService, PanelService, RunsService, UnitService
 from hwds.results.files import read_table
@@ -120,7 +120,7 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
     """Return the service of a bundle, with its events, or the log of its policy, in a store."""
     kind, state = bundle.manifest.kind, bundle.folder / STATE
     if kind == PolicyService.kind:
-        market = Market.read(state)
+        market = PolicyMarket.read(state)
         policy = bundle.experiment().model
         assert isinstance(policy, Policy)
         market.warm_up(policy)

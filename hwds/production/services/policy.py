@@ -62,7 +62,7 @@ class LiveSettings(Recipe):
     caps: Mapping[str, UnitInterval] = field(default_factory=dict)
 
 
-class Market(Recipe):
+class PolicyMarket(Recipe):
     """The arms, the customers and the settings of a policy in production, as a bundle stores them.
 
     Attributes:
@@ -142,7 +142,7 @@ class PolicyService(Service):
     stateful: ClassVar[bool] = True
     threads: ClassVar[int] = 32
 
-    def __init__(self, live: LivePolicy, market: Market) -> None:
+    def __init__(self, live: LivePolicy, market: PolicyMarket) -> None:
         self.live, self._market = live, market
         self._fields = (ID, *FIELDS, *market.context_names)
         self._prices = dict(zip(market.names, market.prices or (), strict=False))

@@ -3,7 +3,7 @@
 Two arms of one value and whole counts have a finite sum (Miller 2014, Formulas for Bayesian A/B testing). Otherwise the chances
 are integrals, chance of a = integral of the density of a times the distributions of all others, taken in one sweep over the
 reward for all arms at once: in cells of a quarter of the least standard deviation there, by Simpson's rule, the distributions
-summed on the way. Errors are below 1e-6 (1e-4 for prior counts under 1, whose densities have poles). A sum of two arms costs
+summed on the way. Errors are about 1e-6 (1e-4 for prior counts under 1, whose densities have poles). A sum of two arms costs
 about half a microsecond, a sweep about ten microseconds an arm.
 """
 
