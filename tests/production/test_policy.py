@@ -17,7 +17,7 @@ from hwds.production.bundle.policy_content import read_settings
 from hwds.production.bundle.prove import proven
 from hwds.production.server.arms import check_arm
 from hwds.production.services.opening import Bundle
-from hwds.production.services.policy import LiveSettings
+from hwds.production.services.policy import LiveSettings, PolicyMarket
 from tests.production.conftest import CARD
 
 WORDS = [
@@ -85,6 +85,17 @@ def test_a_fresh_store_repeats_the_decisions_of_the_library(policy):
     names = {path.relative_to(policy.folder).as_posix() for path in policy.folder.rglob("*") if path.is_file()}
     assert {"state/market.json", "schema.json", "parity/cases.jsonl", "card.md"} <= names
     assert "conversions" not in (policy.folder / "state" / "market.json").read_text(), "the truth is the simulator's alone"
+
+
+def test_a_policy_of_large_batches_learns_in_its_proof(made):
+    bundle = made("batches", LiveSettings(window=1000.0, batch=1000))
+    folders = (bundle.folder / part for part in ("state", "parity"))
+    assert [PolicyMarket.read(folder).settings.batch for folder in folders] == [1000, 64]
+    asked = [case for case in read_cases(bundle.folder / "parity")[0] if "of" not in case.question]
+    chances = [
+        {(case.answer["arm"], case.answer["propensity"]) for case in asked[part]} for part in (slice(64), slice(64, 128))
+    ]
+    assert not chances[0] & chances[1]
 
 
 def test_a_decision_is_made_once_and_its_outcome_counts_once(served):

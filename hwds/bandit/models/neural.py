@@ -11,7 +11,7 @@ import numpy as np
 from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import BatchKernel
-from hwds.bandit.models.networks.posterior import draw_head, draw_last_layer, last_layer
+from hwds.bandit.models.networks.posterior import chance, draw_head, draw_last_layer, last_layer
 from hwds.bandit.models.networks.rewards import Shape, first_weights, hidden, output, train
 from hwds.core.recipe import Folds, Positive, PositiveInt, Small, Width
 from hwds.core.seeds import stream
@@ -55,7 +55,8 @@ class Neural(Policy):
     def kernel(self, arms: Arms) -> BatchKernel:
         """Return decisions in numpy, training in Keras."""
         learner = Learner(self, arms.values, inputs_of(arms))
-        return BatchKernel(learner.start, learner.select, learner.update)
+        propensity = None if learner.bayesian else learner.propensity
+        return BatchKernel(learner.start, learner.select, learner.update, propensity, independent=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +135,16 @@ class Learner:
         worth = np.where(active, conversion * self.values, -np.inf)
         best = worth == worth.max(axis=1, keepdims=True)
         return np.argmax(best * (1.0 - generator.random(best.shape)), axis=1)
+
+    def propensity(
+        self, state: Learned, step: int, segments: np.ndarray, contexts: np.ndarray, active: np.ndarray
+    ) -> np.ndarray:
+        """Return the share of the heads to which each arm is the best, shape (n, K); of arms that tie each has a part."""
+        conversion = chance(state.features @ output(state.weights))[segments]
+        worth = np.where(active[:, None], conversion * self.values[:, None], -np.inf)
+        best = worth == worth.max(axis=1, keepdims=True)
+        shares: np.ndarray = (best / best.sum(axis=1, keepdims=True)).mean(axis=2)
+        return shares
 
     def update(
         self,

@@ -36,6 +36,9 @@ ANSWERED = 0.8
 BEHIND = 3
 """Decisions that an outcome of the replay comes behind its own."""
 
+LEARNINGS = 4
+"""Batches of the replay at least: a policy that learns after a thousand decisions would else be asked what it knew at first."""
+
 
 def read_settings(path: Path) -> LiveSettings:
     """Return the settings of a policy in production from a YAML.
@@ -103,13 +106,18 @@ class PolicyContent:
         return KIND
 
     def write(self, folder: Path) -> dict[str, Any]:
-        """Write state and parity; return what the manifest says of the graph: why there is none."""
-        (folder / STATE).mkdir(parents=True)
-        self.market.write(folder / STATE)
+        """Write state and parity; return what the manifest says of the graph: why there is none.
+
+        The replay has a market of its own, whose batches are small enough that it learns meanwhile.
+        """
+        replayed = self.market.with_batch(max(1, self.asked // LEARNINGS))
+        for part, market in ((STATE, self.market), (PARITY, replayed)):
+            (folder / part).mkdir(parents=True)
+            market.write(folder / part)
         policy = self.experiment.model
         assert isinstance(policy, Policy)
         kernel = policy.kernel(arms_of(self.world, self._game))
-        with tempfile.TemporaryDirectory() as beside, self.market.begin(policy, Path(beside)) as live:
+        with tempfile.TemporaryDirectory() as beside, replayed.begin(policy, Path(beside)) as live:
             cases = list(self._cases(live, amounts=learns_amounts(kernel)))
         write_cases(folder / PARITY, cases, SINGLE if isinstance(kernel, BatchKernel) else NATIVE)
         return {"why": "a policy learns from each outcome, which no graph does"}

@@ -25,7 +25,8 @@ from hwds.production.bundle.parity import Case, Difference, read_cases, rows_of,
 from hwds.production.bundle.row_content import INPUTS
 from hwds.production.graphs.session import GraphScorer
 from hwds.production.services.base import Question, Service
-from hwds.production.services.opening import EVENTS, Bundle, service_of
+from hwds.production.services.opening import EVENTS, Bundle, policy_service, service_of
+from hwds.production.services.policy import PolicyMarket, PolicyService
 from hwds.serving.ids import ID
 
 ALONE = 64
@@ -69,7 +70,9 @@ def proven(folder: Path) -> dict[str, Any]:
 
 
 def _service(bundle: Bundle, beside: Path) -> Service:
-    """Return the service of a bundle; of events with the store of before the first question."""
+    """Return the service of a bundle; of events with the store of before the first question, of a policy with its replay's."""
+    if bundle.manifest.kind == PolicyService.kind:
+        return policy_service(bundle, PolicyMarket.read(bundle.folder / PARITY), beside)
     if bundle.manifest.kind == "events":
         for path in (bundle.folder / PARITY).glob(f"{EVENTS}*"):
             shutil.copyfile(path, beside / path.name)

@@ -120,11 +120,7 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
     """Return the service of a bundle, with its events, or the log of its policy, in a store."""
     kind, state = bundle.manifest.kind, bundle.folder / STATE
     if kind == PolicyService.kind:
-        market = PolicyMarket.read(state)
-        policy = bundle.experiment().model
-        assert isinstance(policy, Policy)
-        market.warm_up(policy)
-        return PolicyService(market.begin(policy, store), market)
+        return policy_service(bundle, PolicyMarket.read(state), store)
     if kind in UNITS:
         frame, service = UNITS[kind]
         tables = _tables(bundle.folder / TABLES)
@@ -139,6 +135,14 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
     assert isinstance(features, RowFeatures | None_)
     begin_store(state, store)
     return EventService(Online(fitted, features, schema, store, durable=durable, tiers=tiers), schema)
+
+
+def policy_service(bundle: Bundle, market: PolicyMarket, store: Path) -> PolicyService:
+    """Return the service of a policy's bundle for a market, with its log in a folder."""
+    policy = bundle.experiment().model
+    assert isinstance(policy, Policy)
+    market.warm_up(policy)
+    return PolicyService(market.begin(policy, store), market)
 
 
 def begin_store(state: Path, store: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -96,9 +96,13 @@ class PolicyMarket(Recipe):
         """Return what `write` wrote."""
         return construct(cls, MARKET, json.loads((folder / MARKET).read_bytes()))
 
+    def with_batch(self, most: int) -> Self:
+        """Return the same, with so many decisions between two updates at most."""
+        return replace(self, settings=replace(self.settings, batch=min(self.settings.batch or 1, most)))
+
     def warm_up(self, policy: Policy) -> None:
-        """Compile the policy before the first customer comes."""
-        with self.begin(policy, None) as live:
+        """Compile the policy before the first customer comes, what it learns by included."""
+        with self.with_batch(1).begin(policy, None) as live:
             live.outcome(live.decide(segment=0).id, converted=True)
 
     def begin(self, policy: Policy, folder: Path | None) -> LivePolicy:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from hwds.bandit.arms import Arms
+from hwds.bandit.models.kernels.base import Visit
+from hwds.bandit.models.kernels.propensity import propensities
 from hwds.bandit.models.networks.posterior import chance, draw_head, draw_last_layer, last_layer
 from hwds.bandit.models.networks.rewards import Shape, _network, first_weights, hidden, output, train
 from hwds.bandit.models.neural import Neural, inputs_of
@@ -156,6 +158,26 @@ def test_it_retrains_when_it_is_time():
         assert state.updates == number
         assert (state.weights is before) == (number % 3 != 0)
     assert state.pulls.sum() == 1200
+
+
+@pytest.mark.parametrize("policy", BOTH, ids=NAMES)
+def test_its_chances_are_how_often_it_chooses_each_arm(policy):
+    kernel, rng, draws = policy.kernel(ARMS), np.random.default_rng(0), 4000
+    state = kernel.start(0)
+    state = kernel.update(state, np.arange(200), *batch(kernel, state, rng))
+    for active in (np.ones(3, bool), np.array([True, False, True])):
+        visit = Visit(0, 1, CONTEXTS[1], active)
+        chances = propensities(kernel, state, visit, draws=draws, key=1)
+        alone = propensities(replace(kernel, propensity=None, independent=False), state, visit, draws=draws, key=2)
+        assert chances.values.sum() == pytest.approx(1)
+        assert (chances.values[~active] == 0).all()
+        assert np.abs(chances.values - alone.values).max() < 4 * (0.5 / draws) ** 0.5
+
+
+def test_arms_that_tie_share_the_chance_of_a_head():
+    kernel = Neural(uncertainty="heads", **QUICK).kernel(replace(ARMS, values=np.zeros(3)))
+    chances = kernel.propensity(kernel.start(0), 0, np.array([0, 1]), CONTEXTS, np.array([True, False, True]))
+    assert chances.tolist() == [[0.5, 0, 0.5]] * 2
 
 
 def test_the_prior_explores_and_outcomes_settle_it():

@@ -83,12 +83,15 @@ class BatchKernel:
         select: `select(state, step, segments, contexts, active, generator) -> arms`; segments of shape (n,), contexts (n, D).
         update: `update(state, steps, segments, contexts, arms, outcomes) -> state`; all of shape (n,) but the contexts.
         propensity: `propensity(state, step, segments, contexts, active) -> (n, K)`; None where it is counted from draws.
+        independent: True where `select` draws for each customer of a batch anew, so that a chance is counted from one call for
+            many customers who are alike; False where it may draw one model for all of them, which needs a call a draw.
     """
 
     start: Function
     select: Function
     update: Function
     propensity: Function | None = None
+    independent: bool = False
 
     compiled = False
 

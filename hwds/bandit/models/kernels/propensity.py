@@ -14,6 +14,9 @@ from hwds.core.numba_cache import compiled
 DRAWS = 10_000
 """Choices from which a chance is counted: a standard error of at most half a percent."""
 
+TOGETHER = 1000
+"""Choices of one call, of a kernel that draws for each customer anew: what they hold in memory stays small."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chances:
@@ -81,9 +84,12 @@ def _of_batch(kernel: BatchKernel, state: Any, visit: Visit, draws: int, key: in
         own = kernel.propensity(state, step, np.array([segment]), context[None], active)
         return Chances(np.asarray(own, np.float64)[0])
     generator = np.random.Generator(np.random.Philox(key=key))
-    # one at a time: a policy may draw one model for all customers of a batch
-    arms = [choice(kernel, state, visit, generator) for _ in range(draws)]
-    return _smoothed(np.bincount(arms, minlength=len(active)).astype(float), active, draws)
+    together, arms = min(draws, TOGETHER) if kernel.independent else 1, list[np.ndarray]()
+    for first in range(0, draws, together):
+        alike = min(together, draws - first)
+        customers = np.full(alike, segment), np.repeat(context[None], alike, axis=0)
+        arms.append(kernel.select(state, step, *customers, active, generator))
+    return _smoothed(np.bincount(np.concatenate(arms), minlength=len(active)).astype(float), active, draws)
 
 
 def _smoothed(counts: np.ndarray, active: np.ndarray, draws: int) -> Chances:
