@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -158,6 +159,27 @@ def test_what_was_acknowledged_outlives_the_server(served, serve, policy, tmp_pa
     statuses = asked(later, [{"of": f"customer {place}", "converted": True} for place in range(31)])
     assert [each["status"] for each in statuses] == ["repeated"] * 30 + ["learned"]
     assert later.core.loaded.service.live.counts["conversions"] == 11
+
+
+def test_a_clients_milliseconds_are_refused_and_leave_no_trace(served):
+    live, now = served.core.loaded.service.live, time.time()
+    question = {"segment": served.core.loaded.service._market.segments[0], "at": now}
+    asked(served, question)
+    before = live._store.log.last
+    for wrong in ({**question, "at": 1000 * now}, {"of": 0, "converted": True, "at": 1000 * now}):
+        assert "as far ahead as is allowed" in asked(served, wrong, 400)
+    assert live._store.log.last == before
+    assert asked(served, {"of": 0, "converted": True, "at": now + 1}) == {"of": 0, "status": "learned"}
+
+
+def test_where_every_arm_is_retired_the_server_is_not_able_to_answer(served):
+    live, segment = served.core.loaded.service.live, served.core.loaded.service._market.segments[0]
+    first, *rest = live.arms.names
+    for arm in rest:
+        live.retire(arm)
+    assert f"left are {first}" in asked(served, {"segment": segment, "active": rest[:1]}, 400)
+    live.retire(first)
+    assert "every one is retired" in asked(served, {"segment": segment}, 503)
 
 
 def test_a_reload_keeps_the_state_and_another_policy_is_refused(served, policy, made, home):

@@ -81,5 +81,7 @@ def _check_terms(terms: LiveTerms) -> None:
             raise ConfigError(f"live.{name}: must be >= 1, got {getattr(terms, name)}.")
     if not 0 <= terms.lose <= MOST_LOST:
         raise ConfigError(f"live.lose: must be 0 to {MOST_LOST:,} milliseconds, got {terms.lose:g}.")
+    if terms.ahead is not None and not terms.ahead >= 0:
+        raise ConfigError(f"live.ahead: must be >= 0, got {terms.ahead}.")
     if terms.window is not None and not 0 < terms.window < float("inf"):
         raise ConfigError(f"live.window: must be > 0, got {terms.window}.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwds.bandit.arms import Arms
 from hwds.bandit.live.exposures import Exposures
-from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 
 STOPPED = "stopped"
 """The switch that is on while everyone is offered the arm in force."""
@@ -86,7 +86,8 @@ class Guardrails:
             exposures: What was offered so far, and the arms that are retired.
 
         Raises:
-            DataError: None is left.
+            DataError: None of those of the caller is left.
+            HwdsError: None at all is left, whatever a caller allows.
         """
         retired = [arm for arm in range(arms.count) if exposures.is_on(f"retired {arm}")]
         if self.plain and not retired:
@@ -95,7 +96,10 @@ class Guardrails:
         left[retired] = False
         allowed = self.allowed(arms, left, exposures.shown(arms.count))
         if not allowed.any():
-            raise DataError("active: no arm may be offered: those that are left are retired.")
+            kept = [name for arm, name in enumerate(arms.names) if arm not in retired]
+            if not kept:
+                raise HwdsError("no arm may be offered: every one is retired, and Guardrails.current names none.")
+            raise DataError(f"active: no arm may be offered: those named are retired; left are {', '.join(kept)}.")
         allowed.flags.writeable = False
         return allowed
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -91,14 +93,15 @@ class LivePolicy:
             context: What is seen of the customer, shape (D,); None takes that of the segment.
             segment: The customer's, from 0; may be left out where there is one, or where the context is a segment's own.
             active: The names of the arms that may be offered, or a flag for each; None for all.
-            at: The time, in any unit that `window` shares; None for the clock's seconds. It never goes back.
+            at: The time, in any unit that `window` shares; None for the clock's seconds. It never goes back, and is at most
+                `terms.ahead` ahead.
             id: The caller's own name of the decision: who asks again by it gets the same one, so that a call whose answer was
                 lost can be repeated. It needs a folder, and propensities.
 
         Raises:
             DataError: An argument is wrong, or the id is that of a decision on another customer or of an arm that
                 may not be offered here; nothing was decided.
-            HwdsError: The log cannot be written, or keeps no ids; nothing was decided.
+            HwdsError: The log cannot be written, or keeps no ids, or every arm is retired; nothing was decided.
         """
         customer = customer_of(self.arms, context, segment)
         allowed = active_of(self.arms, active)
@@ -146,7 +149,7 @@ class LivePolicy:
     def _decided(self, customer: Customer, active: np.ndarray, at: float | None, id: str | None = None) -> Decision:
         """Return the decision on one customer, written but not waited for."""
         exposures = self._state.exposures
-        at = checked_time(at, exposures.clock)
+        at = checked_time(at, exposures.clock, self._latest)
         allowed = self.guardrails.offered(self.arms, active, exposures)
         self._close_before(at)
         if self._behaviour.learns_now(self._state):
@@ -273,7 +276,7 @@ class LivePolicy:
         with self.together():
             exposures = self._state.exposures
             if at is not None:
-                self._close_before(max(checked_time(at, None), exposures.clock))
+                self._close_before(max(checked_time(at, None, self._latest), exposures.clock))
             status = exposures.status(id)
             content: dict[str, Any] = {"status": status, "converted": checked}
             if brought is not None:
@@ -355,6 +358,12 @@ class LivePolicy:
 
     def _visit(self, customer: Customer, allowed: np.ndarray, at: float) -> Visit:
         return Visit(self.decisions, customer.segment, customer.context, allowed, at)
+
+    @property
+    def _latest(self) -> float:
+        """The latest time that a caller may name: one in milliseconds among seconds would close every open offer."""
+        ahead = self.terms.ahead
+        return math.inf if ahead is None else max(time.time(), self._state.exposures.clock) + ahead
 
     def _close_before(self, at: float) -> None:
         if self.terms.window is not None and self._state.exposures.older(at - self.terms.window):

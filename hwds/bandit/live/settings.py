@@ -41,6 +41,7 @@ class LiveTerms:
         draws: Choices from which a chance is counted where the policy has no formula.
         snapshot: Events between two snapshots.
         lose: Milliseconds of acknowledged events that a loss of power may take; 0 loses none.
+        ahead: How far a time may be ahead of the last decision's and of the clock's, whichever is later; None for any.
         fingerprint: Of the policy and its arms.
         code: Digest of the policy's code, where all events are kept; a snapshot made by other code is not read then.
     """
@@ -52,6 +53,7 @@ class LiveTerms:
     draws: int = DRAWS
     snapshot: int = 10_000
     lose: float = 0.0
+    ahead: float | None = None
     fingerprint: str = ""
     code: str = ""
 

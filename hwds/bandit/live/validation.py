@@ -123,11 +123,11 @@ def checked_amount(amount: Any, converted: bool, *, learned: bool) -> float | No
     return float(amount)
 
 
-def checked_time(at: Any, clock: float | None) -> float:
+def checked_time(at: Any, clock: float | None, until: float = math.inf) -> float:
     """Return a time; that of the clock where none is given, never before the last.
 
     Raises:
-        DataError: It is no finite number, or before the last decision.
+        DataError: It is no finite number, before the last decision, or after `until`.
     """
     if at is None:
         return max(time.time(), clock if clock is not None else -math.inf)
@@ -135,4 +135,6 @@ def checked_time(at: Any, clock: float | None) -> float:
         raise DataError(f"at: must be a finite number, got {at!r}.")
     if clock is not None and at < clock:
         raise DataError(f"at: must not go back, got {at} after {clock}.")
+    if at > until:
+        raise DataError(f"at: must not be later than {until:.15g}, which is as far ahead as is allowed, got {at:.15g}.")
     return float(at)

@@ -43,6 +43,7 @@ class Policy(Recipe):
         propensities: bool = False,
         snapshot: int = 10_000,
         lose: float = 0.0,
+        ahead: float | None = None,
         guardrails: Guardrails | None = None,
     ) -> LivePolicy:
         """Return the same law for production: one decision at a time, going on from what the folder holds.
@@ -58,6 +59,8 @@ class Policy(Recipe):
             snapshot: Events between two snapshots; those since the last are read again after a restart.
             lose: Milliseconds of what was acknowledged that a loss of power may take. 0 loses nothing: a call waits for the
                 disk, and calls of several threads, or of one batch, share the wait. `kill -9` loses nothing either way.
+            ahead: How far a time that a caller names may be ahead of the last decision's and of the clock's seconds, whichever
+                is later; None for any.
             guardrails: Limits of what is offered, whatever was learned; none unless given.
 
         The folder belongs to the policy's settings and arms, not to its code. After a change of the code, of the policy or of
@@ -72,7 +75,7 @@ class Policy(Recipe):
         from hwds.bandit.live.guardrails import Guardrails
         from hwds.bandit.live.settings import LiveTerms
 
-        terms = LiveTerms(seed, window, batch, propensities, snapshot=snapshot, lose=lose)
+        terms = LiveTerms(seed, window, batch, propensities, snapshot=snapshot, lose=lose, ahead=ahead)
         limits = guardrails or Guardrails()
         return live_policy(self, self.kernel, arms, None if folder is None else Path(folder), terms, limits)
 

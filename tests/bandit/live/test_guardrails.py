@@ -70,6 +70,21 @@ def test_a_stopped_policy_offers_the_current_arm_and_still_learns(tmp_path):
         PriceThompson().live(ARMS, seed=1).stop()
 
 
+def test_where_every_arm_is_retired_nothing_a_caller_changes_helps(tmp_path):
+    live = PriceThompson().live(ARMS, tmp_path, seed=1, propensities=True)
+    live.retire("10")
+    before = state(live)
+    with pytest.raises(DataError, match="those named are retired; left are 20, 30"):
+        live.decide(active=["10"])
+    assert state(live) == before
+    for arm in ("20", "30"):
+        live.retire(arm)
+    with pytest.raises(HwdsError, match="every one is retired") as refused:
+        live.decide(active=["10"])
+    assert not isinstance(refused.value, DataError)
+    assert live.decisions == 0
+
+
 def test_a_restart_keeps_the_switches_or_is_refused(tmp_path):
     terms = {"seed": 1, "propensities": True}
     with PriceThompson().live(ARMS, tmp_path, **terms, guardrails=Guardrails(current="20")) as live:

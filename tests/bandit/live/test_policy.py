@@ -3,8 +3,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -241,6 +243,19 @@ def test_an_open_exposure_is_no_refusal_until_its_window_closes():
     assert live.counts["open"] == 1
 
 
+def test_a_time_in_another_unit_closes_no_offer():
+    live = Thompson().live(plain(2), seed=1, window=100.0, ahead=60.0)
+    now = time.time()
+    first = live.decide(at=now)
+    before = state(live)
+    for call in (live.decide, partial(live.outcome, first.id, False)):
+        with pytest.raises(DataError, match=r"at: must not be later than .* as far ahead as is allowed, got"):
+            call(at=1000 * now)
+    assert state(live) == before
+    assert live.decide(at=now + 30).id == 1
+    assert live.outcome(first.id, True, at=now + 90) == "learned", "which is 60 after the last decision"
+
+
 def test_outcomes_of_a_batch_are_learned_together():
     live = Thompson().live(plain(2), seed=1, batch=3)
     for step in range(3):
@@ -337,6 +352,7 @@ class Updates(Policy):
 
 MINE = """
 import sys
+import time
 import numpy as np
 from hwds import Arms, Policy
 from hwds.bandit import BatchKernel
