@@ -20,13 +20,13 @@ import polars as pl
 
 from hwds.core.errors import DataError, HwdsError
 from hwds.detection.models.classify.base import FittedClassifier
-from hwds.production.bundle.manifest import GRAPH, PARITY, Manifest
+from hwds.production.bundle.manifest import GRAPH, PARITY, STATE, Manifest
 from hwds.production.bundle.parity import Case, Difference, read_cases, rows_of, worst_difference
 from hwds.production.bundle.row_content import INPUTS
 from hwds.production.graphs.session import GraphScorer
 from hwds.production.services.base import Question, Service
 from hwds.production.services.opening import EVENTS, Bundle, policy_service, service_of
-from hwds.production.services.policy import PolicyMarket, PolicyService
+from hwds.production.services.policy import MARKET, PolicyMarket, PolicyService
 from hwds.serving.ids import ID
 
 ALONE = 64
@@ -72,7 +72,8 @@ def proven(folder: Path) -> dict[str, Any]:
 def _service(bundle: Bundle, beside: Path) -> Service:
     """Return the service of a bundle; of events with the store of before the first question, of a policy with its replay's."""
     if bundle.manifest.kind == PolicyService.kind:
-        return policy_service(bundle, PolicyMarket.read(bundle.folder / PARITY), beside)
+        own = bundle.folder / (PARITY if (bundle.folder / PARITY / MARKET).is_file() else STATE)  # older ones have one market
+        return policy_service(bundle, PolicyMarket.read(own), beside)
     if bundle.manifest.kind == "events":
         for path in (bundle.folder / PARITY).glob(f"{EVENTS}*"):
             shutil.copyfile(path, beside / path.name)
