@@ -183,6 +183,15 @@ def _adjusted(model: Any, size: Size) -> Work | None:
     return Work(effects + member.fit, member.ask + size.series * (size.length + size.horizon) * size.columns * 1e-7)
 
 
+def _long_season(model: Any, size: Size) -> Work | None:
+    """Return the law of the member, and of two decompositions of each series, in the fit and when it is asked."""
+    member = work_of(model.member, size)
+    if member is None:
+        return None
+    taken_out = size.series * (1e-4 + size.length * 2e-7)
+    return Work(member.fit + taken_out, member.ask + taken_out)
+
+
 def _auto(model: Any, size: Size) -> Work:
     """Return the whole budget."""
     from hwds.forecast.models.racing.budget import amount
@@ -210,6 +219,7 @@ LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "mlp": _network(2.2e-7),
     "sarima": _sarima,
     "adjusted": _adjusted,
+    "long_season": _long_season,
     "stack": _members,
     "select": _members,
     "auto": _auto,

@@ -14,6 +14,7 @@ import numpy as np
 
 from hwds.core.recipe import construct
 from hwds.forecast.models.base import Forecaster
+from hwds.forecast.models.long_season import DAYS, Longer, LongSeason
 from hwds.frames.panel import Panel
 
 MANY_ZEROS = 0.35
@@ -21,6 +22,12 @@ MANY_ZEROS = 0.35
 
 YOUNG = 0.05
 """The share of series with no season behind them from which a panel has young ones."""
+
+HOURS = 24
+"""A season of so many rows, or of a multiple, is a day, beyond which there may be a week."""
+
+WEEKS, LOOKED = 0.5, 64
+"""The share of series with a week, of so many looked at, from which a panel has weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class Look:
         young: The share of series with no season behind them.
         covariates: Columns that are known ahead.
         negative: Whether some value is below 0.
+        weeks: Whether a season is a day, and most series have a week beside it.
     """
 
     series: int
@@ -44,6 +52,7 @@ class Look:
     young: float
     covariates: int
     negative: bool
+    weeks: bool = False
 
     @classmethod
     def of(cls, history: Panel, season: int) -> Look:
@@ -57,6 +66,7 @@ class Look:
             young=float((history.lengths <= season).mean()),
             covariates=len(history.roles.known_future),
             negative=bool((known < 0).any()),
+            weeks=season % HOURS == 0 and _share_with_weeks(history, season) >= WEEKS,
         )
 
     @property
@@ -68,6 +78,7 @@ class Look:
 
     def __str__(self) -> str:
         parts = [f"{self.series:,} series of some {self.length} rows", f"season {self.season}"]
+        parts += ["weeks of days"] if self.weeks else []
         parts += [f"{self.covariates} columns known ahead"] if self.covariates else []
         parts += [f"{100 * self.zeros:.0f} % zeros"] if self.zeros >= 0.01 else []
         parts += [f"{100 * self.young:.0f} % with no season behind them"] if self.young else []
@@ -96,6 +107,26 @@ def candidates(look: Look, own: Sequence[Forecaster] = ()) -> tuple[Candidate, .
     """Return the candidates in order, without the seasonal naive; those of the user's own where there are some."""
     if own:
         return tuple(Candidate(model) for model in own)
+    return tuple(_without_weeks(each) for each in _usual(look)) if look.weeks else _usual(look)
+
+
+def _share_with_weeks(history: Panel, season: int) -> float:
+    """Return the share of series that have a week beside the day, of some that lie evenly in the panel."""
+    week, step = Longer(season, DAYS), -(-history.n_series // LOOKED)
+    return float(np.mean([bool(week.of(history.series(i))) for i in range(0, history.n_series, step)]))
+
+
+def _without_weeks(each: Candidate) -> Candidate:
+    """Return a candidate that sees series without their weeks."""
+    return _named(LongSeason, _week_name(each.name), after=each.after and _week_name(each.after), member=each.model)
+
+
+def _week_name(name: str) -> str:
+    return f"forecast/long_season(member={name.removeprefix('forecast/')})"
+
+
+def _usual(look: Look) -> tuple[Candidate, ...]:
+    """Return the candidates for a panel of its kind."""
     from hwds.forecast.models.adida import ADIDA
     from hwds.forecast.models.adjusted import Adjusted
     from hwds.forecast.models.analog import Analog

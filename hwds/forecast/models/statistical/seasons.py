@@ -37,20 +37,23 @@ class Season:
         return self.factors[(first + np.arange(rows)) % len(self.factors)]
 
 
-def season_of(values: np.ndarray, season: int, *, additive: bool = False, whole: bool = False) -> Season | None:
+def season_of(
+    values: np.ndarray, season: int, *, additive: bool = False, whole: bool = False, caution: float = 1.0
+) -> Season | None:
     """Return the season of a series without holes, shrunk towards none; None where two whole seasons and a bit are not there.
 
     Classical decomposition: each value against the centred moving average over a season, then means by place. A factor's
     distance from none is multiplied by 1 - v / ((v - 2) F), or 0 where that is negative (James and Stein; Miller and Williams
     2003, "Shrinkage estimators of time series seasonal factors and their effect on forecasting accuracy"), F being the variance
     between places against that within, of v degrees of freedom: v / ((v - 2) F) is 1 on average where there is no season. No
-    test has to decide, and what is kept of a season that is none is little.
+    test has to decide, and what is kept of a season that is none is little. `caution` multiplies v / ((v - 2) F).
 
     Args:
         values: The series, shape (n,).
         season: Rows in a season.
         additive: Whether factors are added; they are where a value is not positive, or a whole factor would be below .01.
         whole: Whether factors are kept as they are.
+        caution: 1, or more where a season is rather overlooked than made of chance.
     """
     if season < 2 or len(values) < 2 * season:
         return None
@@ -67,7 +70,7 @@ def season_of(values: np.ndarray, season: int, *, additive: bool = False, whole:
     means = np.bincount(place[known], apart[known], season) / count
     within = float(((apart - means[place])[known] ** 2).sum()) / free
     between = float((count * (means - apart[known].mean()) ** 2).sum()) / (season - 1)
-    kept = max(0.0, 1.0 - free / (free - 2) * within / between) if between > 0 else 0.0
+    kept = max(0.0, 1.0 - caution * free / (free - 2) * within / between) if between > 0 else 0.0
     kept = 1.0 if whole else kept
     if additive:
         return Season(kept * (means - means.mean()), additive=True)
