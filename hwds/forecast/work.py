@@ -206,7 +206,7 @@ LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "zero": _plain,
     "theta": _each(8e-7),
     "damped": _each(3e-6),
-    "ets": _each(4.0e-5, seasonal=11.0),
+    "ets": _each(4e-6, seasonal=3.0),
     "ces": _each(4.5e-3, 0.6),
     "mfles": _each(7e-3, 0.2),
     "croston": _each(5e-7),

