@@ -1,4 +1,4 @@
-"""The textbook elasticity: a regression of log(units + 1) on the log price, cell by cell."""
+"""The textbook elasticity: a regression of log(units + 1) on the log price, cell by cell or product by product."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from annotated_types import Ge, Le
 
 from hwds.elasticity.context import ElasticityContext
 from hwds.elasticity.design.rows import Design
+from hwds.elasticity.estimation.least_squares import SweptRows
 from hwds.elasticity.fitted import Estimates
-from hwds.elasticity.models.base import ElasticityModel, levels, t_critical
+from hwds.elasticity.models.base import Cluster, ElasticityModel, levels, t_critical
 
 
 class LoglogOLS(ElasticityModel):
@@ -23,13 +24,19 @@ class LoglogOLS(ElasticityModel):
     whatever their prices tell; errors are taken as independent; season, promotion and substitutes are left out, so that what
     moves with the price is taken for its effect.
 
+    With `common=sku` it is one regression for each product over all of its cells, with effects of cells and clustered errors
+    (Taddy 2019, Business Data Science, chapter 2). Prices of a chain move in all stores at once: then a product's weeks say
+    all there is, and what this leaves out differs from what a likelihood of counts does.
+
     Attributes:
-        least_rows: The fewest rows of a cell that gets an answer.
+        common: The cells of one regression: each `cell` has its own, or those of a product (`sku`).
+        cluster: Within which errors may depend on each other, for a regression of a product.
+        least_rows: The fewest rows of a regression.
         added: The number that is added to units before the log.
         controls: Take promotion, competitors' prices and other known-future columns, too.
         lagged_price: Take the price of the period before.
         substitutes_price: Take the mean price of substitutes.
-        effects: `cell` always: a regression for each cell.
+        effects: `cell` always: periods of a cell are compared with each other.
     """
 
     effects: Literal["cell"] = "cell"
@@ -38,19 +45,24 @@ class LoglogOLS(ElasticityModel):
     controls: bool = False
     lagged_price: bool = False
     substitutes_price: bool = False
+    common: Literal["cell", "sku"] = "cell"
+    cluster: Cluster = "period"
 
     def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
-        """Return least squares of each cell, with Student's intervals under independent errors."""
+        """Return least squares of each cell or product, with Student's intervals."""
+        taken = [j for j, name in enumerate(design.columns) if self.controls or name in _OWN or name in context.controls]
+        return self._by_cell(design, context, taken) if self.common == "cell" else self._by_product(design, context, taken)
+
+    def _by_cell(self, design: Design, context: ElasticityContext, taken: list[int]) -> Estimates:
         cells, m = len(design), design.x.shape[1]
         slopes, stderr, df = (np.full(cells, np.nan) for _ in range(3))
         theta, weight = np.zeros((cells, m)), np.zeros((cells, m))
         unanswered = {}
-        taken = [j for j, name in enumerate(design.columns) if self.controls or name in _OWN or name in context.controls]
         starts = np.searchsorted(design.cell, np.arange(cells + 1))
         for cell, (first, last) in enumerate(pairwise(starts)):
             rows = np.flatnonzero(design.used[first:last]) + first
             if len(rows) < self.least_rows:
-                unanswered[cell] = f"{len(rows)} rows, at least {self.least_rows} are asked for"
+                unanswered[cell] = _few(len(rows), self.least_rows)
                 continue
             answer = _regression(np.log(design.units[rows] + self.added), design.log_price[rows], design.x[np.ix_(rows, taken)])
             if answer is None:
@@ -59,9 +71,7 @@ class LoglogOLS(ElasticityModel):
             beta, variance, df[cell] = answer
             slopes[cell], stderr[cell] = beta[0], np.sqrt(variance[0])
             theta[cell, taken], weight[cell, taken] = beta[1:], 1 / np.maximum(variance[1:], 1e-12)
-        total = weight.sum(axis=0)
-        mean = np.where(total > 0, (weight * theta).sum(axis=0) / np.where(total > 0, total, 1.0), 0.0)
-        errors = np.where(total > 0, 1 / np.sqrt(np.where(total > 0, total, 1.0)), np.nan)
+        mean, errors = _weighted(theta, weight)
         level = levels(design, slopes, mean)
         return Estimates(
             slopes,
@@ -76,8 +86,52 @@ class LoglogOLS(ElasticityModel):
             method="t, independent errors",
         )
 
+    def _by_product(self, design: Design, context: ElasticityContext, taken: list[int]) -> Estimates:
+        known = SweptRows.of(design, taken, self.added, self.cluster)
+        code, m = design.codes("sku"), design.x.shape[1]
+        products = int(code.max()) + 1
+        slopes, stderr, df = (np.full(products, np.nan) for _ in range(3))
+        theta, weight, reasons = np.zeros((products, m)), np.zeros((products, m)), {}
+        for product in range(products):
+            rows = np.flatnonzero(code[known.cell] == product)
+            answer = known.regression(rows) if len(rows) >= self.least_rows else _few(len(rows), self.least_rows)
+            if isinstance(answer, str):
+                reasons[product] = answer
+                continue
+            kept, fit = answer
+            slopes[product], stderr[product], df[product] = fit.beta[0], fit.stderr[0], fit.clusters - 1
+            columns = np.array(taken, int)[kept]
+            theta[product, columns], weight[product, columns] = fit.beta[1:], 1 / np.maximum(fit.stderr[1:] ** 2, 1e-12)
+        mean, errors = _weighted(theta, weight)
+        own_theta = np.where(np.isfinite(slopes)[:, None], theta - mean, 0.0)[code]
+        return Estimates(
+            slopes[code],
+            stderr[code],
+            t_critical(context.level, np.nan_to_num(df[code])),
+            levels(design, slopes[code], mean, own_theta),
+            mean,
+            errors,
+            df[code],
+            np.zeros(len(design)),
+            np.where(code[:, None] == code, np.nan_to_num(stderr[code] ** 2), 0.0),
+            own_theta,
+            unanswered={cell: reasons[own] for cell, own in enumerate(code.tolist()) if own in reasons},
+            method="t, clustered errors",
+        )
+
 
 _OWN = ("lagged_price", "substitutes_price")
+
+
+def _few(rows: int, least: int) -> str:
+    return f"{rows} rows, at least {least} are asked for"
+
+
+def _weighted(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weighted means of columns and their standard errors, 0 and NaN where there is no weight, shape (m,)."""
+    total = weight.sum(axis=0)
+    safe = np.where(total > 0, total, 1.0)
+    return np.where(total > 0, (weight * values).sum(axis=0) / safe, 0.0), np.where(total > 0, 1 / np.sqrt(safe), np.nan)
 
 
 def _regression(y: np.ndarray, price: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, float] | None:

@@ -91,6 +91,27 @@ def test_the_textbook_leaves_cells_out_in_words_and_is_pulled_towards_zero(world
     assert silent.select("stderr", "ci_low", "ci_high", "weight_own").null_count().row(0) == (len(silent),) * 4
 
 
+def test_the_textbook_by_product_is_least_squares_with_a_dummy_for_each_cell(worlds):
+    world = worlds[0]
+    design = world.learn(LoglogOLS(controls=True)).design
+    model = LoglogOLS(common="sku", controls=True, substitutes_price=True, least_rows=8, cluster="cell")
+    fit = world.learn(model)
+    product = fit.table["sku"][0]
+    own = (fit.table["sku"] == product).to_numpy()[fit.design.cell] & fit.design.used
+    dummies = (fit.design.cell[own][:, None] == np.unique(fit.design.cell[own])).astype(float)
+    columns = np.column_stack([fit.design.log_price[own], fit.design.x[own], dummies])
+    beta = np.linalg.lstsq(columns, np.log1p(fit.design.units[own]))[0]
+    rows = fit.table.filter(sku=product)
+    assert rows["elasticity"].to_numpy() == pytest.approx(np.full(len(rows), beta[0]))
+    m = fit.design.x.shape[1]
+    assert m > design.x.shape[1]
+    known = fit.estimates
+    assert known.theta + known.own_theta[0] == pytest.approx(beta[1 : 1 + m])
+    few = world.learn(replace(model, least_rows=100_000)).table
+    assert few["elasticity"].null_count() == len(few)
+    assert few["reason"].str.contains("rows, at least 100000 are asked for").all()
+
+
 def test_shared_slopes_are_those_of_the_law(pooled):
     effects = pl.concat([fit.effects for fit in pooled])
     for name, true in (("lagged_price", 0.2), ("substitutes_price", 0.25), ("promotion", 0.3)):
