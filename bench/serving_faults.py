@@ -146,7 +146,9 @@ def main(words: list[str]) -> int:
             failed += ["schemathesis"] if described(port, examples) else []
         reloads = under_load(port, body, lambda: os.kill(parent, signal.SIGHUP), 3)
         failed += _said("three reloads", reloads, set(reloads) == {200})
-        if (seconds := int(sizes.get("soak", 60))) and shutil.which("wrk"):
+        if (seconds := int(sizes.get("soak", 60))) and not shutil.which("wrk"):
+            failed += _said(f"soak of {seconds} s", "needs wrk, which is not here", False)
+        elif seconds:
             held = soaked(f"http://127.0.0.1:{port}/invocations", body, parent, seconds, int(sizes.get("pause", 0)))
             growth = float(np.mean(held[-3:]) / np.mean(held[len(held) // 2 : len(held) // 2 + 3]))
             shown = f"{held[0]:.0f} MiB at first, {held[len(held) // 2]:.0f} half way, {held[-1]:.0f} at last"
