@@ -35,7 +35,8 @@ ASKED: Mapping[str, str] = {
     "model=elasticity/logit_demand": "",
     "model=elasticity/ppml_within": "dataset=orange_juice protocol=price_change",
     "model=elasticity/": "protocol=price_change",
-    "model=lifetime/wear_rate": "protocol.folds=2",
+    "model=lifetime/wear_rate": "dataset=engines",
+    "model=forecast/theta_light": "protocol.reconcile=none protocol.segments=[]",
     "protocol=grouped_kfold": "+experiment=ai4i",
 }
 """Words that are added, by how an option begins, the first that fits: where the command's protocol has no model to ask."""

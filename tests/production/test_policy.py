@@ -14,7 +14,7 @@ from hwds.experiment.check import check
 from hwds.production.aws_lambda import service as lambda_service
 from hwds.production.bundle.make import make_bundle
 from hwds.production.bundle.parity import read_cases
-from hwds.production.bundle.policy_content import read_settings
+from hwds.production.bundle.policy_content import PolicyContent, read_settings
 from hwds.production.bundle.prove import proven
 from hwds.production.server.arms import check_arm
 from hwds.production.services.opening import Bundle
@@ -88,14 +88,13 @@ def test_a_fresh_store_repeats_the_decisions_of_the_library(policy):
     assert "conversions" not in (policy.folder / "state" / "market.json").read_text(), "the truth is the simulator's alone"
 
 
-def test_a_policy_of_large_batches_learns_in_its_proof(made):
-    bundle = made("batches", LiveSettings(window=1000.0, batch=1000))
-    folders = (bundle.folder / part for part in ("state", "parity"))
-    assert [PolicyMarket.read(folder).settings.batch for folder in folders] == [1000, 64]
-    asked = [case for case in read_cases(bundle.folder / "parity")[0] if "of" not in case.question]
-    chances = [
-        {(case.answer["arm"], case.answer["propensity"]) for case in asked[part]} for part in (slice(64), slice(64, 128))
-    ]
+def test_a_policy_of_large_batches_learns_in_its_proof(tmp_path):
+    experiment = check(compose(WORDS))
+    settings = LiveSettings(window=1000.0, batch=1000)
+    PolicyContent.of(experiment, experiment.dataset.frame(), settings, 32).write(tmp_path)
+    assert [PolicyMarket.read(tmp_path / part).settings.batch for part in ("state", "parity")] == [1000, 8]
+    asked = [case for case in read_cases(tmp_path / "parity")[0] if "of" not in case.question]
+    chances = [{(case.answer["arm"], case.answer["propensity"]) for case in part} for part in (asked[:8], asked[8:])]
     assert not chances[0] & chances[1]
 
 
