@@ -38,8 +38,10 @@ ASKED: Mapping[str, str] = {
     "model=lifetime/wear_rate": "dataset=engines",
     "model=forecast/theta_light": "protocol.reconcile=none protocol.segments=[]",
     "protocol=grouped_kfold": "+experiment=ai4i",
+    "protocol=walk_forward_adaptive": "protocol.windows=2",
 }
-"""Words that are added, by how an option begins, the first that fits: where the command's protocol has no model to ask."""
+"""Words that are added, by how an option begins, the first that fits: where the command's protocol has no model to ask, or its
+data is a file of the user's, or too little at this size. Those of an experiment replace the command's own."""
 
 LIVE = LiveSettings(window=1000.0)
 """Settings of a policy in production."""
@@ -55,11 +57,10 @@ def wanted(words: list[str]) -> Iterator[tuple[str, list[str]]]:
             if words and not any(option.startswith(word) for word in words):
                 continue
             command = next(line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith(HEAD))
-            own = command.removeprefix(HEAD).replace("'", "").split()
             added = next((more for begins, more in ASKED.items() if option.startswith(begins)), "").split()
-            own = [
-                word for word in own if word.partition("=")[0] not in {"rivals", *(more.partition("=")[0] for more in added)}
-            ]
+            own = [] if any(word.startswith("+") for word in added) else command.removeprefix(HEAD).replace("'", "").split()
+            replaced = {"rivals", *(word.partition("=")[0] for word in added)}
+            own = [word for word in own if word.partition("=")[0] not in replaced]
             yield option, [*own, *added, *SMALL]
 
 
