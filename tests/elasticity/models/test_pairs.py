@@ -53,10 +53,28 @@ def test_pairs_are_told_apart_where_the_data_do_and_their_intervals_hold_the_tru
     error = pairs.value - known
     common = fit.effects.filter(pl.col("name") == "substitutes_price")["value"][0] / 4
     assert len(error) == 120
-    assert np.sqrt(np.mean(error**2)) < 0.7 * np.sqrt(np.mean((common - known) ** 2))
+    assert np.sqrt(np.mean(error**2)) < 0.4 * np.sqrt(np.mean((common - known) ** 2))
     assert 0.85 < np.mean(np.abs(error) < 1.96 * pairs.stderr) <= 1
     assert fit.table["cross"].mean() == pytest.approx(0.8, abs=0.25)
     assert "substitute_1" not in fit.effects["name"].to_list()
+
+
+def test_a_product_answers_to_another_alike_in_all_channels(fit):
+    pairs, sku = fit.estimates.pairs, fit.table["sku"].to_numpy()
+    rows = pl.DataFrame({"row": sku[pairs.rows], "column": sku[pairs.columns], "value": pairs.value})
+    within = rows.group_by("row", "column").agg(pl.col("value").std())["value"].mean()
+    assert rows.group_by("row", "column").len()["len"].to_list() == [3] * 40
+    assert within < 0.2 * rows["value"].std()
+    assert fit.estimates.notes["sd_cross_product"] > 3 * fit.estimates.notes["sd_cross_pair"]
+
+
+def test_shocks_that_a_products_cells_share_make_its_pairs_less_sure():
+    fits = [
+        Pooled(cross="pairs").learn(replace(WORLD, shared_noise=sd).load(), ElasticityContext(0)).estimates for sd in (0, 0.6)
+    ]
+    quiet, shaken = (fit.pairs for fit in fits)
+    assert shaken.stderr.mean() > 1.5 * quiet.stderr.mean()
+    assert shaken.value.std() < quiet.value.std()
 
 
 def test_demand_answers_to_one_substitutes_price_as_the_pair_says(fit, panel):

@@ -24,8 +24,11 @@ def with_pairs(design: Design, layout: Layout, fit: Slopes, estimates: Estimates
         fit: Of the slopes that all cells share.
         estimates: Made of it.
     """
-    place = design.columns.index(CROSS)
-    found = pair_slopes(layout, fit, design.crossed, design.substitutes_laid(), design.codes("family"), place)
+    place, product, places = design.columns.index(CROSS), design.codes("sku"), substitute_places(design.groups)
+    rivals = np.where(places >= 0, product[places], -1)
+    prices, groups = design.substitutes_laid(), fit.groups or design.crossed
+    found = pair_slopes(layout, fit, groups, prices, design.codes("family"), product, rivals, place)
+    spreads = zip(("family", "product", "pair"), found.deviations.tolist(), strict=True)
     slots = found.deviation.shape[1]
     own_theta = np.concatenate([_or_zero(estimates.own_theta, design), found.deviation], axis=1)
     theta, none = np.concatenate([estimates.theta, np.zeros(slots)]), np.zeros(slots)
@@ -38,8 +41,8 @@ def with_pairs(design: Design, layout: Layout, fit: Slopes, estimates: Estimates
         theta_covariance=_padded(estimates.theta_covariance, slots, slots),
         shared_covariance=_padded(estimates.shared_covariance, 0, slots),
         own_theta=own_theta,
-        pairs=_pairs(design, found, float(estimates.theta[place]), float(estimates.theta_stderr[place]), fit, place),
-        notes=estimates.notes | {"sd_cross_family": found.family, "sd_cross_pair": found.pair},
+        pairs=_pairs(design, found, float(estimates.theta[place]), float(estimates.theta_stderr[place])),
+        notes=estimates.notes | {f"sd_cross_{name}": value for name, value in spreads},
     )
 
 
@@ -51,13 +54,12 @@ def _padded(matrix: np.ndarray | None, rows: int, columns: int) -> np.ndarray | 
     return None if matrix is None else np.pad(matrix, ((0, rows), (0, columns)))
 
 
-def _pairs(design: Design, found: PairSlopes, common: float, error: float, fit: Slopes, place: int) -> CrossPairs:
-    """Return the cross elasticities: slopes over the number of a cell's substitutes, errors wider as the common slope's are."""
+def _pairs(design: Design, found: PairSlopes, common: float, error: float) -> CrossPairs:
+    """Return the cross elasticities: slopes over the number of a cell's substitutes."""
     places = substitute_places(design.groups)
     rows, slots = np.nonzero(places >= 0)
     count = (places >= 0).sum(axis=1)[rows]
-    wider = error / max(float(np.sqrt(fit.posterior.theta_covariance[place, place])), 1e-300)
-    stderr = found.stderr[rows, slots] * wider
+    stderr = found.stderr[rows, slots]
     own = np.sqrt(np.maximum(stderr**2 - error**2, 0.0))
     value = common + found.deviation[rows, slots]
     return CrossPairs(rows, places[rows, slots], value / count, stderr / count, own / count)
