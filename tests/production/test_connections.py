@@ -140,6 +140,7 @@ def test_states_have_their_place_on_the_disk_before_it_may_be_full(tmp_path):
     (states,) = tmp_path.glob("*.connections")
     assert 512 * states.stat().st_blocks >= 8 * WORDS * 4096
     line._socket.close()
+    until(lambda: [path.name for path in tmp_path.iterdir()] == ["parent"])
 
 
 def test_who_asks_next_gets_503_and_who_has_gone_nothing(pair):
