@@ -174,6 +174,12 @@ def test_a_heavier_candidate_that_is_no_worse_stands_for_its_lighter_one():
     assert _apart([naive, light], np.array([0.9, 1.0])) == [0, 1]
 
 
+def test_logarithms_are_tried_where_zeros_are_few_and_nothing_is_negative(panel):
+    smooth = replace(Look.of(panel, 12), covariates=0, zeros=0.0)
+    looks = smooth, replace(smooth, zeros=0.02), replace(smooth, negative=True)
+    assert [any("logs=true" in each.name for each in candidates(look)) for look in looks] == [True, False, False]
+
+
 class Shifted(Forecaster):
     """The seasonal naive, moved by a part of the level."""
 

@@ -62,6 +62,17 @@ def test_a_mixture_that_is_ahead_in_one_window_alone_gives_way_to_the_best_membe
     assert learned_weights(shared)[0] > 0.99
 
 
+def test_members_that_win_by_turns_share_the_weight_where_no_gain_is_asked():
+    """The best of them in hindsight is half a per cent ahead of their mean, by one window of two."""
+    data = seen([1.0, 1.0])
+    data = data.take(data.window < 3)
+    size = np.where((data.window == 1)[:, None], [1.0, 1.08], [1.06, 1.0])
+    errors = size * (data.forecasts[:, :1] - data.target[:, None])
+    turns = replace(data, forecasts=data.target[:, None] + errors)
+    assert turns.losses.mean(0)[0] < np.abs(errors.mean(1)).mean()
+    np.testing.assert_allclose(learned_weights(turns, gain=0.0, near=0.2), 0.5, atol=0.05)
+
+
 def test_weights_are_a_mean():
     weights = learned_weights(seen([0.5, 0.7, 3.0]))
     assert weights.sum() == pytest.approx(1)

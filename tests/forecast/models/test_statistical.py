@@ -204,6 +204,25 @@ def test_sums_over_several_rows_move_a_damped_trend_and_are_left_out_where_few()
     np.testing.assert_array_equal(*(Damped(aggregated=kind).plain(few, 12, STEPS)[0] for kind in (False, True)))
 
 
+@pytest.mark.parametrize("kind", [Theta, Damped])
+def test_in_logarithms_a_trend_is_a_rate_and_a_band_is_skewed(kind):
+    """Each series that is positive: its forecast is that of its logarithms, the way back, whatever its unit."""
+    values = wave(48) * 1.02 ** np.arange(48)
+    logged, plain = kind(logs=True, origins=0), kind(decomposition="additive", origins=0)
+    mean, quantiles = logged.forecast(values, 12, STEPS, LEVELS)
+    level = np.log(values.mean())
+    in_logs = plain.forecast(np.log(values) - level, 12, STEPS, LEVELS)
+    np.testing.assert_allclose(np.log(mean) - level, in_logs[0])
+    np.testing.assert_allclose(np.log(quantiles) - level, in_logs[1])
+    np.testing.assert_allclose(logged.forecast(1e6 * values, 12, STEPS, LEVELS)[0], 1e6 * mean)
+    assert (quantiles[:, -1] - mean > mean - quantiles[:, 0]).all()
+
+
+def test_a_series_that_falls_to_zero_is_forecast_as_it_is():
+    values = np.r_[0.0, wave(47)]
+    np.testing.assert_array_equal(*(Theta(logs=logs).forecast(values, 12, STEPS, LEVELS)[0] for logs in (True, False)))
+
+
 @pytest.mark.parametrize("seed", [1, 5])
 def test_a_season_is_tested_and_taken_out_whole_as_the_library_does(seed):
     rng = np.random.default_rng(seed)

@@ -20,6 +20,9 @@ from hwds.frames.panel import Panel
 MANY_ZEROS = 0.35
 """The share of zeros from which demand counts as intermittent."""
 
+FEW_ZEROS = 0.01
+"""The share of zeros from which logarithms are not tried: a series with a zero is forecast as it is."""
+
 YOUNG = 0.05
 """The share of series with no season behind them from which a panel has young ones."""
 
@@ -165,8 +168,14 @@ def _usual(look: Look) -> tuple[Candidate, ...]:
         )
         return (analog, smooth, trees, searched, forest, mlp, small, large, ets)
     first = (analog, theta, damped) if look.young >= YOUNG else (theta, damped)
+    rates: tuple[Candidate, ...] = ()
+    if look.zeros < FEW_ZEROS and not look.negative:
+        rates = (
+            _named(Theta, "forecast/theta(logs=true,origins=0)", origins=0, logs=True),
+            _named(Damped, "forecast/damped(logs=true,origins=0)", origins=0, logs=True),
+        )
     networks = (mlp, wide, small, large) if look.series * look.length > MLP.max_windows else (mlp, small, large)
-    return (*first, trees, lined, forest, *networks, sarima, ets, ces)
+    return (*first, *rates, trees, lined, forest, *networks, sarima, ets, ces)
 
 
 def _named(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:

@@ -44,7 +44,8 @@ def learned_weights(seen: MemberWindows, *, gain: float = GAIN, near: float = 0.
 
     Args:
         seen: What members forecast on inner windows.
-        gain: Standard errors that a mixture must be ahead of the best member alone, then in every window; 0 asks neither.
+        gain: Standard errors that a mixture must be ahead of the member that is best by all windows, then in every window; 0
+            asks neither: what is best on left-out windows is taken, of which the best member by the others is one.
         near: The share of the best member's loss within which none is left out, surely behind or not.
         flat: The share of the least loss on left-out windows within which the weights nearest to equal ones are taken.
     """
@@ -81,18 +82,20 @@ def _shrunk(seen: MemberWindows, needed: float, flat: float) -> np.ndarray:
     """Return the weights of least loss on left-out windows among those tried; the best member's unless they surely do good."""
     parts = [(np.stack(list(_tried(before))), after) for before, after in _left_out(seen)]
     losses = np.concatenate([np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts])
-    alone = np.concatenate([after.losses[:, int(np.argmin(_mean_losses(seen)))] for _, after in parts])
-    lone = len(np.unique(seen.series.astype(str))) == 1  # of one series windows are all that can differ
-    series = np.concatenate([after.window if lone else after.series for _, after in parts])
     counted = np.concatenate([_counted(seen)[rows] for rows in _places(seen)])
     means = (losses * counted[:, None]).mean(0)
     chosen = int(np.argmax(means <= means.min() * (1 + flat)))  # of equals the nearest to equal weights
+    final = list(_tried(seen))
+    if not needed:  # a member that is best with hindsight is no rival of what was chosen without
+        return final[chosen]
+    alone = np.concatenate([after.losses[:, int(np.argmin(_mean_losses(seen)))] for _, after in parts])
+    lone = len(np.unique(seen.series.astype(str))) == 1  # of one series windows are all that can differ
+    series = np.concatenate([after.window if lone else after.series for _, after in parts])
     ahead = (alone - losses[:, chosen]) * counted
     gain, error = paired(ahead, series)
     place = np.repeat(np.arange(len(parts)), [len(after.target) for _, after in parts])
-    everywhere = not needed or bool((np.bincount(place, ahead) > 0).all())
-    final: np.ndarray = list(_tried(seen))[chosen if everywhere and gain > needed * error - flat * means.min() else -1]
-    return final
+    everywhere = bool((np.bincount(place, ahead) > 0).all())
+    return final[chosen if everywhere and gain > needed * error else -1]
 
 
 def screened(seen: MemberWindows, near: float = 0.0, *, helped: bool = True) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from hwds.core.recipe import ZeroFolds
 from hwds.forecast.models.statistical.bands import Banded, backtested
 from hwds.forecast.models.statistical.base import Statistical
 from hwds.forecast.models.statistical.normal import normal_bands
-from hwds.forecast.models.statistical.seasons import Season, is_significant, season_of
+from hwds.forecast.models.statistical.seasons import is_significant, season_of
 
 
 class Seasonless(Statistical):
@@ -25,11 +26,14 @@ class Seasonless(Statistical):
         seasons: Which seasons are taken out: `shrunken` ones, or those that are significant, whole (`tested`); of a series
             that falls to 0 and not below, always the latter.
         decomposition: The kind of season that is taken out; `additive` also where a series is not positive.
+        logs: Whether a series that is positive throughout is forecast in logarithms: its trend is then a rate of growth, its
+            season a factor, its own quantiles (`origins=0`) are skewed, and its mean is the median.
         origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes the model's own.
     """
 
     seasons: Literal["shrunken", "tested"] = "shrunken"
     decomposition: Literal["multiplicative", "additive"] = "multiplicative"
+    logs: bool = False
     origins: ZeroFolds = 12
 
     def plain(self, values: np.ndarray, season: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,21 +51,30 @@ class Seasonless(Statistical):
         tested = self.seasons == "tested" or values.min() == 0  # months without demand: a season of these is mostly chance
 
         def point(past: np.ndarray, ahead: int) -> np.ndarray:
-            mean, _, apart = self._apart(past, season, ahead, tested)
-            return mean if apart is None else apart.into(mean, len(past))
+            mean, _, back = self._apart(past, season, ahead, tested)
+            return back(mean)
 
         if self.origins:
             return backtested(point, values, steps, levels, self.origins, self.least)
-        mean, variance, apart = self._apart(values, season, steps, tested)
+        mean, variance, back = self._apart(values, season, steps, tested)
         both = np.column_stack([mean, normal_bands(mean[None], np.sqrt(variance)[None], levels).quantiles[0]])
-        both = both if apart is None else np.column_stack([apart.into(column, len(values)) for column in both.T])
+        both = np.column_stack([back(column) for column in both.T])
         return both[:, 0], both[:, 1:]
 
-    def _apart(self, values: np.ndarray, season: int, steps: int, tested: bool) -> tuple[np.ndarray, np.ndarray, Season | None]:
-        """Return the forecast without its season, the variances of its errors, both (steps,), and the season."""
-        additive = self.decomposition == "additive"
+    def _apart(
+        self, values: np.ndarray, season: int, steps: int, tested: bool
+    ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Return the forecast of what is left without season and units, its variances, both (steps,), and the way back."""
+        unit = float(values.mean()) if self.logs and values.min() > 0 else 0.0
+        seen = np.log(values / unit) if unit else values
+        additive = self.decomposition == "additive" or bool(unit)
         if tested:
-            apart = season_of(values, season, additive=additive, whole=True) if is_significant(values, season) else None
+            apart = season_of(seen, season, additive=additive, whole=True) if is_significant(seen, season) else None
         else:
-            apart = season_of(values, season, additive=additive)
-        return *self.plain(values if apart is None else apart.out_of(values), season, steps), apart
+            apart = season_of(seen, season, additive=additive)
+
+        def back(rows: np.ndarray) -> np.ndarray:
+            whole = rows if apart is None else apart.into(rows, len(values))
+            return unit * np.exp(whole) if unit else whole
+
+        return *self.plain(seen if apart is None else apart.out_of(seen), season, steps), back
