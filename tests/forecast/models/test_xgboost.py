@@ -15,17 +15,19 @@ from hwds.core.serialization import load_fitted, save_fitted
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.features.calendar import Calendar
 from hwds.forecast.models.boosting.counts import demand_quantiles, size_table
+from hwds.forecast.models.boosting.growing import EARLY_ROWS, Growing
 from hwds.forecast.models.boosting.recursive import bands_of, path
-from hwds.forecast.models.boosting.spread import shape_of
+from hwds.forecast.models.boosting.spread import fit_boosters, shape_of
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.models.windows.cut import Windowing
-from hwds.forecast.models.windows.rows import names, training_rows
+from hwds.forecast.models.windows.rows import TrainingRows, names, training_rows
 from hwds.forecast.models.windows.source import WindowSource
-from hwds.forecast.models.xgboost import XGBoost
+from hwds.forecast.models.xgboost import ROWS_AN_INPUT, SMOOTH, XGBoost
 from hwds.forecast.models.zero import Zero
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
+from hwds.learners.boosting.booster import load_booster
 from hwds.splitting.cutoffs import FromEnd, future_of, known_at
 from tests.support.panels import monthly_panel, panel_of
 
@@ -274,6 +276,57 @@ def test_the_spread_follows_the_series_and_covers_what_comes():
     width = (told[..., 2] - told[..., 0]).mean(1)
     assert width[::2].min() > 3 * width[1::2].max()
     assert 0.7 < ((actual > told[..., 0]) & (actual < told[..., 2])).mean() < 0.9
+
+
+def skewed(rows):
+    """Rows of one input, whose target is exponential about it; the last tenth is the last horizon."""
+    rng = np.random.default_rng(5)
+    inputs = rng.normal(size=(rows, 1)).astype(np.float32)
+    target = (inputs[:, 0] + rng.exponential(1.0, rows)).astype(np.float32)
+    return TrainingRows(inputs, target, np.arange(rows) >= 0.9 * rows, np.ones(rows))
+
+
+def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below():
+    rows, grid = skewed(10_000), (0.1, 0.5, 0.9)
+    settings = {
+        "tree_method": "hist",
+        "max_depth": 3,
+        "eta": 0.2,
+        "max_bin": 64,
+        "nthread": 1,
+        "seed": 0,
+        "min_child_weight": 20,
+    }
+    growing = Growing(settings | SMOOTH, 30, 9, pace=3)
+    grown = fit_boosters(growing, rows, rows.take(rows.late), grid, np.zeros(1, bool))
+    location, spread = (load_booster(each, 1).inplace_predict(rows.inputs)[:, None] for each in (grown.median, grown.spread))
+    below = (rows.target[:, None] < location + spread * grown.shape).mean(0)
+    np.testing.assert_allclose(below, grid, atol=0.03)
+    assert (rows.target < location[:, 0]).mean() > 0.53  # without what is made good it is no median
+
+
+def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
+    history, _ = parts(monthly_panel(n_series=6, months=72))
+
+    def objective(rows, **changes):
+        model = XGBoost(**changes)
+        source = WindowSource.of(model._windowing(history, STEPS, CONTEXT), history)
+        return model._growing(source, rows * len(names(source)), CONTEXT).settings["objective"]
+
+    assert objective(ROWS_AN_INPUT) == "reg:absoluteerror"
+    assert objective(ROWS_AN_INPUT + 1) == SMOOTH["objective"]
+    assert objective(ROWS_AN_INPUT + 1, strategy="recursive") == "reg:absoluteerror"
+    assert objective(ROWS_AN_INPUT + 1, objective="tweedie") == "reg:tweedie"
+
+
+def test_rounds_of_quantiles_are_chosen_by_no_more_rows_than_that_takes():
+    rows = skewed(2 * EARLY_ROWS)
+    before = Growing({}, 1, 1, pace=3)._before(rows)
+    assert len(before.target) == EARLY_ROWS
+    assert not before.late.any()
+    assert before.target[0] == rows.target[0]
+    assert before.target[-1] == rows.target[~rows.late][-1]
+    assert len(Growing({}, 1, 1)._before(rows).target) == (~rows.late).sum()
 
 
 def test_rows_are_thinned_where_one_value_is_seen_from_many_origins():

@@ -28,7 +28,7 @@ class FittedXGBoost(Serializable):
         features: The feature set that it was fitted with.
         median: The booster of the median in XGBoost's own format (UBJSON); empty where there was nothing to learn from.
         spread: The booster of the expected distance from it.
-        shape: Where each level of the grid lies, in spreads from the median, shape (grid,).
+        shape: Where each level of the grid lies, in spreads from what `median` predicts, shape (grid,).
         grid: The levels that are forecast.
         levels: The levels to forecast, all in `grid`.
         cpus: Threads.

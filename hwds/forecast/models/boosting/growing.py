@@ -18,6 +18,9 @@ ROBUST = 1.0
 FLAT = 0.01
 """The share of the least loss on the last rows within which a later round counts as good: one window is no finer measure."""
 
+EARLY_ROWS = 40_000
+"""The most rows of a booster that chooses the rounds at a faster pace: so coarse a choice needs no more."""
+
 
 class Early(NamedTuple):
     """The booster of the rows before the last horizon.
@@ -54,6 +57,11 @@ class Growing:
     robust: bool = False
     pace: int = 1
 
+    @property
+    def smooth(self) -> bool:
+        """Whether the absolute loss is smoothed: what is learned is then near the median, and not it."""
+        return bool(self.settings["objective"] == "reg:pseudohubererror")
+
     def grow(self, rows: TrainingRows, last: TrainingRows) -> tuple[bytes, Early | None]:
         """Return the booster of all rows, and that of the rows before the last horizon, which chose the rounds, if any."""
         early = self.early(rows, last)
@@ -65,7 +73,7 @@ class Growing:
 
     def early(self, rows: TrainingRows, last: TrainingRows) -> Early | None:
         """Return the booster of the rows before the last horizon, grown until its forecasts of that horizon got no better."""
-        before = rows.take(~rows.late)
+        before = self._before(rows)
         if not (self.patience and len(before.target) and len(last.target)):
             return None
         train, losses = self.matrix(before), dict[str, Any]()
@@ -74,6 +82,13 @@ class Growing:
             return Early(booster, int(booster.best_iteration) + 1)
         loss = np.array(next(iter(losses["stop"].values())))
         return Early(booster, int(np.flatnonzero(loss <= loss.min() * (1 + FLAT))[-1]) + 1)
+
+    def _before(self, rows: TrainingRows) -> TrainingRows:
+        """Return the rows before the last horizon, evenly thinned where they are many."""
+        known = np.flatnonzero(~rows.late)
+        if self.pace > 1 and len(known) > EARLY_ROWS:
+            known = known[np.linspace(0, len(known) - 1, EARLY_ROWS).astype(np.int64)]
+        return rows.take(known)
 
     def _hasty(self) -> Growing:
         if self.pace == 1:

@@ -25,9 +25,9 @@ class Boosters:
     """The boosters of a forecast, in XGBoost's own format (UBJSON).
 
     Attributes:
-        median: Of the median of what the seasonal naive missed.
+        median: Of the median of what the seasonal naive missed, or of a location near it.
         spread: Of the expected distance from it.
-        shape: Where each level lies, in spreads from the median, shape (levels,).
+        shape: Where each level lies, in spreads from what `median` predicts, shape (levels,).
     """
 
     median: bytes
@@ -42,7 +42,9 @@ def fit_boosters(
 
     Trees for each level cost as many times as much, and the outer ones rest on few rows each. The distance is learned as the
     mean of a gamma distribution; in the rows that were learned it is too small by much the same share everywhere, which the
-    shape makes good: it is measured on the last horizon, forecast by the booster that had not seen it.
+    shape makes good: it is measured on the last horizon, forecast by the booster that had not seen it. A smoothed loss learns
+    a location between the median and the mean; how far the median is from it, in spreads, is measured on all rows, for those of
+    one horizon share its shocks.
 
     Args:
         growing: How the booster of the median is grown.
@@ -54,7 +56,8 @@ def fit_boosters(
     """
     matrix, early = growing.matrix(rows), growing.early(rows, last)
     median = growing.train(matrix, growing.rounds(early))
-    error = np.abs(rows.target - median.predict(matrix))
+    learned = median.predict(matrix)
+    error = np.abs(rows.target - learned)
     error = np.maximum(error, max(LEAST * float(error.mean()), 1e-6))
     free = np.where(constrained, np.float32(np.nan), rows.inputs) if constrained.any() else rows.inputs
     spreading = _of_spread(growing)
@@ -66,6 +69,8 @@ def fit_boosters(
     honest = rows.late if early is not None and rows.late.any() else np.ones(len(rows.target), bool)
     missed = rows.target[honest] - _answered(early, median, rows.inputs[honest])
     shape = shape_of(missed / spread.inplace_predict(free[honest]), grid)
+    if growing.smooth:
+        shape = shape + np.median((rows.target - learned) / spread.predict(matrix))
     return Boosters(bytes(median.save_raw("ubj")), bytes(spread.save_raw("ubj")), shape)
 
 
@@ -75,7 +80,7 @@ def _answered(early: Early | None, median: Any, inputs: np.ndarray) -> np.ndarra
 
 def _of_spread(growing: Growing) -> Growing:
     """Return the growing of the spread."""
-    unlike = ("monotone_constraints", "base_score", "disable_default_eval_metric")
+    unlike = ("monotone_constraints", "base_score", "disable_default_eval_metric", "huber_slope", "eval_metric")
     settings = {name: value for name, value in growing.settings.items() if name not in unlike}
     depth = min(DEPTH, int(settings["max_depth"]))
     settings |= {"objective": "reg:gamma", "max_depth": depth, "eta": PACE}
