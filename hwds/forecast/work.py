@@ -14,7 +14,7 @@ from hwds.core.recipe import Recipe
 from hwds.forecast.models.windows.source import ROWS_BACK, SEASONS_BACK
 from hwds.frames.panel import Panel
 
-BEGIN, PER_ROW = 0.04, 6e-7
+BEGIN, PER_ROW = 0.25, 6e-7
 """Units of beginning a cell, and of cutting, scaling and writing a row of it, whatever the model."""
 
 USUAL_ROUNDS = 115
@@ -207,8 +207,8 @@ LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "theta": _each(8e-7),
     "damped": _each(3e-6),
     "ets": _each(4e-6, seasonal=3.0),
-    "ces": _each(4.5e-3, 0.6),
-    "mfles": _each(7e-3, 0.2),
+    "ces": _each(2.7e-4, 0.6),
+    "mfles": _each(1.1e-3, 0.2),
     "croston": _each(5e-7),
     "tsb": _each(5e-7),
     "adida": _each(5e-7),
