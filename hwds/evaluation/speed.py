@@ -9,8 +9,11 @@ from functools import cache
 import numpy as np
 
 REFERENCE = 0.0048
-"""Seconds of one core that `_probe` took on the machine whose seconds are the units of work: such that the laws beside what fits
-take (`python -m bench.candidates`, M3 quarterly by nine models) are right by a factor of two on a machine with fast sorting, too."""
+"""Seconds of one core that `_probe` took on the machine whose seconds are the units of work.
+
+Set so that what laws foresee is right by a factor of two on a machine that sorts fast, too: `python -m bench.candidates`, and M3
+quarterly by nine models.
+"""
 
 TRIES = 4
 
