@@ -11,8 +11,8 @@ import numpy as np
 REFERENCE = 0.0048
 """Seconds of one core that `_probe` took on the machine whose seconds are the units of work.
 
-Set so that what laws foresee is right by a factor of two on a machine that sorts fast, too: `python -m bench.candidates`, and M3
-quarterly by nine models.
+Set so that what laws foresee is right by a factor of two on a machine that sorts fast, too: `python -m bench.candidates`, and
+M3 quarterly by nine models.
 """
 
 TRIES = 4
