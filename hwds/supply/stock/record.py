@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -97,7 +98,7 @@ def _row(
     unserved, demand = (_by_series(names, cases, each) for each in (path.unserved, path.demand))
     lost = pooled(unserved, demand)
     row: dict[str, object] = {"model": name, "cases": int(cases.known.sum()), "series": int((~np.isnan(costs[name])).sum())}
-    row |= dict(_ends("cost", _mean(costs[name]))) | dict(_ends("service", _mean(ok)))
+    row |= dict(_ends("cost", _mean(costs[name], np.inf))) | dict(_ends("service", _mean(ok, 1.0)))
     row |= {f"fill{end}": value for end, value in _complement(lost)}
     if base is not None and base in costs and name != base:
         row |= dict(_ends("saving", one_minus_ratio(costs[name], costs[base])))
@@ -105,8 +106,11 @@ def _row(
     return row | {"held": held, "short": owed, "orders": path.ordered.mean(), "periods": path.net.size}
 
 
-def _mean(values: np.ndarray) -> Estimate:
-    return pooled(values, np.where(np.isnan(values), np.nan, 1.0))
+def _mean(values: np.ndarray, most: float) -> Estimate:
+    """Return the mean over series, and its interval within 0 and `most`: no cost is negative, no share above 1."""
+    mean = pooled(values, np.where(np.isnan(values), np.nan, 1.0))
+    low, high = (None if end is None else min(max(end, 0.0), most) for end in (mean.low, mean.high))
+    return replace(mean, low=low, high=high)
 
 
 def _ends(name: str, each: Estimate) -> Iterator[tuple[str, float | None]]:

@@ -188,6 +188,16 @@ def test_levels_that_are_too_low_are_held_and_a_better_law_is_worth_money():
     assert "no interval over series says whether that is enough" in alone.sentence
 
 
+def test_intervals_of_few_series_stay_where_costs_and_shares_can_be():
+    """Of three series one alone is ever short: Student's interval of the mean would begin below 0, and end above 1."""
+    actual = np.array([[90.0] * 6, [90.0] * 6, [200.0] * 6])
+    keys = pl.DataFrame({"series": ["a", "b", "c"], "cutoff": [1] * 3})
+    three = cases_of(keys, [(np.full((6, 50), 100.0), "paths")] * 3, actual, BASE)
+    record = record_of({"own": three}, "own", None, BASE).row(0, named=True)
+    assert record["cost_low"] == 0.0 < record["cost"] < record["cost_high"]
+    assert record["service_low"] == 0.0 < record["service"] < record["service_high"] == 1.0
+
+
 def test_the_last_cutoff_is_the_largest_number():
     keys = pl.DataFrame({"series": ["a", "a"], "cutoff": [95, 101]})
     two = cases_of(keys, [(np.full((3, 50), 5.0), "paths"), (np.full((3, 50), 70.0), "paths")], np.ones((2, 3)), BASE)
