@@ -95,3 +95,11 @@ def test_what_multiplies_needs_values_above_zero_and_a_form_needs_rows():
         ETS(error="M").forecast(np.r_[0.0, demand()], SEASON, STEPS, ())
     with pytest.raises(ValueError, match="no form"):
         ETS(seasonal="A").forecast(demand(rows=8), SEASON, STEPS, ())
+
+
+def test_a_form_that_foresees_no_positive_value_anywhere_is_not_chosen():
+    fallen = np.r_[np.linspace(100, 5, 20), np.full(10, 0.1)]
+    form = Form(MULTIPLIED, ADDED, NONE, False)
+    assert np.isinf(fit_smoothing(fallen, form, (10.0, 3.0), FACTORS[NONE], 1).loss)
+    with pytest.raises(ValueError, match="no form"):
+        ETS(error="M", trend="A", damped="never").forecast(fallen, 1, STEPS, ())

@@ -41,7 +41,7 @@ def best_form(values: np.ndarray, season: int, forms: Sequence[Form]) -> Smoothe
         forms: Those to choose among.
 
     Raises:
-        ValueError: None of them can be fitted.
+        ValueError: None of them can be fitted: too few rows, or the errors multiply means that are not all above 0.
     """
     positive = bool(values.min() > 0)
     apart = {kind: _without_season(values, season, kind) for kind in {form.seasonal for form in forms}}
@@ -52,7 +52,7 @@ def best_form(values: np.ndarray, season: int, forms: Sequence[Form]) -> Smoothe
         if len(factors) and free > 0 and (positive or MULTIPLIED not in form[:3]):
             fit = fit_smoothing(values, form, _end(plain, form.trend), factors, season)
             criterion = fit.loss + 2 * parameters(form, len(factors)) * len(values) / free
-            if chosen is None or criterion < least:
+            if criterion < least:
                 chosen, least = fit, criterion
     if chosen is None:
         raise ValueError("no form of exponential smoothing can be fitted")
