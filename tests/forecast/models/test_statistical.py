@@ -218,9 +218,10 @@ def test_in_logarithms_a_trend_is_a_rate_and_a_band_is_skewed(kind):
     assert (quantiles[:, -1] - mean > mean - quantiles[:, 0]).all()
 
 
-def test_a_series_that_falls_to_zero_is_forecast_as_it_is():
-    values = np.r_[0.0, wave(47)]
-    np.testing.assert_array_equal(*(Theta(logs=logs).forecast(values, 12, STEPS, LEVELS)[0] for logs in (True, False)))
+@pytest.mark.parametrize("values", [np.r_[0.0, wave(47)], np.r_[wave(47), 0.0]], ids=["first", "last"])
+def test_a_series_that_falls_to_zero_is_forecast_as_it_is_from_every_origin(values):
+    for part in (0, 1):
+        np.testing.assert_array_equal(*(Theta(logs=logs).forecast(values, 12, STEPS, LEVELS)[part] for logs in (True, False)))
 
 
 @pytest.mark.parametrize("seed", [1, 5])

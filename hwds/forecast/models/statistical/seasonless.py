@@ -49,25 +49,26 @@ class Seasonless(Statistical):
     def forecast(self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]) -> Banded:
         """Take out the season, fit, forecast, put the season back."""
         tested = self.seasons == "tested" or values.min() == 0  # months without demand: a season of these is mostly chance
+        logs = self.logs and bool(values.min() > 0)
 
         def point(past: np.ndarray, ahead: int) -> np.ndarray:
-            mean, _, back = self._apart(past, season, ahead, tested)
+            mean, _, back = self._apart(past, season, ahead, tested, logs)
             return back(mean)
 
         if self.origins:
             return backtested(point, values, steps, levels, self.origins, self.least)
-        mean, variance, back = self._apart(values, season, steps, tested)
+        mean, variance, back = self._apart(values, season, steps, tested, logs)
         both = np.column_stack([mean, normal_bands(mean[None], np.sqrt(variance)[None], levels).quantiles[0]])
         both = np.column_stack([back(column) for column in both.T])
         return both[:, 0], both[:, 1:]
 
     def _apart(
-        self, values: np.ndarray, season: int, steps: int, tested: bool
+        self, values: np.ndarray, season: int, steps: int, tested: bool, logs: bool
     ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """Return the forecast of what is left without season and units, its variances, both (steps,), and the way back."""
-        unit = float(values.mean()) if self.logs and values.min() > 0 else 0.0
-        seen = np.log(values / unit) if unit else values
-        additive = self.decomposition == "additive" or bool(unit)
+        unit = float(values.mean()) if logs else 1.0
+        seen = np.log(values / unit) if logs else values
+        additive = self.decomposition == "additive" or logs
         if tested:
             apart = season_of(seen, season, additive=additive, whole=True) if is_significant(seen, season) else None
         else:
@@ -75,6 +76,6 @@ class Seasonless(Statistical):
 
         def back(rows: np.ndarray) -> np.ndarray:
             whole = rows if apart is None else apart.into(rows, len(values))
-            return unit * np.exp(whole) if unit else whole
+            return unit * np.exp(whole) if logs else whole
 
         return *self.plain(seen if apart is None else apart.out_of(seen), season, steps), back
