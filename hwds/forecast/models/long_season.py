@@ -29,7 +29,8 @@ class LongSeason(Forecaster):
     Hours have a day and a week. Most models know one season, that of the dataset: the day. The week is taken out by classical
     decomposition, of the means of days and then of what is left of the hours, with factors that are shrunk by how sure they
     are (`statistical.nested_seasons`), anew in the history of every forecast. A series of fewer than sixteen days is shown as
-    it is, and so is one where nothing speaks for a week.
+    it is, and so is one where nothing speaks for a week. Of a series with zeros the week is subtracted, which may leave
+    negative values: models of intermittent demand have no answer to these but the seasonal naive's.
 
     Attributes:
         member: Any forecaster.

@@ -116,3 +116,28 @@ def test_the_race_shows_candidates_hours_without_weeks_where_most_series_have_on
     assert {each.after for each in shown} - {""} <= {each.name for each in shown}
     assert "weeks of days" in str(looks[0])
     assert not Look.of(replace(weeks, season=12), 12).weeks
+
+
+def test_models_of_intermittent_demand_are_shown_hours_as_they_are():
+    chance = np.where(WEEKENDS, 0.05, np.where(HOURS % DAY > 8, 0.9, 0.1))
+    panel = hours([stream("calls", i).poisson(chance).astype(float) for i in range(4)])
+    look = Look.of(panel, DAY)
+    assert (look.kind, look.weeks) == ("intermittent", True)
+    assert Longer(DAY, 7).without(panel)[0].target.min() < 0
+    future = future_of(panel, np.arange(4), panel.lengths, STEPS)
+    shown = {each.name: each.model for each in candidates(look)}
+    plain = [name for name, model in shown.items() if not isinstance(model, LongSeason)]
+    assert [name.split("(")[0] for name in plain] == [
+        f"forecast/{kind}" for kind in ("zero", "tsb", "croston", "adida", "xgboost")
+    ]
+    for name in plain[:4]:
+        assert not shown[name].learn(panel, horizon=STEPS, context=CONTEXT).predict(panel, future).fallback.any()
+
+
+def test_a_season_that_is_a_week_is_no_day_with_seven_weeks_round_it():
+    rows = np.arange(20 * WEEK)
+    values = 100 * np.where(rows // WEEK % 7 > 4, 0.6, 1.0) * np.exp(stream("weeks", 0).normal(0, 0.05, len(rows)))
+    assert longer_season(values, WEEK, 7)
+    columns = {"series_id": ["s0"] * len(rows), "time": rows, "target": values}
+    panel = Panel.build(pl.DataFrame(columns), Frequency("1i"), roles=Roles(), season=WEEK, horizon=STEPS)
+    assert not Look.of(panel, WEEK).weeks

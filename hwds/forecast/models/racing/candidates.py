@@ -27,7 +27,7 @@ YOUNG = 0.05
 """The share of series with no season behind them from which a panel has young ones."""
 
 HOURS = 24
-"""A season of so many rows, or of a multiple, is a day, beyond which there may be a week."""
+"""A season of so many rows, or of a multiple, is a day, beyond which there may be a week; seven times as many are a week."""
 
 WEEKS, LOOKED = 0.5, 64
 """The share of series with a week, of so many looked at, from which a panel has weeks."""
@@ -69,7 +69,7 @@ class Look:
             young=float((history.lengths <= season).mean()),
             covariates=len(history.roles.known_future),
             negative=bool((known < 0).any()),
-            weeks=season % HOURS == 0 and _share_with_weeks(history, season) >= WEEKS,
+            weeks=season % HOURS == 0 and season % (HOURS * DAYS) > 0 and _share_with_weeks(history, season) >= WEEKS,
         )
 
     @property
@@ -120,8 +120,16 @@ def _share_with_weeks(history: Panel, season: int) -> float:
 
 
 def _without_weeks(each: Candidate) -> Candidate:
-    """Return a candidate that sees series without their weeks."""
+    """Return a candidate that sees series without their weeks; a model of intermittent demand sees them as they are."""
+    if _of_demand(each.model):
+        return each
     return _named(LongSeason, _week_name(each.name), after=each.after and _week_name(each.after), member=each.model)
+
+
+def _of_demand(model: Forecaster) -> bool:
+    """Return whether a model is one of intermittent demand, which has no answer to what a week leaves below zero."""
+    objective = getattr(model, "objective", "quantile")
+    return model.name == "forecast/zero" or getattr(model, "of_demand", False) or objective != "quantile"
 
 
 def _week_name(name: str) -> str:

@@ -79,7 +79,7 @@ def _mean_losses(seen: MemberWindows) -> np.ndarray:
 
 
 def _shrunk(seen: MemberWindows, needed: float, flat: float) -> np.ndarray:
-    """Return the weights of least loss on left-out windows among those tried; the best member's unless they surely do good."""
+    """Return the weights of least loss on left-out windows among those tried, or the best member's where `needed` asks more."""
     parts = [(np.stack(list(_tried(before))), after) for before, after in _left_out(seen)]
     losses = np.concatenate([np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts])
     counted = np.concatenate([_counted(seen)[rows] for rows in _places(seen)])
