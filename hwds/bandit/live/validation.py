@@ -14,7 +14,7 @@ from hwds.core.errors import DataError, nearest
 
 INTEGER = int | np.integer
 TRUTH_VALUE = bool | np.bool_ | int | np.integer | float
-NUMBER = int | float | np.number
+NUMBER = int | float | np.integer | np.floating
 LONGEST_ID = 1000
 
 
@@ -118,8 +118,8 @@ def checked_amount(amount: Any, converted: bool, *, learned: bool) -> float | No
         return None
     if not learned:
         raise DataError("amount: this policy learns from conversions alone; bandit/basket_thompson learns from amounts.")
-    if isinstance(amount, bool) or not isinstance(amount, NUMBER) or not math.isfinite(amount) or amount <= 0 or not converted:
-        raise DataError(f"amount: must be a number above 0, of a conversion, got {amount!r}.")
+    if not _is_finite(amount) or amount <= 0 or not converted:
+        raise DataError(f"amount: must be a number above 0, of a conversion, got {amount!r:.80}.")
     return float(amount)
 
 
@@ -131,10 +131,18 @@ def checked_time(at: Any, clock: float | None, until: float = math.inf) -> float
     """
     if at is None:
         return max(time.time(), clock if clock is not None else -math.inf)
-    if isinstance(at, bool) or not isinstance(at, NUMBER) or not math.isfinite(at):
-        raise DataError(f"at: must be a finite number, got {at!r}.")
+    if not _is_finite(at):
+        raise DataError(f"at: must be a finite number, got {at!r:.80}.")
     if clock is not None and at < clock:
         raise DataError(f"at: must not go back, got {at} after {clock}.")
     if at > until:
         raise DataError(f"at: must not be later than {until:.15g}, which is as far ahead as is allowed, got {at:.15g}.")
     return float(at)
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether a value is a number that a double can hold."""
+    try:
+        return isinstance(value, NUMBER) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False

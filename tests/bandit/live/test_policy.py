@@ -471,6 +471,7 @@ def test_a_folder_of_an_older_version_is_refused(tmp_path):
         ({"segment": 0, "active": []}, "active: no arm may be offered."),
         ({"segment": 0, "active": [True, False]}, "active: must hold a flag for each of the 3 arms, got 2."),
         ({"segment": 0, "at": float("nan")}, "at: must be a finite number, got nan."),
+        ({"segment": 0, "at": 10**400}, "at: must be a finite number, got 1000"),
         ({"segment": 0, "at": -1.0}, "at: must not go back, got -1.0 after 0.0."),
     ],
 )
