@@ -101,7 +101,8 @@ class LoglogOLS(ElasticityModel):
             kept, fit = answer
             slopes[product], stderr[product], df[product] = fit.beta[0], fit.stderr[0], fit.clusters - 1
             columns = np.array(taken, int)[kept]
-            theta[product, columns], weight[product, columns] = fit.beta[1:], 1 / np.maximum(fit.stderr[1:] ** 2, 1e-12)
+            theta[product, columns] = fit.beta[1:]
+            weight[product, columns] = fit.sure[1:] / np.maximum(fit.stderr[1:] ** 2, 1e-12)  # one week tells no error
         mean, errors = _weighted(theta, weight)
         own_theta = np.where(np.isfinite(slopes)[:, None], theta - mean, 0.0)[code]
         return Estimates(

@@ -112,6 +112,16 @@ def test_the_textbook_by_product_is_least_squares_with_a_dummy_for_each_cell(wor
     assert few["reason"].str.contains("rows, at least 100000 are asked for").all()
 
 
+def test_an_effect_that_one_week_tells_has_no_part_in_the_mean_of_products(worlds):
+    panel, model = worlds[0].panel, LoglogOLS(common="sku", controls=True)
+    product, week = panel.table["sku"][0], panel.table["time"].unique().sort()[40]
+    once = pl.when(sku=product).then((pl.col("time") == week).cast(pl.Float64)).otherwise("promotion").alias("promotion")
+    tables = panel.table.with_columns(once), panel.table.filter(pl.col("sku") != product)
+    whole, others = (model.learn(replace(panel, table=table), ElasticityContext(0)).effects for table in tables)
+    assert whole["name"].to_list() == others["name"].to_list() == ["promotion"]
+    assert whole.row(0)[1:] == pytest.approx(others.row(0)[1:])
+
+
 def test_shared_slopes_are_those_of_the_law(pooled):
     effects = pl.concat([fit.effects for fit in pooled])
     for name, true in (("lagged_price", 0.2), ("substitutes_price", 0.25), ("promotion", 0.3)):
