@@ -98,6 +98,13 @@ def test_a_policy_of_large_batches_learns_in_its_proof(tmp_path):
     assert not chances[0] & chances[1]
 
 
+def test_a_window_of_years_is_repeated_too(tmp_path):
+    experiment = check(compose(WORDS))
+    PolicyContent.of(experiment, experiment.dataset.frame(), LiveSettings(window=1e9), 32).write(tmp_path)
+    assert [PolicyMarket.read(tmp_path / part).settings.ahead for part in ("state", "parity")] == [60, None]
+    assert max(case.question.get("at", 0) for case in read_cases(tmp_path / "parity")[0]) > time.time()
+
+
 def test_a_decision_is_made_once_and_its_outcome_counts_once(served):
     segments = served.get("/openapi.json").json()["paths"]["/invocations"]["post"]["requestBody"]["content"]
     segment = segments["application/json"]["schema"]["oneOf"][0]["properties"]["segment"]["enum"][0]
@@ -127,6 +134,7 @@ def test_a_decision_is_made_once_and_its_outcome_counts_once(served):
         ({"of": 0, "converted": True, "segment": "x"}, "'segment' is said of a customer, and 'converted' of an outcome"),
         ({"of": 0, "converted": 2}, "converted: must be true or false, got 2"),
         ({"of": 0, "converted": True, "at": []}, "question '1': at: must be a finite number, got []"),
+        ({"of": 0, "converted": True, "at": 10**400}, "question '1': at: must be a finite number, got 1000"),
         ({"of": "0", "converted": True}, "'of' must name a decision that was made here, got '0'"),
         ({"of": 0, "converted": True, "amount": 5}, "amount: this policy learns from conversions alone"),
         ({}, "'segment' must be given, one of "),

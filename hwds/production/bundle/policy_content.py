@@ -108,9 +108,11 @@ class PolicyContent:
     def write(self, folder: Path) -> dict[str, Any]:
         """Write state and parity; return what the manifest says of the graph: why there is none.
 
-        The replay has a market of its own, whose batches are small enough that it learns meanwhile.
+        The replay has a market of its own, whose batches are small enough that it learns meanwhile, and whose times, which are
+        made up, have no bound.
         """
-        replayed = self.market.with_batch(max(1, self.asked // LEARNINGS))
+        small = self.market.with_batch(max(1, self.asked // LEARNINGS))
+        replayed = replace(small, settings=replace(small.settings, ahead=None))
         for part, market in ((STATE, self.market), (PARITY, replayed)):
             (folder / part).mkdir(parents=True)
             market.write(folder / part)
