@@ -4,7 +4,7 @@ Each option of a model, of features, of a protocol and each experiment is run at
 YAML, and bundled as `hwds bundle` does it, with the proof in a fresh process. Words name options, or how they begin; none
 means all. A model of elasticities is asked by the one protocol of which it can be. A row has the real rows that were answered,
 the worst difference from the run's answers, together and alone, that of the graph, the latency, and the user and system time
-of it all. The table is in `bench/bundles.txt`.
+of it all. The table of `model features protocol experiment=gray_market` is in `bench/bundles.txt`.
 """
 
 from __future__ import annotations
