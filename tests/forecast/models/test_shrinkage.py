@@ -123,3 +123,9 @@ def test_near_and_flat_keep_what_is_a_little_behind_at_equal_weights():
     assert learned_weights(close, gain=0.0, near=0.2, flat=0.1).tolist() == [0.5, 0.5]
     assert learned_weights(close, gain=0.0, near=0.2, flat=0.01)[0] > 0.7
     assert learned_weights(far, gain=0.0, near=0.2, flat=0.5).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("gain", [0.0, 1.0])
+@pytest.mark.parametrize(("sizes", "weights"), [([0.0, 0.0, 0.0], [1 / 3] * 3), ([0.0, 0.0, 1.0], [0.5, 0.5, 0.0])])
+def test_members_that_are_exact_share_the_weight(sizes, weights, gain):
+    np.testing.assert_allclose(learned_weights(seen(sizes), gain=gain), weights)

@@ -24,6 +24,9 @@ GAIN = 1.0
 NEARNESS = 2.0
 """The power of the share of the history that was known before a window, by which its rows count."""
 
+EXACT = 1e-12
+"""A loss below this, in units of the median member's, counts as this: several members may be exact."""
+
 PARTS = 3
 """Parts that series are cut into where there is one window alone."""
 
@@ -133,8 +136,8 @@ def _helps(seen: MemberWindows, counted: np.ndarray, best: int, member: int) -> 
 
 def _tried(seen: MemberWindows) -> Iterator[np.ndarray]:
     """Yield the weights of each power."""
-    relative = _mean_losses(seen)
-    relative = np.maximum(relative / max(relative.min(), 1e-12), 1e-12)
+    relative = np.maximum(_mean_losses(seen), EXACT)
+    relative = relative / relative.min()  # never below 1, of which no power overflows
     for power in POWERS:
         inverse = relative**-power
         yield inverse / inverse.sum()
