@@ -5,7 +5,7 @@ models' fault? Panels are simulated by laws that are fitted to the data, and for
 given its past, by one who knows the law: no forecaster has a lower expected error. A part has a demand in a month by a chance
 of its own (beta over parts), of a size of its own (a Poisson above 1, its mean gamma over parts). Over the next year the chance
 stays (`steady`), or the log odds are drawn to a mean and jump (`of a year`), as they did from the months before it to the last
-year of the training part, or (`of the test year`, which nobody knew) to the test year. Half a minute.
+year of the training part, or (`of the test year`, which nobody knew) to the test year. Some seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hwds.datasets.carparts import Carparts
 
 PANELS, YEAR = 100, 12
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(31)
-LINE = "{:<34} {:>18} {:>18} {:>8} {:>18} {:>8}\n"
+LINE = "{:<37} {:>18} {:>18} {:>8} {:>18} {:>8}\n"
 
 
 @dataclass(frozen=True)
