@@ -33,7 +33,7 @@ class LongSeason(Forecaster):
     negative values: models of intermittent demand have no answer to these but the seasonal naive's.
 
     Attributes:
-        member: Any forecaster.
+        member: Any forecaster; it knows the short season alone.
         seasons: Short seasons in the longer one: 7 days in a week.
 
     Example:
