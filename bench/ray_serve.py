@@ -107,7 +107,7 @@ class Clients:
         self.wrong, self.slowest = 0, 0.0
         self._address, self._body, self._want = address, json.dumps(question).encode(), question.get("id")
         self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CLIENTS)]
         for thread in self._threads:
             thread.start()
 
@@ -160,6 +160,8 @@ def main(words: list[str]) -> int:
             before, killed = dict(clients.counts), time.monotonic()
             hosts.kill(names[-1])
             replicas.seconds_until(1, seconds / 3)
+            if replicas.running > 1:
+                raise RuntimeError(f"both replicas run after the kill of {names[-1]}: no replica was on it")
             replicas.seconds_until(2, seconds / 3)
             again = time.monotonic() - killed
             time.sleep(seconds / 3)
