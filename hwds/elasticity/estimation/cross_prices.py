@@ -9,6 +9,7 @@ import numpy as np
 
 from hwds.elasticity.estimation.crossed import Groups
 from hwds.elasticity.estimation.layout import Layout
+from hwds.elasticity.estimation.pair_moments import PairMoments
 from hwds.elasticity.estimation.pair_system import PairSystem
 from hwds.elasticity.estimation.slopes import Slopes
 
@@ -76,17 +77,19 @@ def pair_slopes(
         rivals: The product of each cell's substitutes, -1 beyond their number, shape (K, n).
         common: The place of the slope of the mean price among the shared ones.
     """
-    system = PairSystem.of(layout, fit, groups, prices, family, product, rivals)
-    families = FAMILY_GRID if system.families > 1 else FAMILY_GRID[:1]
-    tried = np.array(list(every(families, PRODUCT_GRID, CELL_GRID)))
-    logs = np.array([system.log_likelihood(*each) for each in tried])
+    system = PairSystem.of(PairMoments.of(layout, fit, groups, prices, family, product, rivals), CELL_GRID)
+    families = FAMILY_GRID if system.moments.families > 1 else FAMILY_GRID[:1]
+    others = list(every(PRODUCT_GRID.tolist(), CELL_GRID.tolist()))
+    tried = np.array([(added, *each) for each in others for added in families])
+    logs = np.concatenate([system.log_likelihoods(families, *each) for each in others])
     logs = logs + np.log(tried) @ AWAY_FROM_ZERO - 0.5 * np.sum((tried / PRIOR_SCALES) ** 2, axis=1)
     weights = np.exp(logs - logs.max()) * _widths(tried)
     weights = np.where(weights >= UNLIKELY * weights.sum(), weights, 0.0)
     weights = weights / weights.sum()
     likely = weights > 0
-    parts = [system.slopes(family, product, cell, common) for family, product, cell in tried[likely].tolist()]
-    means, variances = (np.array(each) for each in zip(*parts, strict=True))
+    kept = zip(others, likely.reshape(-1, len(families)), strict=True)
+    parts = [system.slopes(families[which], *each, common) for each, which in kept if which.any()]
+    means, variances = (np.concatenate(each) for each in zip(*parts, strict=True))
     mean = np.tensordot(weights[likely], means, 1)
     square = np.tensordot(weights[likely], variances + (means - mean) ** 2, 1)
     there = (np.abs(prices) > 0).any(axis=2).T

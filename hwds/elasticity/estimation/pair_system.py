@@ -1,4 +1,8 @@
-"""The quadratic likelihood of the slopes of substitutes' prices, by product, and their posterior."""
+"""The marginal likelihood and the posterior of the slopes of substitutes' prices, given what families, pairs and cells may add.
+
+A slope is what its cell adds, normal and independent, plus the effect of its pair of products, which all channels share. Given
+the effects of pairs, cells are independent: all work is in matrices of one cell's slopes and of one product's pairs (Woodbury).
+"""
 
 from __future__ import annotations
 
@@ -6,241 +10,143 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwds.elasticity.estimation.crossed import VAGUE, Groups
-from hwds.elasticity.estimation.layout import Layout, moments
-from hwds.elasticity.estimation.slopes import Slopes, shared_shocks
+from hwds.elasticity.estimation.pair_moments import PairMoments
 
 
 @dataclass(frozen=True, eq=False)
 class PairSystem:
-    """The quadratic log-likelihood of the slopes b of each product's cells and shared parameters s.
-
-    log L = sum of h'b - b'Ab / 2 - b'Bs over products, plus k's - s'Gs / 2. A product has D slopes: of each of its cells that
-    of the own price, then those of its substitutes; what is beyond its cells has no information. s are the shared parameters of
-    the layout, then the effects of groups on own elasticities, then those of families on cross elasticities.
+    """The posterior of moments, by the standard deviations of what families, pairs of products and cells add.
 
     Attributes:
-        linear: h, shape (P, D).
-        square: A, shape (P, D, D).
-        cross: B, shape (P, D, Q).
-        shared_linear: k, shape (Q,).
-        shared: G, with the prior of the groups, shape (Q, Q).
-        own: The variance of what a cell adds to its own elasticity.
-        is_own: Which of the D slopes are of own prices, shape (D,).
-        same: Which slopes are to the price of the same other product, shape (P, D, D).
-        noise: The covariance of errors that shared shocks give to what these say, shape (P, D, D).
-        place: Of each cell's slopes of substitutes among those of all products, shape (K, n).
-        families: How many there are.
-        members: The family of each cell, shape (K,).
-        common_slope: The shared parameters of the fit without pairs, shape (q,).
+        moments: What the rows say.
+        within: The moments given each standard deviation of what cells add.
     """
 
-    linear: np.ndarray
-    square: np.ndarray
-    cross: np.ndarray
-    shared_linear: np.ndarray
-    shared: np.ndarray
-    own: float
-    is_own: np.ndarray
-    same: np.ndarray
-    noise: np.ndarray
-    place: np.ndarray
-    families: int
-    members: np.ndarray
-    common_slope: np.ndarray
+    moments: PairMoments
+    within: dict[float, _Within]
 
     @classmethod
-    def of(
-        cls,
-        layout: Layout,
-        fit: Slopes,
-        groups: Groups,
-        prices: np.ndarray,
-        family: np.ndarray,
-        product: np.ndarray,
-        rivals: np.ndarray,
-    ) -> PairSystem:
-        """Return the moments at the fit; see `cross_prices.pair_slopes`."""
-        rows = _Rows.of(layout, fit, prices)
-        known = moments(layout, rows.weight, rows.working)
-        weighted = rows.columns * rows.weight
-        square = np.einsum("akt,bkt->kab", weighted, rows.columns)
-        linear = np.einsum("akt,kt->ka", weighted, rows.working)
-        dummies, _ = groups.design(layout.cells)
-        members = np.unique(family, return_inverse=True)[1]
-        member = (members[:, None] == np.arange(int(members.max()) + 1)).astype(float)
-        by_group = square[:, :, 0][:, :, None] * dummies[:, None, :]
-        by_family = square[:, :, 1:].sum(axis=2)[:, :, None] * member[:, None, :]
-        by_column = np.einsum("akt,mkt->kam", weighted, layout.x)
-        by_period = np.moveaxis(weighted[:, :, 1:], 0, 1) if layout.by_period else np.zeros((*linear.shape, 0))
-        cross = np.concatenate([by_column, by_period, by_group, by_family], axis=2)
-        q, beside = len(known.shared_linear), [cross[:, 0].T @ dummies, cross[:, 1:].sum(axis=1).T @ member]
-        shared = np.zeros((cross.shape[2],) * 2)
-        shared[:, q:] = np.concatenate(beside, axis=1)
-        shared[q:, :] = shared[:, q:].T
-        shared[:q, :q] = known.shared
-        prior = 1 / groups.priors(fit.posterior.deviations)[0]
-        shared[np.arange(q, q + len(prior)), np.arange(q, q + len(prior))] += prior
-        ends = [known.shared_linear, dummies.T @ linear[:, 0], member.T @ linear[:, 1:].sum(axis=1)]
-        width = linear.shape[1]
-        blocks = _Blocks.of(product, width)
-        pair = np.where(rivals >= 0, product[:, None] * (int(product.max()) + 1) + rivals, -1)
-        noise = _noise(rows.scores, np.diagonal(square, axis1=1, axis2=2)[:, 1:], pair, lost=2 + len(layout.x))
-        laid = blocks.laid(np.concatenate([np.full((len(pair), 1), -1), pair], axis=1), -1)
-        same = (laid[:, :, None] == laid[:, None, :]) & (laid[:, :, None] >= 0)
-        errors = blocks.laid(np.concatenate([np.zeros((len(pair), 1)), noise], axis=1))
-        return cls(
-            blocks.laid(linear),
-            blocks.laid_square(square),
-            blocks.laid(cross),
-            np.concatenate(ends),
-            shared,
-            float(fit.posterior.deviations[-1] ** 2),
-            np.arange(same.shape[1]) % width == 0,
-            same,
-            np.where(same, errors[:, :, None], 0.0),
-            blocks.first[:, None] + np.arange(1, width),
-            member.shape[1],
-            members,
-            fit.posterior.theta,
-        )
+    def of(cls, moments: PairMoments, cells: np.ndarray) -> PairSystem:
+        """Return the system of moments, for some standard deviations of what pairs of cells add."""
+        return cls(moments, {cell: _Within.of(moments, cell) for cell in cells.tolist()})
 
-    def _priors(self, product: float, cell: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the prior covariance of the answers, and of what the data say, each of shape (P, D, D)."""
-        answers = np.diag(np.where(self.is_own, self.own, cell**2)) + product**2 * self.same
-        return answers, answers + self.noise
+    def log_likelihoods(self, families: np.ndarray, product: float, cell: float) -> np.ndarray:
+        """Return the marginal log-likelihoods of standard deviations of families, given those of pairs and cells."""
+        within, variance = self.within[cell], product**2 + self.moments.noise
+        left = within.left(self.moments, variance)
+        matrices, linear = self._precisions(left, families), left[:-1, -1]
+        gains = [float(linear @ np.linalg.solve(matrix, linear)) for matrix in matrices]
+        fixed = -left[-1, -1] - within.log_determinant(variance)
+        logs = 0.5 * (fixed + np.array(gains) - np.linalg.slogdet(matrices)[1])
+        return np.asarray(logs - self.moments.families * np.log(families))
 
-    def _solved(self, family: float, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return I + VA of the prior covariance V, the posterior covariance, and precision and linear term of s."""
-        factor = np.eye(whole.shape[1]) + whole @ self.square
-        inverse = np.linalg.solve(factor, whole)
-        flat = self.cross.reshape(-1, self.cross.shape[2])
-        matrix = self.shared - flat.T @ (inverse @ self.cross).reshape(flat.shape)
-        place = np.arange(len(matrix) - self.families, len(matrix))
-        matrix[place, place] += 1 / family**2
-        rest = np.einsum("pab,pb->pa", inverse, self.linear)
-        return factor, inverse, matrix, self.shared_linear - flat.T @ rest.ravel()
+    def _precisions(self, left: np.ndarray, families: np.ndarray) -> np.ndarray:
+        """Return the precision of s by the standard deviation of families, shape (families, Q, Q)."""
+        out = np.repeat(left[None, :-1, :-1], len(families), axis=0)
+        place = np.arange(out.shape[1] - self.moments.families, out.shape[1])
+        out[:, place, place] += 1 / families[:, None] ** 2
+        return out
 
-    def log_likelihood(self, family: float, product: float, cell: float) -> float:
-        """Return the marginal log-likelihood of the standard deviations of families, pairs of products and of cells."""
-        factor, inverse, matrix, linear = self._solved(family, self._priors(product, cell)[1])
-        own = 0.5 * float(np.einsum("pa,pab,pb->", self.linear, inverse, self.linear) - np.linalg.slogdet(factor)[1].sum())
-        own += 0.5 * float(linear @ np.linalg.solve(matrix, linear)) - 0.5 * float(np.linalg.slogdet(matrix)[1])
-        return own - self.families * float(np.log(family))
-
-    def slopes(self, family: float, product: float, cell: float, common: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return means and variances of the slopes of substitutes, the means less that of their mean price, shape (K, n).
+    def slopes(self, families: np.ndarray, product: float, cell: float, common: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and variances of the slopes of substitutes, means less that of the mean price, shape (families, K, n).
 
         Args:
-            family: The standard deviation of what families add.
-            product: The same of pairs of products.
-            cell: The same of pairs of cells.
+            families: Standard deviations of what families add.
+            product: One of pairs of products.
+            cell: One of pairs of cells.
             common: The place of the slope of the mean price.
         """
-        answers, whole = self._priors(product, cell)
-        factor, _, matrix, linear = self._solved(family, whole)
-        covariance = np.linalg.inv(matrix)
-        shared = covariance @ linear
-        kept = np.swapaxes(np.linalg.solve(factor, answers), 1, 2)  # answers (I + A whole)^-1
-        gain = kept @ self.cross
-        mean = (np.einsum("pab,pb->pa", kept, self.linear) - gain @ shared).ravel()[self.place]
-        own = np.diagonal(answers - kept @ self.square @ answers, axis1=1, axis2=2).ravel()[self.place]
-        load = -gain.reshape(-1, gain.shape[2])[self.place]
-        first = len(shared) - self.families + self.members
+        moments, within = self.moments, self.within[cell]
+        left = within.left(moments, product**2 + moments.noise)
+        answers, own = within.answers(moments, product**2)
+        load, first = -answers[:, :, :-1], left.shape[0] - 1 - moments.families + moments.members
         load[:, :, common] += 1.0
         load[np.arange(len(load)), :, first] += 1.0
-        variance = own + np.einsum("kaq,kaq->ka", load @ covariance, load)
-        return mean + shared[first][:, None] + shared[common] - self.common_slope[common], np.maximum(variance, 0.0)
+        covariances = np.linalg.inv(self._precisions(left, families))
+        means = [answers[:, :, -1] - moments.common_slope[common] + load @ (each @ left[:-1, -1]) for each in covariances]
+        variances = [own + _rowwise(load @ each, load) for each in covariances]
+        return np.array(means), np.maximum(variances, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows:
-    """The rows at the fit.
+class _Within:
+    """What the moments say of the effects of pairs and of s, with what cells add integrated out.
+
+    With D the prior variances of what a cell adds, X the terms and Z which slopes are of which pair:
 
     Attributes:
-        weight, working: Of the quadratic approximation, shape (K, T).
-        columns: The own log price, then those of substitutes, less their weighted means in the cell, shape (1 + n, K, T).
-        scores: What each row says of the slopes of substitutes, shape (K, n, T).
+        prior: D, shape (1 + n,).
+        square: E = A (I + D A)^-1, shape (K, 1 + n, 1 + n).
+        rest: (I + A D)^-1 X, shape (K, 1 + n, Q + 1).
+        taken: The sum of X'(D^-1 + A)^-1 X over cells, shape (Q + 1, Q + 1).
+        logs: The sum of log |I + D A| over cells.
+        precision: Z'EZ, of the effects of pairs, shape (P, R, R).
+        terms: Z' (I + A D)^-1 X, shape (P, R, Q + 1).
     """
 
-    weight: np.ndarray
-    working: np.ndarray
-    columns: np.ndarray
-    scores: np.ndarray
+    prior: np.ndarray
+    square: np.ndarray
+    rest: np.ndarray
+    taken: np.ndarray
+    logs: float
+    precision: np.ndarray
+    terms: np.ndarray
 
     @classmethod
-    def of(cls, layout: Layout, fit: Slopes, prices: np.ndarray) -> _Rows:
-        """Return the rows at a fit without pairs."""
-        used = layout.seen & (fit.mean > 0)
-        mean = np.where(used, fit.mean, 1.0)
-        share = np.where(used, 1 / (1 + fit.overdispersion * mean), 0.0)
-        weight = mean * share / fit.dispersion[:, None]
-        working = np.where(used, np.log(mean) + (layout.units - mean) / mean, 0.0)
-        if layout.own is not None:
-            working = working - np.where(used, fit.own[:, None] * layout.x[layout.own], 0.0)
-        columns = np.concatenate([layout.log_price[None], prices])
-        columns = columns - (weight * columns).sum(axis=2, keepdims=True) / np.maximum(weight.sum(axis=1)[:, None], 1e-300)
-        moved = columns[1:]
-        if layout.by_period:
-            moved = moved - (weight * moved).sum(axis=1, keepdims=True) / np.maximum(weight.sum(axis=0), 1e-300)
-        return cls(weight, working, columns, np.moveaxis(moved * (layout.units - mean) * share, 0, 1))
+    def of(cls, moments: PairMoments, cell: float) -> _Within:
+        """Return them for a standard deviation of what a cell adds to a slope of a substitute."""
+        prior = np.full(moments.square.shape[1], cell**2)
+        prior[0] = moments.own
+        factor = np.eye(len(prior)) + moments.square * prior
+        square, rest = np.linalg.solve(factor, moments.square), np.linalg.solve(factor, moments.terms)
+        taken = _crossed(moments.terms, prior[:, None] * rest)
+        precision, logs = moments.pairs.summed(square @ moments.pairs.slopes), float(np.linalg.slogdet(factor)[1].sum())
+        return cls(prior, square, rest, taken, logs, precision, moments.pairs.summed(rest))
+
+    def _factor(self, variance: np.ndarray) -> np.ndarray:
+        """Return I + S Z'EZ of the prior variances S of pairs' effects, shape (P, R, R)."""
+        return np.eye(variance.shape[1]) + variance[:, :, None] * self.precision
+
+    def _covariance(self, variance: np.ndarray) -> np.ndarray:
+        """Return the posterior covariance of pairs' effects given s, shape (P, R, R)."""
+        return np.linalg.solve(self._factor(variance), variance[:, :, None] * np.eye(variance.shape[1]))
+
+    def log_determinant(self, variance: np.ndarray) -> float:
+        """Return log |I + V A| of the prior covariance V of all slopes, with pairs' prior variances, shape (P, R)."""
+        return self.logs + float(np.linalg.slogdet(self._factor(variance))[1].sum())
+
+    def left(self, moments: PairMoments, variance: np.ndarray) -> np.ndarray:
+        """Return the shared moments with all slopes integrated out, shape (Q + 1, Q + 1)."""
+        return moments.shared - self.taken - _crossed(self.terms, self._covariance(variance) @ self.terms)
+
+    def answers(self, moments: PairMoments, effect: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the answers of substitutes' slopes to the terms, shape (K, n, Q + 1), and variances given s, shape (K, n).
+
+        The error of shared shocks is in what the data say, and not in the answers.
+
+        Args:
+            moments: What the rows say.
+            effect: The variance of pairs' effects without the noise.
+        """
+        pairs, covariance = moments.pairs, self._covariance(effect + moments.noise)
+        beside = np.eye(covariance.shape[1]) - covariance @ self.precision
+        by_pair = np.swapaxes(beside, 1, 2) @ self.terms
+        loads = self.square @ pairs.slopes
+        by_cell = self.rest - loads @ (covariance @ self.terms)[pairs.product]
+        mean = self.prior[:, None] * by_cell + effect * pairs.spread(by_pair)
+        inside = np.diagonal(self.square, axis1=1, axis2=2) - _rowwise(loads @ covariance[pairs.product], loads)
+        between = _rowwise(loads @ beside[pairs.product], pairs.slopes)
+        precision = np.diagonal(self.precision @ beside, axis1=1, axis2=2)[:, :, None]
+        known = self.prior**2 * inside + 2 * self.prior * effect * between + effect**2 * pairs.spread(precision)[:, :, 0]
+        prior = self.prior + effect * pairs.slopes.sum(axis=2)
+        return mean[:, 1:], (prior - known)[:, 1:]
 
 
-@dataclass(frozen=True, eq=False)
-class _Blocks:
-    """The places of cells' slopes in blocks of products.
-
-    Attributes:
-        first: The place of each cell's first slope among those of all blocks, shape (K,).
-        count: Products.
-        size: Slopes of a product, D.
-    """
-
-    first: np.ndarray
-    count: int
-    size: int
-
-    @classmethod
-    def of(cls, product: np.ndarray, width: int) -> _Blocks:
-        """Return the blocks of cells with so many slopes each."""
-        counts, order = np.bincount(product), np.argsort(product, kind="stable")
-        within = np.empty(len(product), np.int64)
-        within[order] = np.arange(len(product)) - (np.cumsum(counts) - counts)[product[order]]
-        size = int(counts.max()) * width
-        return cls(product * size + within * width, len(counts), size)
-
-    def laid(self, values: np.ndarray, beyond: float = 0) -> np.ndarray:
-        """Return values by slope of each cell, shape (K, width, ...), in blocks, shape (P, D, ...)."""
-        out = np.full((self.count * self.size, *values.shape[2:]), beyond, values.dtype)
-        out[self.first[:, None] + np.arange(values.shape[1])] = values
-        return out.reshape(self.count, self.size, *values.shape[2:])
-
-    def laid_square(self, values: np.ndarray) -> np.ndarray:
-        """Return matrices of cells, shape (K, width, width), on the diagonals of blocks, shape (P, D, D)."""
-        width = values.shape[1]
-        out = np.zeros((self.count, self.size, self.size))
-        block, start = np.divmod(self.first, self.size)
-        inside = start[:, None] + np.arange(width)
-        out[block[:, None, None], inside[:, :, None], inside[:, None, :]] = values
-        return out
+def _crossed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the sum of left'right over all rows of stacks, shape (m, m)."""
+    return np.asarray(left.reshape(-1, left.shape[2]).T @ right.reshape(-1, right.shape[2]))
 
 
-def _noise(scores: np.ndarray, precision: np.ndarray, pair: np.ndarray, lost: int) -> np.ndarray:
-    """Return the variance of the error that shared shocks give to what all cells of a pair of products say, shape (K, n).
-
-    One ratio of variances for all pairs (`shared_shocks`), over the precision of each.
-
-    Args:
-        scores: Shape (K, n, T).
-        precision: Of each slope, shape (K, n).
-        pair: The pair of products, -1 for none, shape (K, n).
-        lost: Degrees of freedom of a pair's periods that the fit has taken.
-    """
-    there = pair >= 0
-    out = np.zeros(pair.shape)
-    if not there.any():
-        return out
-    code = np.unique(pair[there], return_inverse=True)[1]
-    ratio = shared_shocks(scores[there], code, lost)
-    out[there] = np.minimum((ratio - 1) / np.maximum(np.bincount(code, precision[there]), 1e-9), VAGUE)[code]
-    return out
+def _rowwise(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the products of matching rows, shape (K, 1 + n)."""
+    return np.asarray(np.einsum("kar,kar->ka", left, right))
