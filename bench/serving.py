@@ -5,7 +5,7 @@ they take turns, and their answers must be equal. Beside requests and latency st
 processes of the server, which other work on the machine does not lengthen. Answers of hwds bear the decision too.
 
 BentoML is asked where `bentoml=` names the Python of an environment that has `bentoml` and `xgboost`
-(`python -m venv V && V/bin/pip install bentoml xgboost`). The targets are those of the issue of the server: one client p99
+(`python -m venv V && V/bin/pip install bentoml xgboost`). The targets: one client p99
 below 5 ms, sixteen clients 2,000 requests a second and p99 below 15 ms, on two cores that do nothing else.
 """
 
