@@ -7,11 +7,8 @@ from itertools import product as every
 
 import numpy as np
 
-from hwds.elasticity.estimation.crossed import Groups
-from hwds.elasticity.estimation.layout import Layout
 from hwds.elasticity.estimation.pair_moments import PairMoments
 from hwds.elasticity.estimation.pair_system import PairSystem
-from hwds.elasticity.estimation.slopes import Slopes
 
 FAMILY_GRID = np.array([0.02, 0.1, 0.3, 0.8])
 PRODUCT_GRID = np.array([0.02, 0.1, 0.2, 0.35, 0.6, 0.9, 1.4])
@@ -49,16 +46,7 @@ class PairSlopes:
     deviations: np.ndarray
 
 
-def pair_slopes(
-    layout: Layout,
-    fit: Slopes,
-    groups: Groups,
-    prices: np.ndarray,
-    family: np.ndarray,
-    product: np.ndarray,
-    rivals: np.ndarray,
-    common: int,
-) -> PairSlopes:
+def pair_slopes(moments: PairMoments, prices: np.ndarray, common: int) -> PairSlopes:
     """Return the slopes of the prices of substitutes: that of their mean, plus what a family, a pair and a cell add.
 
     All are normal around 0: a pair of which prices say little has the mean of its family, not 0 (Smith and Griffin 2023,
@@ -68,17 +56,12 @@ def pair_slopes(
     likelihood is the quadratic approximation at the fit without pairs; all other slopes move along.
 
     Args:
-        layout: The rows, laid out.
-        fit: Of the model with the mean price of substitutes.
-        groups: Of the prior of own elasticities.
+        moments: What the rows say.
         prices: Log price of each cell's substitutes over the number on sale, 0 where there is none, shape (n, K, T).
-        family: The family of each cell, shape (K,).
-        product: The product of each cell, from 0, shape (K,).
-        rivals: The product of each cell's substitutes, -1 beyond their number, shape (K, n).
         common: The place of the slope of the mean price among the shared ones.
     """
-    system = PairSystem.of(PairMoments.of(layout, fit, groups, prices, family, product, rivals), CELL_GRID)
-    families = FAMILY_GRID if system.moments.families > 1 else FAMILY_GRID[:1]
+    system = PairSystem.of(moments, CELL_GRID)
+    families = FAMILY_GRID if moments.families > 1 else FAMILY_GRID[:1]
     others = list(every(PRODUCT_GRID.tolist(), CELL_GRID.tolist()))
     tried = np.array([(added, *each) for each in others for added in families])
     logs = np.concatenate([system.log_likelihoods(families, *each) for each in others])

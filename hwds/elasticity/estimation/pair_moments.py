@@ -52,7 +52,17 @@ class PairMoments:
         product: np.ndarray,
         rivals: np.ndarray,
     ) -> PairMoments:
-        """Return the moments at the fit; see `cross_prices.pair_slopes`."""
+        """Return the moments at the fit.
+
+        Args:
+            layout: The rows, laid out.
+            fit: Of the model with the mean price of substitutes.
+            groups: Of the prior of own elasticities.
+            prices: Log price of each cell's substitutes over the number on sale, 0 where there is none, shape (n, K, T).
+            family: The family of each cell, shape (K,).
+            product: The product of each cell, from 0, shape (K,).
+            rivals: The product of each cell's substitutes, -1 beyond their number, shape (K, n).
+        """
         rows, pairs = _Rows.of(layout, fit, prices), Pairs.of(product, rivals)
         square = np.einsum("akt,bkt->kab", rows.columns * rows.weight, rows.columns)
         members = np.unique(family, return_inverse=True)[1]

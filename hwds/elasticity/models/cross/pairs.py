@@ -10,6 +10,7 @@ from hwds.elasticity.design.columns import CROSS, substitute_places
 from hwds.elasticity.design.rows import Design
 from hwds.elasticity.estimation.cross_prices import PairSlopes, pair_slopes
 from hwds.elasticity.estimation.layout import Layout
+from hwds.elasticity.estimation.pair_moments import PairMoments
 from hwds.elasticity.estimation.slopes import Slopes
 from hwds.elasticity.fitted import CrossPairs, Estimates
 from hwds.elasticity.models.base import levels
@@ -27,7 +28,8 @@ def with_pairs(design: Design, layout: Layout, fit: Slopes, estimates: Estimates
     place, product, places = design.columns.index(CROSS), design.codes("sku"), substitute_places(design.groups)
     rivals = np.where(places >= 0, product[places], -1)
     prices, groups = design.substitutes_laid(), fit.groups or design.crossed
-    found = pair_slopes(layout, fit, groups, prices, design.codes("family"), product, rivals, place)
+    moments = PairMoments.of(layout, fit, groups, prices, design.codes("family"), product, rivals)
+    found = pair_slopes(moments, prices, place)
     spreads = zip(("family", "product", "pair"), found.deviations.tolist(), strict=True)
     slots = found.deviation.shape[1]
     own_theta = np.concatenate([_or_zero(estimates.own_theta, design), found.deviation], axis=1)
