@@ -15,11 +15,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from hwds.cli.experiment import experiment
+from hwds.cli.words import HELP
 from hwds.core.errors import ConfigError, HwdsError, nearest
 from hwds.core.registry import GROUPS
 
 COMMANDS = Path(__file__).resolve().parent / "commands"
-HELP = ("-h", "--help")
 
 GARBAGE = (100_000, 2, 2)
 """After how many new objects Python looks for cycles: at its own 700 a tenth of a short command is that search."""
@@ -111,7 +111,7 @@ class Program(click.Group):
 PROGRAM = Program(
     "hwds",
     add_help_option=False,
-    context_settings={"ignore_unknown_options": True, "help_option_names": HELP, "max_content_width": 120},
+    context_settings={"ignore_unknown_options": True, "max_content_width": 120},
 )
 
 

@@ -14,6 +14,8 @@ from click.shell_completion import CompletionItem
 
 from hwds.core.errors import ConfigError, nearest
 
+HELP = ("-h", "--help")
+
 COMMON = ("--config-dir", "--help")
 """Flags of every command."""
 
@@ -58,6 +60,10 @@ class Command(click.Command):
         except click.UsageError as error:
             _, rest, _ = self.make_parser(ctx).parse_args(words)
             raise ConfigError(f"{name_of(ctx)}: takes no words, got '{rest[0]}'.") from error
+
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """Return -h and --help under any context: click keeps the option of the first context that asks for it."""
+        return list(HELP)
 
     def _refuse_without_value(self, ctx: click.Context, words: Sequence[str]) -> None:
         """Refuse `--store --key id` and `--store=`: click would take `--key`, or nothing, for the value."""

@@ -9,6 +9,7 @@ import click
 import pytest
 
 from hwds.cli.main import commands, dispatch, files, module_of
+from hwds.cli.words import Command
 
 
 def every_command():
@@ -30,6 +31,13 @@ def test_help_says_every_flag_in_a_sentence(words, command, capsys):
     if len(words) == 1:
         text = ast.get_docstring(ast.parse(files()[words[0].replace("-", "_")].read_text()))
         assert " ".join(text.split()) in said
+
+
+def test_help_does_not_depend_on_the_context_that_asked_first():
+    """click keeps the option for help that it first made: a page of all flags may have asked under a context of its own."""
+    command = Command("toy", callback=lambda: None)
+    for settings in ({}, {"help_option_names": ["--usage"]}):
+        assert command.get_params(click.Context(command, **settings))[-1].opts == ["-h", "--help"]
 
 
 def test_help_may_stand_behind_other_words(capsys):
