@@ -199,6 +199,16 @@ def test_nothing_is_left_undone():
     assert [relative(path) for path in [*MODULES, *YAMLS] if UNDONE.search(path.read_text())] == []
 
 
+def test_no_graph_is_traced_through_rewritten_code():
+    """AutoGraph writes what it rewrites into the temporary folder, where its compiled form stays."""
+    trees = [parsed(path) for path in MODULES if "tf.function" in path.read_text()]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    named = [node for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node) == "tf.function"]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and node.func in named]
+    assert len(calls) == len(named) > 0
+    assert all("autograph=False" in map(ast.unparse, call.keywords) for call in calls)
+
+
 def test_every_file_of_the_package_is_in_the_wheel():
     shipped = set(re.findall(r'"\*\*/\*(\.\w+)"', (ROOT / "setup.py").read_text())) | {".py"}
     files = [path for path in (ROOT / "hwds").rglob("*") if path.is_file() and "__pycache__" not in path.parts]

@@ -114,7 +114,7 @@ def forward_of(graph: Graph) -> Callable[..., Any]:
     def forward(weights: Any, inputs: Any) -> Any:
         return model.stateless_call(weights, model.non_trainable_variables, inputs, training=False)[0]
 
-    return tf.function(forward).get_concrete_function(*_specs(graph))
+    return tf.function(forward, autograph=False).get_concrete_function(*_specs(graph))
 
 
 @lru_cache(maxsize=GRAPHS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import tempfile
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -251,6 +252,14 @@ def test_no_network_stays_after_its_fit(panel):
         small.learn(history, horizon=6, context=replace(CONTEXT, seed=seed))
         held.append(layers())
     assert held[2] == held[0]
+
+
+def test_a_fit_and_its_forecast_leave_no_file_in_the_temporary_folder(panel, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    history, future = parts(panel)
+    small = replace(MODELS["lstm"], units=4, epochs=1)  # of a size whose graphs no other test has traced
+    small.learn(history, horizon=6, context=CONTEXT).predict(history, future)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_gpu_that_is_not_there_is_refused(panel, monkeypatch):

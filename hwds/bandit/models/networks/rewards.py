@@ -108,10 +108,9 @@ def _graph(shape: Shape) -> Any:
         away = [tf.reduce_sum(tf.square((w - a) / sd)) / 2 for w, a, sd in zip(weights, anchor, sds, strict=True)]
         return (loss + tf.add_n(away)) / (1.0 + tf.reduce_sum(pulls) / shape.heads)
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
     def train(weights: Any, anchor: Any, inputs: Any, wins: Any, pulls: Any, epochs: Any) -> Any:
-        first = second = [tf.zeros_like(part) for part in weights]
-        for epoch in tf.range(epochs):
+        def step(epoch: Any, weights: Any, first: Any, second: Any) -> Any:
             n = tf.cast(epoch, tf.float32) + 1.0
             with tf.GradientTape() as tape:
                 tape.watch(weights)
@@ -121,6 +120,9 @@ def _graph(shape: Shape) -> Any:
             second = [CURVATURE * v + (1 - CURVATURE) * g * g for v, g in zip(second, gradients, strict=True)]
             pace = shape.rate * tf.sqrt(1 - tf.pow(CURVATURE, n)) / (1 - tf.pow(MOMENTUM, n))
             weights = [w - pace * m / (tf.sqrt(v) + 1e-7) for w, m, v in zip(weights, first, second, strict=True)]
-        return weights
+            return epoch + 1, weights, first, second
+
+        zeros = [tf.zeros_like(part) for part in weights]
+        return tf.while_loop(lambda epoch, *_: epoch < epochs, step, (0, weights, zeros, zeros))[1]
 
     return train

@@ -126,7 +126,7 @@ def _gradient_of(shape: RowShape) -> Callable[..., Any]:
         return tape.gradient(answer, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     specs = [tf.TensorSpec(variable.shape) for variable in model.trainable_variables]
-    return tf.function(gradient).get_concrete_function(specs, shape.specs())
+    return tf.function(gradient, autograph=False).get_concrete_function(specs, shape.specs())
 
 
 def _constants(parts: Sequence[np.ndarray]) -> list[Any]:
