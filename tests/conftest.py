@@ -19,6 +19,8 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "outputs" / "cache" / "numba
 THREADS = dict.fromkeys((*VARIABLES, *ONCE), "1")
 """Set before any library is loaded: threads that wait for one another on shared cores take three times what the work does."""
 os.environ.update(THREADS)
+for name in [name for name in os.environ if name.startswith("HWDS_") and name != "HWDS_DATA"]:
+    del os.environ[name]  # a developer's own folders and keys: with $HWDS_OUTPUTS set, two dozen tests looked elsewhere
 IN_MEMORY = Path("/dev/shm")
 """Folders of tests lie there: a run flushes thirty files, for each of which a disk takes as long as a model for its fit."""
 if IN_MEMORY.is_dir() and disk_usage(IN_MEMORY).free > 4 << 30:

@@ -24,6 +24,11 @@ def published(client, lines, topic=TOPIC):
         info.wait_for_publish(20)
 
 
+def left(client):
+    client.disconnect()
+    client.loop_stop()
+
+
 def followed_until(shard, source, count):
     """Take readings until so many have counted, or a minute has gone by."""
     stop = threading.Event()
@@ -47,13 +52,14 @@ def test_readings_and_alerts_go_through_a_broker_that_restarts(followed, lines, 
         first = source_of(f"{address}/plant/+/readings", store, follow=False)
         first.close()  # from now on the broker keeps what comes
         published(sender, ["\n".join(lines[:50]), *lines[50:300]])
+        left(sender)  # it would connect again by itself, amid what is sent below, and change its order
         broker.stop()
         broker.start()
         sink = sink_of(f"{address}/plant/alerts", store)
         with Shard(followed, store, replace(RULES, batch=40), [sink]) as shard:
             source = source_of(f"{address}/plant/+/readings", store, follow=False)
             followed_until(shard, source, 300)
-            sender.reconnect()
+            sender = broker.client("sender")
             published(sender, lines[250:])  # some come again
             followed_until(shard, source, len(lines))
             source.close()
@@ -61,9 +67,8 @@ def test_readings_and_alerts_go_through_a_broker_that_restarts(followed, lines, 
         deadline = time.monotonic() + 20
         while len(heard) < len(messages(store)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        for client in (sender, listener):
-            client.disconnect()
-            client.loop_stop()
+        left(sender)
+        left(listener)
     assert scores(store) == batch
     assert [row["id"] for row in heard] == [row["id"] for row in sorted(heard, key=lambda row: row["number"])]
     assert {row["id"] for row in heard} == {row["id"] for row in messages(store)}
