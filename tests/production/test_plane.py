@@ -104,16 +104,29 @@ def questions(bundle):
 
 
 @pytest.fixture(scope="module")
-def endpoint(plane, model):
-    """An endpoint of two variants, three to one."""
-    known, sagemaker = model("served"), plane("sagemaker")
-    sagemaker.create_endpoint(
-        EndpointName="orders", EndpointConfigName=configured(plane, "two", a=(known, 3.0), b=(known, 1.0))
-    )
-    assert sagemaker.describe_endpoint(EndpointName="orders")["EndpointStatus"] == "Creating"
-    described = at_rest(lambda: sagemaker.describe_endpoint(EndpointName="orders"), "EndpointStatus")
-    assert described["EndpointStatus"] == "InService"
+def served(plane, model):
+    """The name of a configuration of two variants of one model, three to one."""
+    known = model("served")
+    return configured(plane, "two", a=(known, 3.0), b=(known, 1.0))
+
+
+@pytest.fixture
+def endpoint(plane, served):
+    """An endpoint of two variants, which tests share that leave it as it was."""
+    sagemaker = plane("sagemaker")
+    if not sagemaker.list_endpoints(NameContains="orders")["Endpoints"]:
+        sagemaker.create_endpoint(EndpointName="orders", EndpointConfigName=served)
+        assert sagemaker.describe_endpoint(EndpointName="orders")["EndpointStatus"] == "Creating"
+        described = at_rest(lambda: sagemaker.describe_endpoint(EndpointName="orders"), "EndpointStatus")
+        assert described["EndpointStatus"] == "InService"
     return "orders"
+
+
+@pytest.fixture
+def own_endpoint(plane, endpoint):
+    """The same for a test that changes it: the next one gets another."""
+    yield endpoint
+    plane("sagemaker").delete_endpoint(EndpointName=endpoint)
 
 
 def invoke(plane, body, name="orders", **more):
@@ -121,7 +134,7 @@ def invoke(plane, body, name="orders", **more):
     return plane("sagemaker-runtime").invoke_endpoint(EndpointName=name, Body=body, **given)
 
 
-def test_an_endpoint_answers_by_the_weights_of_its_variants(plane, endpoint, questions, client):
+def test_an_endpoint_answers_by_the_weights_of_its_variants(plane, own_endpoint, questions, client):
     said = client.post("/invocations", content=questions[0], headers={"content-type": "application/jsonlines"})
     answers = [invoke(plane, questions[0]) for _ in range(8)]
     assert {answer["Body"].read() for answer in answers} == {said.content}
@@ -129,7 +142,7 @@ def test_an_endpoint_answers_by_the_weights_of_its_variants(plane, endpoint, que
     assert [answer["InvokedProductionVariant"] for answer in answers].count("a") == 6
     assert invoke(plane, questions[0], TargetVariant="b")["InvokedProductionVariant"] == "b"
     weights = [{"VariantName": "b", "DesiredWeight": 1.0}, {"VariantName": "a", "DesiredWeight": 0.0}]
-    plane("sagemaker").update_endpoint_weights_and_capacities(EndpointName=endpoint, DesiredWeightsAndCapacities=weights)
+    plane("sagemaker").update_endpoint_weights_and_capacities(EndpointName=own_endpoint, DesiredWeightsAndCapacities=weights)
     assert {invoke(plane, questions[0])["InvokedProductionVariant"] for _ in range(3)} == {"b"}
 
 
@@ -162,22 +175,22 @@ def test_an_archive_that_is_no_bundle_fails_its_endpoint(plane, model, questions
         invoke(plane, questions[0], "broken")
 
 
-def test_a_deployment_is_updated_behind_a_canary_and_comes_back_by_an_alarm(plane, endpoint, model, questions, tmp_path):
+def test_a_deployment_is_updated_behind_a_canary_and_comes_back_by_an_alarm(plane, own_endpoint, questions, tmp_path):
     archive = tmp_path / "model.tar.gz"
     archive.write_bytes(b"x")
     sagemaker, settings = plane("sagemaker"), wanted(bucket=f"s3://{BUCKET}", bake=0)
     with pytest.raises(HwdsError, match=r"endpoint 'orders' went back to two: the update failed: .*cannot be unpacked"):
         carry_out(plan_of(settings, "b" * 16, str(archive)), plane, lambda line: None, wait=lambda seconds: time.sleep(0.3))
-    described = sagemaker.describe_endpoint(EndpointName=endpoint)
+    described = sagemaker.describe_endpoint(EndpointName=own_endpoint)
     assert described["EndpointStatus"] == "InService"
     assert "cannot be unpacked" in described["FailureReason"]
     body = invoke(plane, questions[0])["Body"].read()
     policy = plan_of(settings, "c" * 16, str(archive))[-1].parameters["DeploymentConfig"]
     policy["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"] = 30
     new = configured(plane, "new", main=("served", 1.0))
-    sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new, DeploymentConfig=policy)
+    sagemaker.update_endpoint(EndpointName=own_endpoint, EndpointConfigName=new, DeploymentConfig=policy)
     with pytest.raises(sagemaker.exceptions.ClientError, match="while it is Updating"):
-        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new)
+        sagemaker.update_endpoint(EndpointName=own_endpoint, EndpointConfigName=new)
     end = time.monotonic() + 60
     while (answer := invoke(plane, questions[0]))["InvokedProductionVariant"] != "main":
         assert time.monotonic() < end
@@ -185,11 +198,11 @@ def test_a_deployment_is_updated_behind_a_canary_and_comes_back_by_an_alarm(plan
     assert answer["Body"].read() == body
     alarm = policy["AutoRollbackConfiguration"]["Alarms"][0]["AlarmName"]
     plane("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
-    described = at_rest(lambda: sagemaker.describe_endpoint(EndpointName=endpoint), "EndpointStatus")
+    described = at_rest(lambda: sagemaker.describe_endpoint(EndpointName=own_endpoint), "EndpointStatus")
     assert described["EndpointConfigName"] == "two"
     assert described["FailureReason"] == f"the update went back: alarm {alarm}"
-    sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new)
-    described = at_rest(lambda: sagemaker.describe_endpoint(EndpointName=endpoint), "EndpointStatus")
+    sagemaker.update_endpoint(EndpointName=own_endpoint, EndpointConfigName=new)
+    described = at_rest(lambda: sagemaker.describe_endpoint(EndpointName=own_endpoint), "EndpointStatus")
     assert described["EndpointConfigName"] == "new"
     assert invoke(plane, questions[0])["InvokedProductionVariant"] == "main"
 
@@ -211,7 +224,7 @@ def job(plane, name, source, **more):
     return at_rest(lambda: sagemaker.describe_transform_job(TransformJobName=name), "TransformJobStatus")
 
 
-def test_a_transform_answers_each_line_of_each_object(plane, endpoint, questions, client):
+def test_a_transform_answers_each_line_of_each_object(plane, served, questions, client):
     s3 = plane("s3")
     whole = "\n".join(questions).encode() + b"\n"
     for key, body in (("in/a.jsonl", whole), ("in/more/b.jsonl", b"{]\n"), ("in/c.jsonl", whole[: whole.index(b"\n")])):
@@ -242,7 +255,7 @@ def test_each_damaged_object_is_said_by_its_name(aws, plane):
     assert [line.partition(": ")[0] for line in failed] == [f"s3://{BUCKET}/z/{name}.gz" for name in "abc"]
 
 
-def test_a_transform_that_is_not_played_here_is_said(plane, model):
+def test_a_transform_that_is_not_played_here_is_said(plane, served):
     source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://a/b"}}, "SplitType": "RecordIO"}
     done = job(plane, "records", "in/", TransformInput=source)
     assert (done["TransformJobStatus"], done["FailureReason"]) == (
@@ -280,7 +293,7 @@ def test_a_share_is_kept_at_each_moment():
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes by /proc")
-def test_workers_end_with_a_parent_that_is_killed(plane, endpoint, questions, beside):
+def test_workers_end_with_a_parent_that_is_killed(plane, own_endpoint, questions, beside):
     def parents():
         return [number for number, _, title in processes() if f"hwds serve {beside}" in title]
 

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -33,16 +34,26 @@ def kept(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("kept")
 
 
-@pytest.fixture
-def once(tmp_path, kept):
-    """Fill the test's folder by a function in the first test of a module that asks, and by a copy in all later ones."""
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Any]:
+    """What the functions said that filled the folders, by the names of the copies."""
+    return {}
 
-    def fill(make: Callable[[], object], name: str = "made") -> None:
-        if (kept / name).exists():
+
+@pytest.fixture
+def once(tmp_path, kept, answers):
+    """Fill the test's folder by a function in the first test of a module that asks, and by a copy in all later ones.
+
+    Each of them is told what the function returned.
+    """
+
+    def fill(make: Callable[[], Any], name: str = "made") -> Any:
+        if name in answers:
             shutil.copytree(kept / name, tmp_path, dirs_exist_ok=True)
         else:
-            make()
+            answers[name] = make()
             shutil.copytree(tmp_path, kept / name)
+        return answers[name]
 
     return fill
 

@@ -11,9 +11,7 @@ from tests.test_readme import follow
 @pytest.fixture
 def outputs(hwds, once, tmp_path):
     """What the commands of docs/stream.md print, in their folder."""
-    said = []
-    once(lambda: said.extend(follow("A stream of one's own", tmp_path, hwds)))
-    return said
+    return once(lambda: follow("A stream of one's own", tmp_path, hwds))
 
 
 def test_the_page_of_streams_says_what_happens(hwds, outputs, tmp_path):
