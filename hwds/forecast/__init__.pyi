@@ -19,6 +19,7 @@ from .models.croston import Croston as Croston
 from .models.damped import Damped as Damped
 from .models.drift import Drift as Drift
 from .models.ets import ETS as ETS
+from .models.lgt import LGT as LGT
 from .models.long_season import LongSeason as LongSeason
 from .models.lstm import LSTM as LSTM
 from .models.mfles import MFLES as MFLES

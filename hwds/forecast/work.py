@@ -207,6 +207,7 @@ LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "theta": _each(8e-7),
     "damped": _each(3e-6),
     "ets": _each(4e-6, seasonal=3.0),
+    "lgt": _each(2.3e-4, 0.79),
     "ces": _each(2.7e-4, 0.6),
     "mfles": _each(1.1e-3, 0.2),
     "croston": _each(5e-7),

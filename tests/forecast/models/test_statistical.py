@@ -16,6 +16,7 @@ from hwds.forecast.models.ces import CES
 from hwds.forecast.models.croston import Croston
 from hwds.forecast.models.damped import Damped
 from hwds.forecast.models.ets import ETS
+from hwds.forecast.models.lgt import LGT
 from hwds.forecast.models.mfles import MFLES
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.models.statistical.bands import demanded, past_origins, spread_by_step
@@ -31,7 +32,7 @@ LEVELS = (0.1, 0.5, 0.9)
 STEPS = 6
 CONTEXT = ForecastContext(0, "fold", levels=LEVELS, season=12)
 LIBRARY = [ETS(), Theta(), CES(), MFLES()]
-SMOOTH = [*LIBRARY, Damped()]
+SMOOTH = [*LIBRARY, Damped(), LGT()]
 DEMAND = [Croston(), TSB(), ADIDA(), ADIDA(several=True)]
 MODELS = [*SMOOTH, *DEMAND]
 
@@ -90,7 +91,7 @@ def test_odd_series_are_forecast_or_counted_and_nothing_is_said(model):
     names = sorted(ODD)
     fell = {name for name, fallback in zip(names, forecasts.fallback, strict=True) if fallback}
     simpler = {"constant", "zero", "one_point", "two_points", "mostly_missing", "unknown"}
-    assert fell == simpler | ({"negative"} if model in DEMAND else set())
+    assert fell == simpler | ({"negative"} if model in DEMAND or isinstance(model, LGT) else set())
     known = np.array([name != "unknown" for name in names])
     assert np.isfinite(forecasts.mean[known]).all()
     assert np.isfinite(forecasts.quantiles[known]).all()
@@ -262,7 +263,8 @@ def test_saved_models_forecast_the_same_bytes_and_a_series_does_not_feel_its_nei
 
 @pytest.mark.parametrize("model", MODELS, ids=label)
 def test_what_was_never_negative_is_not_forecast_below_zero(model):
-    falling = np.maximum(40 - 0.8 * np.arange(60) + np.random.default_rng(0).normal(0, 4, 60), 0.0)
+    least = 0.1 if isinstance(model, LGT) else 0.0
+    falling = np.maximum(40 - 0.8 * np.arange(60) + np.random.default_rng(0).normal(0, 4, 60), least)
     forecasts = answer(model, {"falling": falling})
     assert (forecasts.mean >= 0).all()
     assert (forecasts.quantiles >= 0).all()

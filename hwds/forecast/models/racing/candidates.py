@@ -145,6 +145,7 @@ def _usual(look: Look) -> tuple[Candidate, ...]:
     from hwds.forecast.models.croston import Croston
     from hwds.forecast.models.damped import Damped
     from hwds.forecast.models.ets import ETS
+    from hwds.forecast.models.lgt import LGT
     from hwds.forecast.models.lstm import LSTM
     from hwds.forecast.models.mlp import MLP
     from hwds.forecast.models.sarima import Sarima
@@ -176,14 +177,15 @@ def _usual(look: Look) -> tuple[Candidate, ...]:
         )
         return (analog, smooth, trees, searched, forest, mlp, small, large, ets)
     first = (analog, theta, damped) if look.young >= YOUNG else (theta, damped)
-    rates: tuple[Candidate, ...] = ()
+    growing: tuple[Candidate, ...] = ()
     if look.zeros < FEW_ZEROS and not look.negative:
-        rates = (
+        growing = (
             _named(Theta, "forecast/theta(logs=true,origins=0)", origins=0, logs=True),
             _named(Damped, "forecast/damped(logs=true,origins=0)", origins=0, logs=True),
+            _named(LGT, "forecast/lgt"),
         )
     networks = (mlp, wide, small, large) if look.series * look.length > MLP.max_windows else (mlp, small, large)
-    return (*first, *rates, trees, lined, forest, *networks, sarima, ets, ces)
+    return (*first, *growing, trees, lined, forest, *networks, sarima, ets, ces)
 
 
 def _named(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:

@@ -1,0 +1,190 @@
+"""Draws of a local and global trend from its posterior, and a path of the next rows from each, compiled."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from functools import lru_cache
+
+import numpy as np
+
+from hwds.core.numba_cache import compiled, helper
+from hwds.core.seeds import stream
+
+WARM, DRAWS = 500, 2_000
+"""Draws that the proposals adapt in, and draws after them, each of which a path follows."""
+
+TABLES = (WARM + DRAWS, WARM + DRAWS, DRAWS)
+"""Rows of moves, of chances and of errors that a series takes."""
+
+BEGIN = (0.5, -0.5, -0.75, 1.5, 0.0, 0.0, 0.4, -1.5)
+MOVES = (0.8, 1.0, 1.3, 1.0, 1.2, 0.2, 0.9, 0.8)
+"""Where the walk begins and how far it goes, in the order of `place`: what posteriors of M3's training parts mostly are."""
+
+ACCEPTED = 0.234
+"""The share of proposals to accept that they adapt to."""
+
+FREEDOM = 6.0
+"""Degrees of freedom of the errors (Student's t)."""
+
+GROWTH = 0.02
+"""The scale of the prior of a season's growth, as a share of the largest value."""
+
+PLACES = 1 << 14
+"""Rows of the table of random numbers at which a series may begin."""
+
+PARAMETERS, STATE = 8, 9
+"""What is drawn; and what a path begins with: level, trend, and the parameters of the recursion."""
+
+LEAST_POWER, MOST_POWER = -0.5, 1.0
+"""Bounds of the power of the level that growth follows: a line at 0, exponential growth at 1."""
+
+LEAST_LEVEL = 1e-6
+
+
+def trend_paths(values: np.ndarray, season: int, steps: int) -> np.ndarray:
+    """Return paths of the next rows, shape (paths, steps), in the units of the series.
+
+    The next value is l + g l^r + k b, with l the smoothed level, b its smoothed changes, and errors of Student's t whose scale
+    is s l^q (Smyl, Bergmeir, Dokumentov, Long, Wibowo and Schmidt 2025, "Local and global trend Bayesian exponential smoothing
+    models"). Both smoothing parameters, r, k and q have flat priors (r from -.5 to 1, the others from 0 to 1), g a Cauchy one
+    (`GROWTH`), s the positive half of such a one. The posterior is drawn from by a random walk that adapts to its shape (Vihola
+    2012, "Robust adaptive Metropolis algorithm with coerced acceptance rate"). Random numbers come from one table for all
+    series, which each reads from a row of its own on (a checksum of its values): with the same ones all would err alike.
+
+    Args:
+        values: The series without a season, shape (n,), all above 0.
+        season: Rows in a season: growth is expected a season.
+        steps: Steps to answer for.
+    """
+    largest = float(values.max())
+    relative = np.ascontiguousarray(values / largest, np.float64)
+    first = zlib.crc32(relative.tobytes()) % PLACES
+    moves, chances, shocks = (table[first : first + rows] for table, rows in zip(_random_tables(steps), TABLES, strict=True))
+    place, spread = np.array(BEGIN), np.diag(MOVES)
+    place[5] = math.log(max(float(np.abs(np.diff(relative)).mean()), LEAST_LEVEL))
+    states, paths = np.empty((2, STATE)), np.empty(shocks.shape)
+    space = np.empty((2, PARAMETERS))
+    compiled(trend_draws)(relative, GROWTH / season, moves, chances, shocks, place, spread, space, states, paths)
+    return paths * largest
+
+
+@lru_cache(maxsize=4)
+def _random_tables(steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return tables of standard normal moves, of uniform chances, and of errors of paths: always the same."""
+    random = stream(0, "local and global trend", steps)
+    moves, chances, shocks = (PLACES + rows for rows in TABLES)
+    return random.standard_normal((moves, PARAMETERS)), random.random(chances), random.standard_t(FREEDOM, (shocks, steps))
+
+
+def trend_draws(
+    values: np.ndarray,
+    growth: float,
+    moves: np.ndarray,
+    chances: np.ndarray,
+    shocks: np.ndarray,
+    place: np.ndarray,
+    spread: np.ndarray,
+    space: np.ndarray,
+    states: np.ndarray,
+    paths: np.ndarray,
+) -> None:
+    """Write a path of every draw after the first ones into `paths`; `space` and `states` need no content.
+
+    Args:
+        values: The series as a share of its largest value.
+        growth: The scale of the prior of a row's growth.
+        moves: Standard normal, shape (draws, PARAMETERS).
+        chances: Uniform, shape (draws,).
+        shocks: The errors of paths, shape (paths, steps).
+        place: Where the walk begins.
+        spread: The lower triangle by which moves are multiplied, which adapts.
+        space: Shape (2, PARAMETERS).
+        states: Shape (2, STATE).
+        paths: Shape (paths, steps).
+    """
+    density = _log_posterior(values, growth, place, states, 0)
+    for draw in range(len(moves)):
+        for i in range(PARAMETERS):
+            move = 0.0
+            for j in range(i + 1):
+                move += spread[i, j] * moves[draw, j]
+            space[0, i], space[1, i] = place[i] + move, move
+        proposed = _log_posterior(values, growth, space[0], states, 1)
+        chance = math.exp(min(0.0, proposed - density))
+        if chances[draw] < chance:
+            density = proposed
+            for i in range(PARAMETERS):
+                place[i] = space[0, i]
+            for i in range(STATE):
+                states[0, i] = states[1, i]
+        if draw < WARM:
+            _adapt(spread, moves[draw], space[1], min(1.0, PARAMETERS * (draw + 1.0) ** -0.66) * (chance - ACCEPTED))
+        else:
+            _follow(states[0], shocks[draw - WARM], paths[draw - WARM])
+
+
+@helper
+def _log_posterior(values: np.ndarray, growth: float, place: np.ndarray, states: np.ndarray, row: int) -> float:
+    """Return the logarithm of the posterior's density at a place of the walk, and write its state into a row of `states`."""
+    prior = 0.0
+    for i in range(5):  # logits of what has bounds
+        share = 1.0 / (1.0 + math.exp(-place[i]))
+        states[row, 2 + i] = share
+        prior += math.log(share * (1.0 - share))
+    states[row, 4] = LEAST_POWER + (MOST_POWER - LEAST_POWER) * states[row, 4]
+    states[row, 7], states[row, 8] = place[5], growth * place[6]
+    prior += place[5] - math.log1p((math.exp(place[5]) / growth) ** 2) - math.log1p(place[6] ** 2) - 0.5 * place[7] ** 2
+    level_pace, trend_pace, power, kept, error_power = (
+        states[row, 2],
+        states[row, 3],
+        states[row, 4],
+        states[row, 5],
+        states[row, 6],
+    )
+    level, trend, loss = values[0], growth * place[7], 0.0
+    for i in range(1, len(values)):
+        log_level = math.log(level)
+        mean = level + states[row, 8] * math.exp(power * log_level) + kept * trend
+        log_scale = place[5] + error_power * log_level
+        error = (values[i] - mean) * math.exp(-log_scale)
+        loss += log_scale + 0.5 * (FREEDOM + 1.0) * math.log1p(error * error / FREEDOM)
+        moved = level + level_pace * (values[i] - level)
+        trend += trend_pace * (moved - level - trend)
+        level = max(moved, LEAST_LEVEL)
+    states[row, 0], states[row, 1] = level, trend
+    return prior - loss if math.isfinite(prior - loss) else -math.inf
+
+
+@helper
+def _adapt(spread: np.ndarray, move: np.ndarray, space: np.ndarray, weight: float) -> None:
+    """Add a share of what a move was multiplied by to the spread: an update of rank one of its lower triangle."""
+    square = 0.0
+    for i in range(PARAMETERS):
+        square += move[i] * move[i]
+    factor, sign = math.sqrt(abs(weight) / square), 1.0 if weight > 0 else -1.0
+    for i in range(PARAMETERS):
+        space[i] *= factor
+    for j in range(PARAMETERS):
+        diagonal = spread[j, j] * spread[j, j] + sign * space[j] * space[j]
+        if diagonal <= 1e-12:
+            return
+        diagonal = math.sqrt(diagonal)
+        cosine, sine = diagonal / spread[j, j], space[j] / spread[j, j]
+        spread[j, j] = diagonal
+        for i in range(j + 1, PARAMETERS):
+            spread[i, j] = (spread[i, j] + sign * sine * space[i]) / cosine
+            space[i] = cosine * space[i] - sine * spread[i, j]
+
+
+@helper
+def _follow(state: np.ndarray, shocks: np.ndarray, path: np.ndarray) -> None:
+    """Write the path that follows a state with these errors."""
+    level, trend = state[0], state[1]
+    for step in range(len(shocks)):
+        log_level = math.log(level)
+        mean = level + state[8] * math.exp(state[4] * log_level) + state[5] * trend
+        value = max(mean + math.exp(state[7] + state[6] * log_level) * shocks[step], LEAST_LEVEL)
+        moved = level + state[2] * (value - level)
+        trend += state[3] * (moved - level - trend)
+        level, path[step] = max(moved, LEAST_LEVEL), value
