@@ -22,7 +22,9 @@ def test_a_stream_goes_on_in_each_partition_where_it_was(followed, lines, batch,
 
     with Tansu(tmp_path) as broker:
         where, store = f"127.0.0.1:{broker.port}", tmp_path / "store"
-        KafkaAdminClient(bootstrap_servers=where).create_topics([NewTopic("readings", 2, 1)])
+        admin = KafkaAdminClient(bootstrap_servers=where)
+        admin.create_topics([NewTopic("readings", 2, 1)])
+        admin.close()
         sender = KafkaProducer(bootstrap_servers=where)
 
         def sent(some):
@@ -54,9 +56,11 @@ def test_a_stream_goes_on_in_each_partition_where_it_was(followed, lines, batch,
 
 def test_a_cluster_that_is_not_there_is_refused_in_a_line(tmp_path, monkeypatch):
     monkeypatch.setattr(kafka, "PATIENCE_MS", 100)
+    before = set(threading.enumerate())
     with pytest.raises(HwdsError) as refusal:
         source_of("kafka://me:secret-word@127.0.0.1:1/readings", tmp_path, follow=False)
     assert str(refusal.value).startswith("stream: kafka://***@127.0.0.1:1/readings: cannot be reached (")
     assert "\n" not in str(refusal.value)
+    assert set(threading.enumerate()) <= before, "none that goes on connecting"
     with pytest.raises(ConfigError, match=r"^stream: --from kafka://a: must have a topic after the host, kafka://a/topic\.$"):
         source_of("kafka://a", tmp_path, follow=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
@@ -109,8 +110,23 @@ def _consumer(where: Address) -> Any:
         password = where.password or os.environ.get(PASSWORD, "")
         settings |= {"sasl_mechanism": "PLAIN", "sasl_plain_username": where.user, "sasl_plain_password": password}
         protocol = f"SASL_{protocol}"
+    settings |= {"bootstrap_servers": f"{where.host}:{where.port}", "security_protocol": protocol}
     try:
-        return KafkaConsumer(bootstrap_servers=f"{where.host}:{where.port}", security_protocol=protocol, **files, **settings)
+        return _begun(KafkaConsumer, files | settings)
     except (KafkaError, OSError, ValueError, AssertionError) as error:
         why = " ".join(str(error).split()) or type(error).__name__
         raise HwdsError(f"stream: {where.shown}: cannot be reached ({why}).") from error
+
+
+def _begun(consumer: type[Any], settings: dict[str, Any]) -> Any:
+    """Return a consumer; one that is refused leaves no thread of its client behind, which would connect for ever."""
+    with ExitStack() as opened:
+
+        def client(**known: Any) -> Any:
+            made = consumer.DEFAULT_CONFIG["kafka_client"](**known)
+            opened.callback(made.close)
+            return made
+
+        begun = consumer(kafka_client=client, **settings)
+        opened.pop_all()
+    return begun
