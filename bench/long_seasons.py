@@ -1,4 +1,4 @@
-"""Hours as they are, and without their longer season, the week: `python -m bench.long_seasons [seed]`.
+"""Hours as they are, and without their longer season, the week: `python -m bench.long_seasons [seed] > bench/long_seasons.txt`.
 
 Five laws of 30 series of 880 hours, 48 hours ahead from a cutoff in each of the last seven days. Figures are mean absolute
 errors as multiples of the mean change of the history over a day. How cautious `statistical.nested_seasons` is was chosen with
