@@ -145,7 +145,6 @@ def _usual(look: Look) -> tuple[Candidate, ...]:
     from hwds.forecast.models.croston import Croston
     from hwds.forecast.models.damped import Damped
     from hwds.forecast.models.ets import ETS
-    from hwds.forecast.models.lgt import LGT
     from hwds.forecast.models.lstm import LSTM
     from hwds.forecast.models.mlp import MLP
     from hwds.forecast.models.sarima import Sarima
@@ -177,15 +176,20 @@ def _usual(look: Look) -> tuple[Candidate, ...]:
         )
         return (analog, smooth, trees, searched, forest, mlp, small, large, ets)
     first = (analog, theta, damped) if look.young >= YOUNG else (theta, damped)
-    growing: tuple[Candidate, ...] = ()
-    if look.zeros < FEW_ZEROS and not look.negative:
-        growing = (
-            _named(Theta, "forecast/theta(logs=true,origins=0)", origins=0, logs=True),
-            _named(Damped, "forecast/damped(logs=true,origins=0)", origins=0, logs=True),
-            _named(LGT, "forecast/lgt"),
-        )
+    rates, growing = _of_positive() if look.zeros < FEW_ZEROS and not look.negative else ((), ())
     networks = (mlp, wide, small, large) if look.series * look.length > MLP.max_windows else (mlp, small, large)
-    return (*first, *growing, trees, lined, forest, *networks, sarima, ets, ces)
+    return (*first, *rates, trees, lined, forest, *networks, *growing, sarima, ets, ces)
+
+
+def _of_positive() -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+    """Return the candidates for series above 0: cheap ones in logarithms, and one that costs as much as a network."""
+    from hwds.forecast.models.damped import Damped
+    from hwds.forecast.models.lgt import LGT
+    from hwds.forecast.models.theta import Theta
+
+    theta = _named(Theta, "forecast/theta(logs=true,origins=0)", origins=0, logs=True)
+    damped = _named(Damped, "forecast/damped(logs=true,origins=0)", origins=0, logs=True)
+    return (theta, damped), (_named(LGT, "forecast/lgt"),)
 
 
 def _named(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:
