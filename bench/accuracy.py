@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from hwds.core.outputs import OUTPUTS
 from hwds.forecast.metrics.ratios import forecast_metrics
 from hwds.forecast.metrics.scores import coded, per_series, score_forecasts
 from hwds.results.folder import RunFolder
@@ -137,7 +138,7 @@ def _whole_m3(name: str) -> list[dict[str, object]]:
 
 
 def _finished(name: str) -> RunFolder | None:
-    finished = any(Path("outputs/runs").glob(f"{name}/*/scores.parquet"))
+    finished = any((OUTPUTS / "runs").glob(f"{name}/*/scores.parquet"))
     return RunFolder.find(name) if finished else None
 
 
