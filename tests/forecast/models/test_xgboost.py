@@ -308,15 +308,23 @@ def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below():
 def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
     history, _ = parts(monthly_panel(n_series=6, months=72))
 
-    def objective(rows, **changes):
+    def growing(rows, **changes):
         model = XGBoost(**changes)
         source = WindowSource.of(model._windowing(history, STEPS, CONTEXT), history)
-        return model._growing(source, rows * len(names(source)), CONTEXT).settings["objective"]
+        return model._growing(source, rows * len(names(source)), CONTEXT)
+
+    def objective(rows, **changes):
+        return growing(rows, **changes).settings["objective"]
 
     assert objective(ROWS_AN_INPUT) == "reg:absoluteerror"
     assert objective(ROWS_AN_INPUT + 1) == SMOOTH["objective"]
     assert objective(ROWS_AN_INPUT + 1, strategy="recursive") == "reg:absoluteerror"
     assert objective(ROWS_AN_INPUT + 1, objective="tweedie") == "reg:tweedie"
+    few, many = growing(ROWS_AN_INPUT), growing(ROWS_AN_INPUT + 1)
+    assert np.isclose(many.settings["eta"] * many.trees, few.settings["eta"] * few.trees)
+    assert many.trees == 3 * few.trees
+    assert np.isclose(many._hasty().settings["eta"], few._hasty().settings["eta"])  # the rounds are chosen at one pace
+    assert many._hasty().patience == few._hasty().patience
 
 
 def test_rounds_of_quantiles_are_chosen_by_no_more_rows_than_that_takes():
