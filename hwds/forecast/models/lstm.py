@@ -32,9 +32,9 @@ class LSTM(Network):
         "attention": {"choice": [False, True]},
     }
 
-    epochs: Annotated[Folds, Small(2)] = 3
+    epochs: Annotated[Folds, Small(2)] = 4
     patience: ZeroFolds = 0
-    learning_rate: Positive = 8e-3
+    learning_rate: Positive = 6e-3
     units: Width = 48
     attention: bool = False
 
