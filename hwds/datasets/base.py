@@ -55,6 +55,10 @@ class Dataset(Recipe):
         """
         return None
 
+    def remarks(self, frame: Frame) -> list[str]:
+        """Return sentences on what was taken for granted of the frame, for its reader; nothing where all was said."""
+        return []
+
     def source(self) -> str:
         """Return where the data is to be had, for `hwds data`: source, licence, columns and digest in a line or two."""
         return "simulated; nothing to fetch."

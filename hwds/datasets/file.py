@@ -18,7 +18,8 @@ from hwds.datasets.reading.columns import joined
 from hwds.datasets.reading.gaps import Gaps, without_gaps
 from hwds.datasets.reading.panel_leakage import refuse_leaking_columns
 from hwds.datasets.reading.role_names import RoleNames, column_of, refuse_taken
-from hwds.frames.frequency import Frequency
+from hwds.frames.base import Frame
+from hwds.frames.frequency import SEASONS, Frequency
 from hwds.frames.infer_frequency import find_frequency, is_month_end
 from hwds.frames.panel import Panel
 from hwds.frames.reading.files import FileSource, read
@@ -119,6 +120,18 @@ class File(PanelDataset):
         panel = self._long_enough(panel)
         refuse_leaking_columns(panel, self.trust)
         return panel
+
+    def remarks(self, frame: Frame) -> list[str]:
+        """Return that no season was taken, where neither the config nor the step of the rows tells one."""
+        assert isinstance(frame, Panel)
+        every = frame.frequency.every
+        if self.season is not None or every in SEASONS or every.endswith("y"):
+            return []
+        horizon = ", and a horizon of 1 row where none is given" if self.horizon is None and frame.horizon == 1 else ""
+        return [
+            f"Rows {every} apart tell no season: none is taken{horizon}. dataset.season says one (4 for quarters, 12 for"
+            " months, 48 for half-hours), or 1 that there is none."
+        ]
 
     @property
     def text_format(self) -> TextFormat:

@@ -16,10 +16,10 @@ MOST = 50_000
 
 
 def remarks_before(prepared: Prepared) -> list[str]:
-    """Return remarks on features that no model reads or that the data cannot fill, on inputs, and those of the protocol."""
-    frame = prepared.frame
+    """Return remarks on features that no model reads or that the data cannot fill, on inputs, of dataset and protocol."""
+    frame, data = prepared.frame, prepared.experiment.dataset.remarks(prepared.frame)
     columns = column_remarks(frame) if isinstance(frame, Table) and frame.roles.get("label") else ()
-    return [*_on_features(prepared), *columns, *prepared.job.protocol.warnings_before(frame, prepared.job.models)]
+    return [*_on_features(prepared), *data, *columns, *prepared.job.protocol.warnings_before(frame, prepared.job.models)]
 
 
 def _on_features(prepared: Prepared) -> Iterator[str]:

@@ -182,6 +182,25 @@ def test_short_series_are_left_out_and_the_count_is_said(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
+    ("times", "settings", "said"),
+    [
+        (range(12), {}, "Rows 1i apart tell no season: none is taken, and a horizon of 1 row where none is given."),
+        (range(12), {"horizon": 2}, "Rows 1i apart tell no season: none is taken. dataset.season"),
+        ([datetime(2024, 1, 1, hour, half) for hour in range(6) for half in (0, 30)], {}, "Rows 30m apart tell no season"),
+        (range(12), {"season": 1}, None),
+        ([date(2000 + year, 1, 1) for year in range(12)], {}, None),
+        (MONTHS, {}, None),
+    ],
+)
+def test_a_season_that_nothing_tells_is_remarked_on(tmp_path, times, settings, said):
+    table = pl.DataFrame({"t": times, "y": range(12)})
+    table.write_parquet(tmp_path / "sales.parquet")
+    file = File(path=str(tmp_path / "sales.parquet"), roles={"time": "t", "target": "y"}, **settings)
+    remarks = file.remarks(file.load())
+    assert remarks == [] if said is None else remarks[0].startswith(said)
+
+
+@pytest.mark.parametrize(
     ("settings", "field"),
     [
         ({"gaps": "mean"}, "gaps"),

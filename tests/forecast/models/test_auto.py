@@ -62,8 +62,10 @@ def test_the_story_is_in_the_first_row_and_a_note_of_the_run(raced, panel):
     told = asked(fitted, panel).diagnostics[SEARCH]
     assert told[0] == fitted.answer.story
     assert not any(told[1:])
-    rows = pl.DataFrame({"model": "forecast/auto", "cutoff": 1, SEARCH: [told[0], None]})
+    rows = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": 1, SEARCH: [told[0], None]})
     assert list(notes(rows)) == [f"forecast/auto at 1: {told[0]}"]
+    apart = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": [7, 3, 9], SEARCH: [told[0], None, None]})
+    assert list(notes(apart)) == [f"forecast/auto at cutoffs from 3 to 9: {told[0]}"]
     assert "a budget in seconds" not in told[0]
     assert "8 series of some 60 rows, season 12, 1 columns known ahead" in told[0]
 

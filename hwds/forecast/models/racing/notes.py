@@ -11,8 +11,16 @@ SEARCH = "search"
 
 
 def notes(predictions: pl.DataFrame) -> Iterator[str]:
-    """Yield the story of each model and cutoff that has one."""
+    """Yield the story of each model and cutoff that has one, or of all cutoffs of a fold where its series end apart."""
     if SEARCH not in predictions.columns:
         return
-    for row in predictions.filter(pl.col(SEARCH).is_not_null()).unique(["model", "cutoff"], maintain_order=True).to_dicts():
-        yield f"{row['model']} at {row['cutoff']}: {row[SEARCH]}"
+    there = pl.col(SEARCH).is_not_null()
+    ends = pl.col("cutoff")
+    spans = predictions.group_by("model", "fold").agg(
+        ends.min().alias("first"), ends.max().alias("last"), ends.filter(there).n_unique().alias("stories")
+    )
+    told = predictions.filter(there).unique(["model", "cutoff"], maintain_order=True)
+    for row in told.join(spans, on=["model", "fold"], how="left", maintain_order="left").to_dicts():
+        apart = row["stories"] == 1 and row["first"] < row["last"]
+        cutoff = f"cutoffs from {row['first']} to {row['last']}" if apart else row["cutoff"]
+        yield f"{row['model']} at {cutoff}: {row[SEARCH]}"
