@@ -18,7 +18,7 @@ from hwds.forecast.models.racing.budget import Allowance, amount
 from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
 from hwds.forecast.models.racing.notes import SEARCH, notes
 from hwds.forecast.models.racing.race import NAIVE, Race, Rung, Standing, Team, _apart, of_young, rungs, team_of, worthwhile
-from hwds.forecast.models.racing.story import tried
+from hwds.forecast.models.racing.story import story_of, tried
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.stacking.weights import member_windows
 from hwds.forecast.models.theta import Theta
@@ -117,6 +117,18 @@ def test_nothing_is_begun_that_a_budget_does_not_hold(panel, tmp_path):
     fitted = Auto(members=(dear,), budget="1u").learn(panel, horizon=6, context=inner_context(tmp_path))
     assert [member.name for member in fitted.answer.members] == [NAIVE]
     assert "not tried for lack of time: forecast/lstm (" in fitted.answer.story
+
+
+def test_the_budget_that_would_try_more_is_beyond_the_one_that_was_given(panel, tmp_path):
+    """What is kept for the final fits of the best so far counts."""
+    theta, dear = Candidate(OWN[2]), Candidate(LSTM(name="forecast/lstm"))
+    race = Race(panel, 6, inner_context(tmp_path), 1, Allowance(1.0, True))
+    race.run([theta, dear])
+    own = race.standings[dear.name]
+    assert not own.losses
+    assert own.kept > 0
+    race.allowance.spent, own.price, own.kept = 23.0, 23.0, 14.5
+    assert "forecast/lstm (23u more); a budget of some 61u would try these." in story_of(race, Look.of(panel, 12), "60u")
 
 
 def test_where_nothing_can_be_tried_what_usually_wins_answers(panel, tmp_path):

@@ -87,12 +87,14 @@ class Standing:
         losses: Its mean absolute scaled error on each rung up to the last one that it ran; NaN on those that it skipped.
         dropped: Why it went; empty while it is in the race.
         price: The part of the budget that it would still have taken, where that is why it did not run.
+        kept: The part that was kept for the final fits of the best so far, when its price was asked.
     """
 
     candidate: Candidate
     losses: list[float] = field(default_factory=list)
     dropped: str = ""
     price: float = 0.0
+    kept: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,9 +187,8 @@ class Race:
         own = self._inner_price(candidate.model, panel, rung.windows)
         if rung.windows < self.windows and self._dear(candidate.model, own):
             return False
-        final = self._final_price(candidate.model)
-        standing.price = own + final
-        return own + final + self._reserve() <= self.allowance.left
+        standing.price, standing.kept = own + self._final_price(candidate.model), self._reserve()
+        return standing.price + standing.kept <= self.allowance.left
 
     def _dear(self, model: Forecaster, own: float) -> bool:
         """Return whether an earlier rung costs a candidate nearly what the last one does, and is felt in the budget."""

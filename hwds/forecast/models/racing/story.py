@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -64,10 +65,13 @@ def _more(race: Race, budget: str) -> str:
     """Return what a larger budget would try."""
     unit = "u" if in_units(budget) else "s"
     share = 1.0 if in_units(budget) else AFTER
-    waiting = [(s.price, name) for name, s in race.standings.items() if not s.dropped and s.price and len(s.losses) == 0]
+    waiting = sorted(
+        (s.price, name, s.kept) for name, s in race.standings.items() if not s.dropped and s.price and len(s.losses) == 0
+    )
     if not waiting:
         return f"all that may change it was tried with {max(race.allowance.left, 0):.0f}{unit} left: more time would buy little"
-    spent, need = race.allowance.used, sorted(waiting)
-    listed = ", ".join(f"{name} ({price:.0f}{unit} more)" for price, name in need)
-    enough = (spent + sum(price for price, _ in need)) / share
-    return f"not tried for lack of time: {listed}; a budget of some {enough:.0f}{unit} would try all"
+    listed = ", ".join(f"{name} ({price:.0f}{unit} more)" for price, name, _ in waiting)
+    # One is only begun where the final fits of the best so far fit in, too; heavier forms are asked for once these are tried.
+    need = sum(price for price, _, _ in waiting) + max(kept for _, _, kept in waiting)
+    enough = math.ceil((race.allowance.used + need) / share)
+    return f"not tried for lack of time: {listed}; a budget of some {enough}{unit} would try these"
