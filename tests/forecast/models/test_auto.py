@@ -143,10 +143,14 @@ def test_where_nothing_can_be_tried_what_usually_wins_answers(panel, tmp_path):
     assert not answer_of(team, (0.1, 0.5, 0.9), 6, "").calibration.steps.size
 
 
-def test_a_history_without_a_window_is_answered_too(panel, tmp_path):
+def test_a_history_without_a_window_is_the_seasonal_naives(panel, tmp_path):
+    """What could not be told from any other does not answer: launches of two rows were analog's, far behind."""
     short = panel.last(4)
     fitted = Auto(members=OWN, budget="5u").learn(short, horizon=6, context=inner_context(tmp_path))
     assert np.isfinite(asked(fitted, short).mean).all()
+    assert [member.name for member in fitted.answer.members] == [NAIVE]
+    assert "no series is long enough for a window before the cutoff" in fitted.answer.story
+    assert "dropped" not in fitted.answer.story
 
 
 def test_rungs_grow_to_all_series_and_windows():

@@ -130,6 +130,7 @@ class Race:
         allowance: The budget.
         standings: Of all candidates, in the order in which they were tried.
         team: The best so far.
+        blind: Whether no series is long enough for a window before the cutoff: nothing tells candidates apart.
     """
 
     history: Panel
@@ -139,6 +140,7 @@ class Race:
     allowance: Allowance
     standings: dict[str, Standing] = field(default_factory=dict)
     team: Team = field(init=False)
+    blind: bool = False
 
     def run(self, pool: Sequence[Candidate]) -> Team:
         """Race candidates and return those that answer."""
@@ -148,7 +150,7 @@ class Race:
         left = pool
         for rung in rungs(self.history.n_series, self.windows):
             left = self._rung(rung, Candidate(naive), left)
-        if not any(standing.losses for standing in self.standings.values()):
+        if not self.blind and not any(standing.losses for standing in self.standings.values()):
             self._untried(pool)
         self._afford()
         return self.team
@@ -170,6 +172,9 @@ class Race:
             if candidate is not naive and not self._may(candidate, panel, rung, tried):
                 continue
             backtest = self._backtest(candidate.model, panel, rung.windows)
+            if backtest.is_empty() and candidate is naive:
+                self.blind = last
+                return list(pool)
             if backtest.is_empty():
                 self._drop(candidate, "it forecast no inner window")
                 continue

@@ -14,6 +14,9 @@ from hwds.forecast.models.racing.race import Race, Rung, Standing
 
 def story_of(race: Race, look: Look, budget: str) -> str:
     """Return the story of a race that has ended, in a few sentences."""
+    if race.blind:
+        kept = "no series is long enough for a window before the cutoff, so that nothing could be tried"
+        return f"{look} ({look.kind}); {kept}; the answer is the seasonal naive, its intervals not calibrated."
     parts = [
         f"{look} ({look.kind})",
         tried(race.standings, race.team.rung),
@@ -70,7 +73,7 @@ def _more(race: Race, budget: str) -> str:
     )
     if not waiting:
         return f"all that may change it was tried with {max(race.allowance.left, 0):.0f}{unit} left: more time would buy little"
-    listed = ", ".join(f"{name} ({price:.0f}{unit} more)" for price, name, _ in waiting)
+    listed = ", ".join(f"{name} ({max(price, 1):.0f}{unit} more)" for price, name, _ in waiting)
     # One is only begun where the final fits of the best so far fit in, too; heavier forms are asked for once these are tried.
     need = sum(price for price, _, _ in waiting) + max(kept for _, _, kept in waiting)
     enough = math.ceil((race.allowance.used + need) / share)
