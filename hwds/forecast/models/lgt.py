@@ -7,7 +7,7 @@ import numpy as np
 from hwds.core.recipe import Steps
 from hwds.forecast.models.statistical.bands import Banded
 from hwds.forecast.models.statistical.base import Statistical
-from hwds.forecast.models.statistical.global_trend import trend_paths
+from hwds.forecast.models.statistical.global_trend import LEAST_LEVEL, has_posterior, trend_paths
 from hwds.forecast.models.statistical.seasons import season_of
 
 
@@ -17,15 +17,15 @@ class LGT(Statistical):
     Smyl, Bergmeir, Dokumentov, Long, Wibowo and Schmidt (2025), "Local and global trend Bayesian exponential smoothing models":
     between a line and exponential growth, which few rows do not tell apart, it does not choose. Parameters are drawn from
     their posterior (`statistical.global_trend`) and the answer is the mean and the quantiles of a path from each draw. The
-    season is taken out before, its factors shrunk by how sure they are, and put back after. Of series with a value that is
-    not above 0, seasonal naive as a counted fallback.
+    season is taken out before, its factors shrunk by how sure they are, and put back after. Seasonal naive as a counted
+    fallback where a value is not above a millionth of the largest, and where a series hardly changes (`has_posterior`).
     """
 
     longest: Steps = 500
 
     def suits(self, values: np.ndarray) -> bool:
-        """Return whether the model can be fitted: all values are above 0."""
-        return super().suits(values) and bool(values.min() > 0)
+        """Return whether the model can be fitted: all values are above 0, none is below its least level, and some change."""
+        return super().suits(values) and bool(values.min() > LEAST_LEVEL * values.max()) and has_posterior(values)
 
     def forecast(self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]) -> Banded:
         """Take out the season, draw paths, put the season back."""

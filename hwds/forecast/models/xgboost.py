@@ -42,8 +42,8 @@ SMOOTH = {"objective": "reg:pseudohubererror", "huber_slope": 1.0, "eval_metric"
 """XGBoost's settings of the smoothed absolute loss."""
 
 FINER = 3
-"""The share of the learning rate, as 1 in so many, with which it is learned, in as many times as many rounds (Friedman 2001,
-"Greedy function approximation: a gradient boosting machine": the less of each tree, the better the forecast)."""
+"""With the smoothed loss the learning rate is divided, and the number of rounds multiplied, by this (Friedman 2001, "Greedy
+function approximation: a gradient boosting machine": smaller steps forecast better)."""
 
 XGBOOST_NAMES = {"quantile": "reg:absoluteerror", "tweedie": "reg:tweedie", "poisson": "count:poisson"}
 
@@ -74,11 +74,11 @@ class XGBoost(Forecaster):
         monotone: Known-future columns that the forecast may only rise with (1) or fall with (-1), the rest being equal: with
             the column itself, its change over a season, and the feature set's changes of it. Quantiles of counts are held
             to it by their mean and chance alone.
-        trees: The most rounds, of one tree each.
+        trees: The most rounds, of one tree each; thrice as many where the loss is smoothed.
         patience: Rounds without a better forecast of the history's last horizon, learned from what lies before it, after which
             growing stops; the booster is then grown anew on all rows. 0 always grows `trees` rounds.
         depth: The levels of a tree.
-        learning_rate: The share of each tree that is added.
+        learning_rate: The share of each tree that is added; a third of it where the loss is smoothed.
         row_share: The share of the rows that each tree sees.
         column_share: The share of the inputs that each tree sees.
         leaf_rows: The least rows in a leaf.

@@ -10,7 +10,7 @@ from scipy import stats
 
 from hwds.forecast.models.lgt import LGT
 from hwds.forecast.models.statistical import global_trend
-from hwds.forecast.models.statistical.global_trend import FREEDOM, PARAMETERS, STATE, trend_paths
+from hwds.forecast.models.statistical.global_trend import FREEDOM, PARAMETERS, STATE, has_posterior, trend_paths
 
 STEPS = 6
 LEVELS = (0.1, 0.5, 0.9)
@@ -91,3 +91,18 @@ def test_the_same_series_has_the_same_paths_and_another_one_other_chances(unit):
     np.testing.assert_array_equal(trend_paths(values * unit, 1, STEPS), unit * trend_paths(values, 1, STEPS))
     other = trend_paths(values + 1e-9, 1, STEPS)
     assert np.corrcoef(other[:, 0], trend_paths(values, 1, STEPS)[:, 0])[0, 1] < 0.2
+
+
+def test_a_series_that_hardly_changes_is_not_answered_for():
+    one_step = np.r_[np.ones(59), 2.0]  # without a bound of the density paths went to 1, 2 or 8 by chance
+    assert not LGT().suits(one_step)
+    assert not LGT().suits(np.repeat([100, 90, 95, 90, 100, 85, 90.0], 8))  # follows itself in 49 rows of 55
+    assert not LGT().suits(1.0 + (np.arange(60) % 10 == 0))  # stays at 1 in 54 rows of 60
+    assert has_posterior(np.r_[np.ones(7), 2.0])  # six exact rows to one other: s^-6 s^6 has a bound
+    assert not has_posterior(np.r_[np.ones(8), 2.0])
+    assert LGT().suits(1.0 + np.random.default_rng(0).poisson(0.4, 60))
+
+
+def test_a_series_that_falls_below_the_least_level_is_not_answered_for():
+    assert LGT().suits(1.2 ** -np.arange(60.0))
+    assert not LGT().suits(1.5 ** -np.arange(60.0))  # its forecast was 24,512 times its last value

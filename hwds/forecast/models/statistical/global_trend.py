@@ -40,6 +40,23 @@ LEAST_POWER, MOST_POWER = -0.5, 1.0
 """Bounds of the power of the level that growth follows: a line at 0, exponential growth at 1."""
 
 LEAST_LEVEL = 1e-6
+"""The least level, as a share of the largest value: below it a level stays."""
+
+
+def has_posterior(values: np.ndarray) -> bool:
+    """Return whether errors of scale 0 are not the most likely ones.
+
+    A level that stays, or one that follows each value, forecasts rows exactly where a series repeats itself. As the scale s of
+    the errors goes to 0, the density of each of these rows grows as 1/s, and that of any other row falls as s to the power of
+    the degrees of freedom: with few others the product has no bound, the walk does not end, and where it stands is chance.
+
+    Args:
+        values: The series, shape (n,).
+    """
+    stays = int(np.unique(values, return_counts=True)[1].max()) - 1
+    follows = int((np.diff(values) == 0).sum())
+    exact = max(stays, follows)
+    return exact <= FREEDOM * (len(values) - 1 - exact)
 
 
 def trend_paths(values: np.ndarray, season: int, steps: int) -> np.ndarray:
