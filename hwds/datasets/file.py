@@ -110,6 +110,8 @@ class File(PanelDataset):
         _refuse_strangers(self.trust, given)
         source = read(self.path, given.names, sha256=self.sha256, form=self.text_format)
         table = _renamed(source, given, roles)
+        if not given.get("series", ()):
+            _refuse_many(table)
         frequency = self._frequency(table, given)
         table = without_gaps(table, roles, frequency, self.gaps)
         season = self.season or frequency.season
@@ -177,6 +179,18 @@ def _refuse_strangers(trusted: tuple[str, ...], roles: Roles) -> None:
     wrong = next((name for name in trusted if name not in roles.names), None)
     if wrong is not None:
         raise ConfigError(f"dataset.trust: no role names a column '{wrong}'{nearest(wrong, roles.names)}")
+
+
+def _refuse_many(table: pl.DataFrame) -> None:
+    """Refuse a file of which no column names the series, where two of its rows are of one time."""
+    again = (table.select(SERIES, TIME).is_duplicated() & table[TIME].is_not_null()).arg_true()
+    if len(again):
+        name, time = table.select(SERIES, TIME).row(again[0])
+        first, second = ((table[SERIES] == name) & (table[TIME] == time)).arg_true().head(2) + 1
+        raise DataError(
+            "dataset.roles.series: must name a column: without it all rows of a file are one series, of which rows"
+            f" {first} and {second} are both at {time}."
+        )
 
 
 def _renamed(source: FileSource, given: Roles, roles: Roles) -> pl.DataFrame:

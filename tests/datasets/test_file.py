@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.file import File
 from hwds.frames.frequency import Frequency
 
@@ -46,6 +46,11 @@ def test_several_series_columns_are_joined_and_become_static(tmp_path):
 
 def test_without_a_series_column_the_file_is_one_series(tmp_path):
     assert loaded(tmp_path, {"t": MONTHS, "y": range(12)}).series_ids.to_list() == ["sales"]
+
+
+def test_many_series_without_their_column_are_refused_by_its_role(tmp_path):
+    with pytest.raises(DataError, match=r"^dataset.roles.series: must name a column: .* rows 2 and 13 are both at"):
+        loaded(tmp_path, {"shop": ["N"] * 12 + ["S"] * 11, "t": MONTHS + MONTHS[1:], "y": range(23)}, horizon=1)
 
 
 def test_every_role_reaches_the_panel(tmp_path):
