@@ -106,3 +106,10 @@ def test_a_series_that_hardly_changes_is_not_answered_for():
 def test_a_series_that_falls_below_the_least_level_is_not_answered_for():
     assert LGT().suits(1.2 ** -np.arange(60.0))
     assert not LGT().suits(1.5 ** -np.arange(60.0))  # its forecast was 24,512 times its last value
+
+
+def test_random_numbers_of_a_long_horizon_take_little_memory():
+    made = sum(table.nbytes for table in global_trend._random_tables(1_000))
+    assert made < 30e6  # 151 MB with as many places as a short one has
+    values = 50 + np.random.default_rng(0).normal(0, 1, 30)
+    assert trend_paths(values, 1, 1_000).shape == (global_trend.DRAWS, 1_000)

@@ -30,8 +30,8 @@ FREEDOM = 6.0
 GROWTH = 0.02
 """The scale of the prior of a season's growth, as a share of the largest value."""
 
-PLACES = 1 << 14
-"""Rows of the table of random numbers at which a series may begin."""
+PLACES, ERRORS = 1 << 14, 1 << 20
+"""Rows of the table of random numbers at which a series may begin: fewer, beyond 64 steps, lest they hold more errors."""
 
 PARAMETERS, STATE = 8, 9
 """What is drawn; and what a path begins with: level, trend, and the parameters of the recursion."""
@@ -76,7 +76,7 @@ def trend_paths(values: np.ndarray, season: int, steps: int) -> np.ndarray:
     """
     largest = float(values.max())
     relative = np.ascontiguousarray(values / largest, np.float64)
-    first = zlib.crc32(relative.tobytes()) % PLACES
+    first = zlib.crc32(relative.tobytes()) % _places(steps)
     moves, chances, shocks = (table[first : first + rows] for table, rows in zip(_random_tables(steps), TABLES, strict=True))
     place, spread = np.array(BEGIN), np.diag(MOVES)
     place[5] = math.log(max(float(np.abs(np.diff(relative)).mean()), LEAST_LEVEL))
@@ -86,11 +86,16 @@ def trend_paths(values: np.ndarray, season: int, steps: int) -> np.ndarray:
     return paths * largest
 
 
+def _places(steps: int) -> int:
+    """Return the number of rows at which a series may begin."""
+    return min(PLACES, max(1, ERRORS // steps))
+
+
 @lru_cache(maxsize=4)
 def _random_tables(steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return tables of standard normal moves, of uniform chances, and of errors of paths: always the same."""
     random = stream(0, "local and global trend", steps)
-    moves, chances, shocks = (PLACES + rows for rows in TABLES)
+    moves, chances, shocks = (_places(steps) + rows for rows in TABLES)
     return random.standard_normal((moves, PARAMETERS)), random.random(chances), random.standard_t(FREEDOM, (shocks, steps))
 
 
