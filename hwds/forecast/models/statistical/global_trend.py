@@ -91,9 +91,12 @@ def _places(steps: int) -> int:
     return min(PLACES, max(1, ERRORS // steps))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _random_tables(steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return tables of standard normal moves, of uniform chances, and of errors of paths: always the same."""
+    """Return tables of standard normal moves, of uniform chances, and of errors of paths: always the same.
+
+    A hole at the end of a series is forecast, too, so that series that end apart ask for as many tables.
+    """
     random = stream(0, "local and global trend", steps)
     moves, chances, shocks = (_places(steps) + rows for rows in TABLES)
     return random.standard_normal((moves, PARAMETERS)), random.random(chances), random.standard_t(FREEDOM, (shocks, steps))
