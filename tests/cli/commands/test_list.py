@@ -11,7 +11,7 @@ def test_an_option_is_described_with_its_settings(command):
     assert said.out.startswith("model/forecast/xgboost: Gradient-boosted trees over the windows of all series: ")
     assert "\n  objective: quantile  (quantile, tweedie or poisson)\n    `quantile`; or for counts" in said.out
     assert "\n  power: 1.5  (> 1 to < 2)\n    The power of `tweedie`, between 1 (counts) and 2 (sizes).\n" in said.out
-    assert "\n  learning_rate: 0.06  (> 0)\n    The share of each tree that is added.\n" in said.out
+    assert "\n  learning_rate: 0.06  (> 0)\n    The share of each tree that is added; a third of it where" in said.out
 
 
 def test_values_are_those_of_the_options_yaml(command):
