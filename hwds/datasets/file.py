@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
@@ -124,16 +125,24 @@ class File(PanelDataset):
         return panel
 
     def remarks(self, frame: Frame) -> list[str]:
-        """Return that no season was taken, where neither the config nor the step of the rows tells one."""
+        """Return that short series were left out, and that no season was taken where neither config nor step tells one."""
         assert isinstance(frame, Panel)
-        every = frame.frequency.every
+        return [*self._on_short(), *self._on_season(frame)]
+
+    def _on_short(self) -> Iterator[str]:
+        if self.short == "drop" and self.min_length > 1:
+            yield f"Series of fewer than {self.min_length} rows are left out of all that follows (dataset.short=drop)."
+
+    def _on_season(self, panel: Panel) -> Iterator[str]:
+        every = panel.frequency.every
         if self.season is not None or every in SEASONS or every.endswith("y"):
-            return []
-        horizon = ", and a horizon of 1 row where none is given" if self.horizon is None and frame.horizon == 1 else ""
-        return [
-            f"Rows {every} apart tell no season: none is taken{horizon}. dataset.season says one (4 for quarters, 12 for"
+            return
+        rows = "Numbered rows" if every.endswith("i") else f"Rows {every} apart"
+        horizon = ", and a horizon of 1 row where none is given" if self.horizon is None and panel.horizon == 1 else ""
+        yield (
+            f"{rows} tell no season: none is taken{horizon}. dataset.season says one (4 for quarters, 12 for"
             " months, 48 for half-hours), or 1 that there is none."
-        ]
+        )
 
     @property
     def text_format(self) -> TextFormat:

@@ -184,13 +184,16 @@ def test_short_series_are_left_out_and_the_count_is_said(tmp_path, caplog):
     panel = loaded(tmp_path, table, {"series": "s"}, short="drop", min_length=3)
     assert panel.series_ids.to_list() == ["a"]
     assert caplog.messages == ["dataset: 1 of 2 series left out, shorter than 3 rows."]
+    settings = {"short": "drop", "min_length": 3, "season": 1}
+    file = File(path=str(tmp_path / "sales.parquet"), roles={"series": "s", "time": "t", "target": "y"}, **settings)
+    assert file.remarks(panel) == ["Series of fewer than 3 rows are left out of all that follows (dataset.short=drop)."]
 
 
 @pytest.mark.parametrize(
     ("times", "settings", "said"),
     [
-        (range(12), {}, "Rows 1i apart tell no season: none is taken, and a horizon of 1 row where none is given."),
-        (range(12), {"horizon": 2}, "Rows 1i apart tell no season: none is taken. dataset.season"),
+        (range(12), {}, "Numbered rows tell no season: none is taken, and a horizon of 1 row where none is given."),
+        (range(12), {"horizon": 2}, "Numbered rows tell no season: none is taken. dataset.season"),
         ([datetime(2024, 1, 1, hour, half) for hour in range(6) for half in (0, 30)], {}, "Rows 30m apart tell no season"),
         (range(12), {"season": 1}, None),
         ([date(2000 + year, 1, 1) for year in range(12)], {}, None),

@@ -37,8 +37,8 @@ LOST = ("undefined", "failed", "fallback")
 """The columns that are shown only where any model has some."""
 
 DRAWN = {
-    "leaderboard.png": "The headline of each model with its interval",
-    "segments.png": "The headline by segment, a dot for each model with its interval",
+    "leaderboard.png": "The headline of each model, and its interval where it has one",
+    "segments.png": "The headline by segment, a dot for each model, and its interval where it has one",
 }
 """Pictures that every task has, which stand beside their tables."""
 
@@ -78,7 +78,7 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     sections = (
         *((ranking, decision, *found) if report.ranks else (decision, *found, ranking)),
         *report.page_sections(tables, board, frame),
-        Section("What failed or was left out", tuple(_lost(folder, tables, board))),
+        Section("Remarks, and what failed or was left out", tuple(_lost(folder, tables, board))),
         Section("What the numbers mean", tuple(_meanings(tables, board))),
         Section("How to have it again", tuple(repeat_parts(config, folder.read_provenance()))),
     )
