@@ -316,9 +316,14 @@ def test_words_that_are_no_port_are_refused(capsys):
 
 
 def test_a_terminal_that_is_closed_ends_the_plane_as_sigterm_does(aws):
-    command = [sys.executable, "-m", "hwds.production.local.plane", "0"]
+    heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"  # nohup has all that it starts ignore it
+    began = "import sys; from hwds.production.local.plane import main; sys.exit(main(['0']))"
+    command = [sys.executable, "-c", f"{heard}; {began}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        *_, last = (process.stdout.readline() for _ in range(4))
-        assert re.fullmatch(r"export AWS_ENDPOINT_URL=http://127.0.0.1:[1-9]\d*\n", last)
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(20) == 0
+        try:
+            *_, last = (process.stdout.readline() for _ in range(4))
+            assert re.fullmatch(r"export AWS_ENDPOINT_URL=http://127.0.0.1:[1-9]\d*\n", last)
+            process.send_signal(signal.SIGHUP)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()

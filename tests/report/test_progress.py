@@ -31,6 +31,7 @@ def test_no_time_is_said_where_one_cell_takes_longer_than_all_were_to():
     line.done, line.began, line.ended_last = 400, line.began - 40, line.began - 30  # a rival's many cells were quick
     assert line.left is None
     assert line.line() == "cells 400/401"
+    line.end()
 
 
 def test_a_sweep_tells_its_trials_too(tmp_path):
