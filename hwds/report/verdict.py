@@ -101,7 +101,7 @@ def stored_grids(folder: Path) -> list[Grid]:
 
 
 def captions(config: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return the captions of a stored verdict's pictures by file, from the docstrings of their `draw`.
+    """Return the captions of a stored verdict's pictures by file, from the docstrings of their `draw`: what each draws.
 
     Args:
         config: The config of the run.
@@ -110,7 +110,8 @@ def captions(config: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> di
     names = (verdict or {}).get("tables", ())
     reports = stored_table_reports(config, names) if names else {}
     words = {name: " ".join(str(report.draw.__doc__ or "").split()) for name, report in reports.items() if report.draw}
-    return {f"{name}.png": text.partition(";")[0].rstrip(".") for name, text in words.items()}
+    drawn = {name: text.partition(";")[0].rstrip(".").removeprefix("Draw ") for name, text in words.items()}
+    return {f"{name}.png": text[:1].upper() + text[1:] for name, text in drawn.items()}
 
 
 def page(decision: type, verdict: Verdict) -> str:
