@@ -37,8 +37,8 @@ def main(words: Sequence[str]) -> int:
         played = [_played(Path(root).resolve(), model, dataset, seed) for root in (tree, HERE)]
         seconds += [took for _, took in played]
         errors.append(np.stack([scaled for scaled, _ in played]))
-        told = ", ".join(f"{np.nanmean(scaled):.4f} in {took:.2f} s" for scaled, took in played)
-        sys.stdout.write(f"{dataset} {seed}: MASE then, now {told}\n")
+        line = ", ".join(f"{np.nanmean(scaled):.4f} in {took:.2f} s" for scaled, took in played)
+        sys.stdout.write(f"{dataset} {seed}: MASE then, now {line}\n")
         sys.stdout.flush()
     pairs = errors[0].T if len(seeds) == 1 else np.array([np.nanmean(world, 1) for world in errors])
     change, width = _change(pairs[~np.isnan(pairs).any(1)])

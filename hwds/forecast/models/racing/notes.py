@@ -19,8 +19,8 @@ def notes(predictions: pl.DataFrame) -> Iterator[str]:
     spans = predictions.group_by("model", "fold").agg(
         ends.min().alias("first"), ends.max().alias("last"), ends.filter(there).n_unique().alias("stories")
     )
-    told = predictions.filter(there).unique(["model", "cutoff"], maintain_order=True)
-    for row in told.join(spans, on=["model", "fold"], how="left", maintain_order="left").to_dicts():
+    stories = predictions.filter(there).unique(["model", "cutoff"], maintain_order=True)
+    for row in stories.join(spans, on=["model", "fold"], how="left", maintain_order="left").to_dicts():
         apart = row["stories"] == 1 and row["first"] < row["last"]
         cutoff = f"cutoffs from {row['first']} to {row['last']}" if apart else row["cutoff"]
         yield f"{row['model']} at {cutoff}: {row[SEARCH]}"
