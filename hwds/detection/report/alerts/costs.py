@@ -66,7 +66,7 @@ def _rows(line: PolicyRecord) -> tuple[str, ...]:
 
 
 def draw(verdict: AlertVerdict, path: Path) -> None:
-    """The cost of each policy with its parts and intervals; nothing where nothing was back-tested."""
+    """Draw the cost of each policy with its parts and intervals; nothing where nothing was back-tested."""
     save_png(costs_figure(verdict), path)
 
 

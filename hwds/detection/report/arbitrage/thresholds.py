@@ -45,7 +45,7 @@ def grid(verdict: ArbitrageVerdict) -> Grid:
 
 
 def draw(verdict: ArbitrageVerdict, path: Path) -> None:
-    """The pairs that pay most, and how many SKUs pay between each two channels; nothing where there is no pair."""
+    """Draw the pairs that pay most, and how many SKUs pay between each two channels; nothing where there is no pair."""
     save_png(arbitrage_figure(verdict), path)
 
 

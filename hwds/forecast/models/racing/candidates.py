@@ -21,7 +21,7 @@ MANY_ZEROS = 0.35
 """The share of zeros from which demand counts as intermittent."""
 
 FEW_ZEROS = 0.01
-"""The share of zeros from which logarithms are not tried: a series with a zero is forecast as it is."""
+"""The share of zeros from which logarithms and lgt are not tried: neither has an own answer for a series with a zero."""
 
 YOUNG = 0.05
 """The share of series with no season behind them from which a panel has young ones."""
@@ -145,6 +145,7 @@ def _usual(look: Look) -> tuple[Candidate, ...]:
     from hwds.forecast.models.croston import Croston
     from hwds.forecast.models.damped import Damped
     from hwds.forecast.models.ets import ETS
+    from hwds.forecast.models.lgt import LGT
     from hwds.forecast.models.lstm import LSTM
     from hwds.forecast.models.mlp import MLP
     from hwds.forecast.models.sarima import Sarima
@@ -176,20 +177,19 @@ def _usual(look: Look) -> tuple[Candidate, ...]:
         )
         return (analog, smooth, trees, searched, forest, mlp, small, large, ets)
     first = (analog, theta, damped) if look.young >= YOUNG else (theta, damped)
-    rates, growing = _of_positive() if look.zeros < FEW_ZEROS and not look.negative else ((), ())
+    positive = look.zeros < FEW_ZEROS and not look.negative
+    rates, growing = (_in_logarithms(), (_named(LGT, "forecast/lgt"),)) if positive else ((), ())
     networks = (mlp, wide, small, large) if look.series * look.length > MLP.max_windows else (mlp, small, large)
     return (*first, *rates, trees, lined, forest, *networks, *growing, sarima, ets, ces)
 
 
-def _of_positive() -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
-    """Return the candidates for series above 0: cheap ones in logarithms, and one that costs as much as a network."""
+def _in_logarithms() -> tuple[Candidate, ...]:
+    """Return what is cheap and may forecast series above 0 in logarithms."""
     from hwds.forecast.models.damped import Damped
-    from hwds.forecast.models.lgt import LGT
     from hwds.forecast.models.theta import Theta
 
     theta = _named(Theta, "forecast/theta(logs=true,origins=0)", origins=0, logs=True)
-    damped = _named(Damped, "forecast/damped(logs=true,origins=0)", origins=0, logs=True)
-    return (theta, damped), (_named(LGT, "forecast/lgt"),)
+    return theta, _named(Damped, "forecast/damped(logs=true,origins=0)", origins=0, logs=True)
 
 
 def _named(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:
