@@ -1,4 +1,4 @@
-"""Elasticities of simulated worlds: the table of the bars, over many seeds (`python -m bench.elasticities [SEEDS]`).
+"""Elasticities of simulated worlds: the table of the bars, over many seeds (`python -m bench.elasticities [SEEDS [WORLDS]]`).
 
 Written to `bench/elasticities.txt`: recovery of the truth by each model, with and without endogenous prices; the bias of
 pseudo-likelihood by mean units; the rate at which a placebo is rejected in null worlds, with clustered and independent errors.
@@ -201,4 +201,5 @@ def large() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:3]) if len(sys.argv) > 2 else (SEEDS, NULL_WORLDS))
+    given = [int(word) for word in sys.argv[1:3]]
+    main(*given, *(SEEDS, NULL_WORLDS)[len(given) :])
