@@ -22,7 +22,11 @@ from hwds.experiment.check import check
 from tests.support.command_line import Answer, forget_options
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+MEASUREMENTS = sorted((ROOT / "docs" / "measurements").glob("*.md"))
+PAGES = [ROOT / "README.md", *GUIDES, *MEASUREMENTS]
+OTHERS = [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/reference/*.md")), *sorted(ROOT.glob("experiments/*/*.md"))]
+"""Pages whose commands other tests look at, or that are written by a command."""
 COMPOSED = ("plan", "check-leakage")
 """Commands that are followed by the words of an experiment."""
 OWN = r"=\[?(mine/|my_metrics:|visits$|demand$)"
@@ -60,19 +64,31 @@ def parse(words: list[str]) -> None:
     command.make_context(name, list(rest), parent=context)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]*(?:#[^)]*)?)\)", page.read_text()):
+    for target in re.findall(r"\]\(((?!https?://)[^)#]*(?:#[^)]*)?)\)", page.read_text()):
         name, _, place = target.partition("#")
         other = (page.parent / name).resolve() if name else page
         assert other.is_file(), target
         assert not place or place in anchors(other), target
 
 
-def test_every_page_is_reached_from_the_readme():
+def test_every_guide_is_reached_from_the_readme_and_every_measurement_from_its_guide():
     text = PAGES[0].read_text()
-    assert all(f"(docs/{page.name})" in text for page in PAGES[1:])
+    assert all(f"(docs/{page.name})" in text for page in GUIDES)
     assert text.count("\n") < 200
+    assert len(MEASUREMENTS) > 0
+    assert [page.name for page in MEASUREMENTS if f"(measurements/{page.name})" not in _guide(page).read_text()] == []
+
+
+def _guide(measurements: Path) -> Path:
+    return ROOT / "docs" / measurements.name
+
+
+def test_benchmarks_that_a_page_names_are_there():
+    named = {(page.name, name) for page in PAGES for name in re.findall(r"python -m bench[. ]([a-z_]+)", page.read_text())}
+    assert len(named) > 5
+    assert [pair for pair in sorted(named) if not (ROOT / "bench" / f"{pair[1]}.py").is_file()] == []
 
 
 def test_every_command_is_one_that_hwds_takes(monkeypatch):
