@@ -23,6 +23,7 @@ from hwds.frames.base import Frame
 from hwds.frames.frequency import SEASONS, Frequency
 from hwds.frames.infer_frequency import find_frequency, is_month_end
 from hwds.frames.panel import Panel
+from hwds.frames.reading.endings import without_line_break
 from hwds.frames.reading.files import FileSource, read
 from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.roles import KEYS, SERIES, TARGET, TIME, Roles
@@ -125,9 +126,9 @@ class File(PanelDataset):
         return panel
 
     def remarks(self, frame: Frame) -> list[str]:
-        """Return that short series were left out, and that no season was taken where neither config nor step tells one."""
+        """Return that a file may be cut, that short series were left out, and that no season was taken for lack of one."""
         assert isinstance(frame, Panel)
-        return [*self._on_short(), *self._on_season(frame)]
+        return [*without_line_break(self.path, sha256=self.sha256), *self._on_short(), *self._on_season(frame)]
 
     def _on_short(self) -> Iterator[str]:
         if self.short == "drop" and self.min_length > 1:

@@ -12,8 +12,10 @@ from hwds.core.recipe import Names
 from hwds.datasets.base import Dataset
 from hwds.datasets.reading.archives import PICTURES, open_archive, read_pictures
 from hwds.datasets.reading.role_names import RoleNames
+from hwds.frames.base import Frame
 from hwds.frames.images import BOARD, IMAGE, KIND
 from hwds.frames.images import Images as ImagesFrame
+from hwds.frames.reading.endings import without_line_break
 from hwds.frames.reading.files import FileSource, read
 from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.roles import Roles
@@ -79,6 +81,10 @@ class Images(Dataset):
         }
         columns |= {name: table[name] for name in given.get("static", ()) if name not in columns}
         return ImagesFrame.build(pl.DataFrame(columns), pixels, good=self.good, kinds=self.kinds)
+
+    def remarks(self, frame: Frame) -> list[str]:
+        """Return that the table of labels may be cut."""
+        return [*without_line_break(self.labels)]
 
     def _source(self, given: Roles) -> FileSource:
         """Return the table of labels."""

@@ -10,6 +10,8 @@ from annotated_types import Ge, Le
 from hwds.core.recipe import Names, ZeroSteps
 from hwds.datasets.base import Dataset
 from hwds.datasets.reading.role_names import RoleNames, column_of
+from hwds.frames.base import Frame
+from hwds.frames.reading.endings import without_line_break
 from hwds.frames.reading.files import read
 from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.runs import Runs as RunsFrame
@@ -70,6 +72,10 @@ class Runs(Dataset):
         roles = roles if roles.get("sensor") else roles | {"sensor": other_numbers(data, roles)}
         runs = RunsFrame.build(data, roles, regimes=self.regimes, unit=self.unit, longest_gap=self.longest_gap)
         return runs.without_giveaways(self.trust)
+
+    def remarks(self, frame: Frame) -> list[str]:
+        """Return that a file may be cut."""
+        return [*without_line_break(self.path, sha256=self.sha256)]
 
     def source(self) -> str:
         """Return what a user has to give."""

@@ -13,6 +13,8 @@ from hwds.datasets.reading.exposures import from_exposure
 from hwds.datasets.reading.reviewed import with_reviewed
 from hwds.datasets.reading.role_names import RoleNames, column_of
 from hwds.datasets.reading.target_leakage import refuse_leaking_inputs, refuse_order_of_labels
+from hwds.frames.base import Frame
+from hwds.frames.reading.endings import without_line_break
 from hwds.frames.reading.files import read
 from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.roles import ROLES, Roles
@@ -91,6 +93,10 @@ class Table(Dataset):
             if "time" in roles and roles["time"][0] not in self.trust:
                 refuse_order_of_labels(data, roles["label"][0], roles["time"][0])
         return TableFrame.build(data, roles, self.unit)
+
+    def remarks(self, frame: Frame) -> list[str]:
+        """Return that a file may be cut."""
+        return [*without_line_break(self.path, self.reviewed, self.exposures, sha256=self.sha256)]
 
     @property
     def text_format(self) -> TextFormat:

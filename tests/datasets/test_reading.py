@@ -1,5 +1,6 @@
 """One table written in every way that is read, and where its files may lie."""
 
+import gzip
 import hashlib
 import threading
 from datetime import date
@@ -54,6 +55,34 @@ def test_windows_line_ends_blank_last_lines_and_another_separator(table, tmp_pat
     text = table.write_csv(separator=";").replace("\n", "\r\n") + "\r\n\r\n"
     (tmp_path / "a.csv").write_bytes(text.encode())
     assert len(File(path=str(tmp_path / "a.csv"), roles=ROLES, separator=";").load().table) == 24
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_file_that_was_cut_amid_its_last_number_is_remarked_on_unless_its_digest_was_given(table, tmp_path, encoding):
+    whole, cut = (tmp_path / f"{name}.csv" for name in ("whole", "cut"))
+    text = table.drop("price", "colour", "size").write_csv()
+    whole.write_bytes(text.encode(encoding))
+    cut.write_bytes(text.removesuffix("25\n").encode(encoding))
+    roles = {"series": "sku", "time": "month", "target": "units"}
+    files = [File(path=str(path), roles=roles, encoding=encoding) for path in (whole, cut, tmp_path / "*.csv")]
+    assert files[1].load().target[-1] == 0.0
+    said = f"'{cut}' does not end with a line break: if it was cut in writing, its last value is wrong."
+    assert [file.remarks(files[0].load()) for file in files] == [[], [said], [said]]
+    digest = hashlib.sha256(cut.read_bytes()).hexdigest()
+    assert File(path=str(cut), roles=roles, encoding=encoding, sha256=digest).remarks(files[1].load()) == []
+    if encoding == "utf-8":
+        (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(cut.read_bytes()))
+        assert "cut.csv.gz' does not end" in File(path=f"{cut}.gz", roles=roles).remarks(files[1].load())[0]
+
+
+def test_a_file_that_was_cut_amid_its_last_row_is_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    for text in ("a,b,c\n1,2,3\n4,5", 'a,b,c\n"1, 2",2,3\n"4, 5",5\n', 'a,b,c\n"1\n2",2,3\n"4\n5",5'):
+        path.write_text(text)
+        with pytest.raises(DataError, match=r"row 2, the last, has 2 of 3 fields: the file was cut in writing, or lacks"):
+            read(str(path))
+    path.write_text('a,b,c\n1,2,"3\n4"\n')  # the last line is not the last row
+    assert read(str(path)).table.row(0) == ("1", "2", "3\n4")
 
 
 def test_a_glob_joins_files_in_the_order_of_their_names(table, tmp_path):

@@ -13,9 +13,8 @@ import polars as pl
 from hwds.core.errors import DataError, nearest
 from hwds.frames.reading.compressed import format_of
 from hwds.frames.reading.download import local_files, suffix
-from hwds.frames.reading.text import USUAL, TextFormat, must_have, read_text
+from hwds.frames.reading.text import TEXT, USUAL, TextFormat, must_have, read_text
 
-TEXT = {".csv": ",", ".tsv": "\t"}
 ARROW = (".arrow", ".feather", ".ipc")
 SUFFIXES = (*TEXT, ".parquet", *ARROW)
 

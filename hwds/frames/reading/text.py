@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -18,6 +18,9 @@ from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.frames.reading.compressed import content_of
 
 Decimal = Literal["point", "comma"]
+
+TEXT = {".csv": ",", ".tsv": "\t"}
+"""Suffixes of text files, and the usual separator of each."""
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 """Names of separators, for a shell or YAML takes some of them for its own signs."""
@@ -58,7 +61,8 @@ def read_text(file: Path, name: str, wanted: Sequence[str] | None, form: TextFor
 
     Raises:
         ConfigError: No such encoding, or a separator that is not one byte.
-        DataError: An empty file, other bytes than the encoding has, two columns of one name, a row that is too long.
+        DataError: An empty file, other bytes than the encoding has, two columns of one name, a row that is too long, or a last
+            row that is too short, as it is where the file was cut in writing.
     """
     separator = SEPARATORS.get(form.separator or "", form.separator or usual)
     if len(separator.encode()) != 1:
@@ -80,6 +84,7 @@ def read_text(file: Path, name: str, wanted: Sequence[str] | None, form: TextFor
     except pl.exceptions.ComputeError as error:
         _long_row(data, name, separator, len(header), error)
         raise
+    _refuse_cut(data, name, separator, len(header), len(table))
     chosen = pl.DataFrame([table.get_column(column) for column in columns])  # `select` looks at each of 100,000 others
     return with_points(chosen) if form.decimal == "comma" else chosen
 
@@ -135,6 +140,27 @@ def _header(data: bytes, name: str, separator: str) -> list[str]:
         if counts[column] > 1:
             raise DataError(f"dataset.path: '{name}' has two columns '{column}'.")
     return header
+
+
+def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int) -> None:
+    """Refuse a last row with too few fields, which polars fills with nulls."""
+    try:
+        fields = _fields_of_last(data.rpartition(b"\n")[2], separator)
+        if fields < width and b'"' in data:  # a quoted field may go over lines, so that only all of them tell the last row
+            fields = _fields_of_last(data, separator)
+    except csv.Error as error:
+        raise DataError(f"dataset.path: '{name}' cannot be read as text in columns ({error}).") from error
+    if fields < width:
+        raise DataError(
+            f"dataset.path: '{name}' row {height}, the last, has {fields} of {width} fields: the file was cut in writing, or"
+            " lacks the separators of its last fields, which are empty."
+        )
+
+
+def _fields_of_last(text: bytes, separator: str) -> int:
+    if b'"' not in text:
+        return text.rpartition(b"\n")[2].count(separator.encode()) + 1
+    return deque(map(len, csv.reader(StringIO(text.decode(), newline=""), delimiter=separator)), maxlen=1)[0]
 
 
 def _long_row(data: bytes, name: str, separator: str, width: int, error: Exception) -> None:
