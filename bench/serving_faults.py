@@ -4,7 +4,7 @@ Four parts, each with a line of figures: examples of Schemathesis (`examples=200
 under eight clients, of which no request may be lost; so many seconds under sixteen clients, in which memory must stay flat; and
 so many times SIGKILL of one of two workers under eight clients, after which those on its connections alone may get 503: once on
 connections that stay, and once with one for each request, where many are being accepted. 1 where one fails.
-`soak=1800 pause=20` is the half hour that `docs/production.md` speaks of: each client waits 20 milliseconds before it asks
+`soak=1800 pause=20` is the half hour of `docs/measurements/production.md`: each client waits 20 milliseconds before it asks
 again, so that the machine has room for other work. Bodies gone wrong are the job of `bench.http_server`.
 """
 
