@@ -16,7 +16,7 @@ from hwds.compare.periods import Periods, Reach
 from hwds.core.errors import ConfigError, nearest
 from hwds.forecast.metrics.names import named_metrics
 from hwds.forecast.metrics.ratios import Metric, forecast_metrics
-from hwds.forecast.metrics.scores import CodedRows, coded, per_origin, per_series, reach
+from hwds.forecast.metrics.scores import CodedRows, coded, origins, per_origin, per_series, reach
 from hwds.frames.roles import SERIES
 from hwds.statistics.diebold_mariano import LEAST_ORIGINS, cosine_effect, diebold_mariano, enough
 from hwds.statistics.multiple_testing import holm
@@ -65,7 +65,7 @@ def _values(answers: Sequence[Answer], metric: str) -> tuple[pl.DataFrame, pl.Da
     """Return the metric of answers to the same rows of one dataset: of each series, and at each origin."""
     first = answers[0].rows
     names = first[SERIES].unique().sort()
-    at = first.select(pl.col(SERIES).cast(pl.String).alias("unit"), pl.col("cutoff").alias("period")).unique()
+    at = pl.DataFrame([first[SERIES].cast(pl.String).alias("unit"), origins(first)["cutoff"].alias("period")]).unique()
     at = at.sort("unit", "period").with_columns(pl.col("period").rank("dense"))
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
     rows: CodedRows | None = None

@@ -25,6 +25,10 @@ CHOOSING = Measure(
 )
 """Scored where a model tells it."""
 
+FROM_LAST = "from_last"
+"""The column with the rows from a series' last cutoff back to a row's own, 0 or below, where no clock tells which cutoffs
+of two series fall together."""
+
 
 @dataclass(frozen=True, eq=False)
 class CodedRows:
@@ -93,7 +97,7 @@ def coded(table: pl.DataFrame, levels: tuple[float, ...], season: int, like: Cod
     fallback = table[SERIES].filter(table["fallback"]).n_unique()
     if like is not None:
         return replace(like, forecasts=forecast_arrays(columns, levels, season), n_fallback=fallback)
-    series, cutoffs = (table[name].rank("dense").to_numpy().astype(np.int64) - 1 for name in (SERIES, "cutoff"))
+    series, cutoffs = (each.rank("dense").to_numpy().astype(np.int64) - 1 for each in (table[SERIES], origins(table)["cutoff"]))
     many = int(cutoffs.max()) + 1
     keys, group = np.unique(series * many + cutoffs, return_inverse=True)
     span, season_seen = reach(table, season)
@@ -101,11 +105,19 @@ def coded(table: pl.DataFrame, levels: tuple[float, ...], season: int, like: Cod
     return CodedRows(forecast_arrays(columns, levels, season), series, group, cells, table["step"].to_numpy(), fallback)
 
 
+def origins(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the cutoff and the time of each row on one clock of all series: the data's own, or that of `FROM_LAST`."""
+    if FROM_LAST not in table.columns:
+        return table.select("cutoff", TIME)
+    return table.select(pl.col(FROM_LAST).alias("cutoff"), pl.col(TIME) - pl.col("cutoff") + pl.col(FROM_LAST))
+
+
 def reach(table: pl.DataFrame, season: int) -> tuple[int, float]:
     """Return the number of cutoffs that one window spans, 1 where none overlap, and the share of a season in all of them.
 
     The share is infinite where there is no season.
     """
+    table = origins(table)
     seen = table[TIME].n_unique() / season if season > 1 else inf
     cutoffs = table["cutoff"].unique().sort()
     if len(cutoffs) < 2:

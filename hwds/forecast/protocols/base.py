@@ -29,6 +29,7 @@ from hwds.forecast.protocols.intervals.adaptive import adaptive
 from hwds.forecast.protocols.intervals.calibrated import Calibrated, Coherent
 from hwds.forecast.protocols.intervals.conformal import conformal, corrected, learned, uncalibrated, unsettled, without_raw
 from hwds.forecast.protocols.reconciliation.coherent import error_vectors, reconciled, with_groups, with_summed_actuals
+from hwds.forecast.protocols.rows.numbered import from_last, on_numbered
 from hwds.forecast.protocols.rows.predictions import (
     EXISTS,
     LEVELS,
@@ -187,7 +188,8 @@ class PanelEvaluation(
 
     def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Calibrate quantiles as `intervals` says, marked by `calibrated`; then make all forecasts add up."""
-        return with_scales_of_others(self._settled(rows))
+        settled = with_scales_of_others(self._settled(rows))
+        return from_last(settled) if self.alignment() == "end" else settled
 
     def _settled(self, rows: pl.DataFrame) -> pl.DataFrame:
         if not self.reconciles:
@@ -219,9 +221,9 @@ class PanelEvaluation(
         return [*messages, *without_scale(predictions), *uncalibrated(predictions), *notes(predictions)]
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
-        """Return sentences on joined columns, and on sums: how scores count them, and where they are unknown."""
+        """Return sentences on joined columns, numbered rows, and sums: how scores count them, and where they are unknown."""
         sums = remarks_on(frame, self.split(frame)[0].cutoffs[0], self.steps(frame)) if self.reconciles else []
-        return [*remarks_on_joined(frame), *sums]
+        return [*remarks_on_joined(frame), *on_numbered(frame, self.alignment()), *sums]
 
     def measures(self, frame: Panel) -> tuple[Measure, ...]:
         """Return all metrics of the task."""
