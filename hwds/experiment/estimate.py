@@ -13,16 +13,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from hwds.core.checksums.files import read_parquet
+from hwds.core.checksums.files import read_json, read_parquet
 from hwds.core.outputs import OUTPUTS
+from hwds.core.recipe import Recipe, canonical
+from hwds.datasets.base import Dataset
 from hwds.evaluation.abilities import Foreseeable
 from hwds.evaluation.base import Cell
 from hwds.experiment.prepare import Prepared
+from hwds.results.runs.config import CONFIG, config_of
 from hwds.results.score_totals import DAMAGE
+from hwds.results.sweep_folder import SWEEP
 
 ALIKE = 1.5
 """The largest ratio of a cell's size to the one size that was timed at which both count as alike."""
@@ -34,7 +39,7 @@ class Time:
 
     Attributes:
         seconds: On one core.
-        at_most: Whether it may be far too high, as only far smaller cells were timed.
+        at_most: Whether it may be far too high, as only far smaller cells were timed, or a budget need not be used up.
         by_work: Whether some of it follows from the work that cells are, and was never timed on this data.
     """
 
@@ -66,33 +71,60 @@ def missing_cells(prepared: Prepared) -> list[Cell]:
     return [cell for cell, key in prepared.work.cells.items() if not prepared.cache.has(key)]
 
 
-def timed_before(dataset: str) -> Mapping[str, Timed]:
-    """Return the times of the cells of each model on one dataset, over earlier runs."""
-    found = timings_on(dataset, OUTPUTS / "runs")
-    timings = [rows.filter(pl.col("status") == "ok") for rows in found.values()]
+def timed_before(dataset: Dataset, models: Mapping[str, Recipe] | None = None) -> Mapping[str, Timed]:
+    """Return the times of the cells of each model on one dataset, over earlier runs.
+
+    Args:
+        dataset: Which; a file by its path.
+        models: Those whose times count with the same settings alone, by name: another budget, or more trees, take another time.
+    """
+    found = timings_on(dataset, OUTPUTS / "runs").values()
+    timings = [_of_settings(rows, config, models or {}).filter(pl.col("status") == "ok") for config, rows in found]
     if not timings:
         return {}
     units = pl.max_horizontal(pl.col("stop") - pl.col("start"), 1).alias("units")
     by_size = pl.concat(timings).group_by("model", units).agg(pl.col("seconds").median()).sort("model", "units")
-    models = by_size.partition_by("model", as_dict=True, include_key=False)
-    return {str(model): Timed(part["units"].to_list(), part["seconds"].to_list()) for (model,), part in models.items()}
+    parts = by_size.partition_by("model", as_dict=True, include_key=False)
+    return {str(model): Timed(part["units"].to_list(), part["seconds"].to_list()) for (model,), part in parts.items()}
 
 
-def timings_on(dataset: str, folder: Path) -> dict[Path, pl.DataFrame]:
-    """Return the timings of all finished runs or sweeps below a folder on one dataset, but for those that are damaged."""
+def timings_on(dataset: Dataset, folder: Path) -> dict[Path, tuple[dict[str, Any], pl.DataFrame]]:
+    """Return the configs and timings of all finished runs or sweeps below a folder on one dataset, but for damaged ones."""
     found = {}
     for path in folder.glob("*/*/timings.parquet"):
         try:
-            if dataset in read_parquet(path.with_name("scores.parquet"), ["dataset"])["dataset"].unique():
-                found[path] = read_parquet(path)
+            config = _config_beside(path)
+            same = all(config["dataset"].get(key) == getattr(dataset, key, None) for key in ("name", "path"))
+            if same and path.with_name("scores.parquet").is_file():
+                found[path] = config, read_parquet(path)
         except DAMAGE:  # whatever reads it for its numbers says so
             continue
     return found
 
 
+def _config_beside(path: Path) -> dict[str, Any]:
+    """Return the config of the run or the sweep in whose folder a file lies."""
+    run, sweep = path.with_name(CONFIG), path.with_name(SWEEP)
+    return dict(read_json(sweep)["config"]) if sweep.is_file() else config_of(run)
+
+
+def _of_settings(rows: pl.DataFrame, config: Mapping[str, Any], models: Mapping[str, Recipe]) -> pl.DataFrame:
+    """Return the timings of a run without those of models that had other settings in it."""
+    before = {model["name"]: model for model in (config["model"], *config.get("rivals", ()))}
+    other = [name for name in models if name in before and _settings(before[name]) != _settings(canonical(models[name]))]
+    return rows.filter(~pl.col("model").is_in(other))
+
+
+def _settings(value: Any) -> Any:
+    """Return plain data without names and classes."""
+    if isinstance(value, Mapping):
+        return {key: _settings(item) for key, item in value.items() if key not in ("name", "recipe")}
+    return [_settings(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def time_for(prepared: Prepared, cells: Sequence[Cell]) -> Time | None:
     """Return the time of these cells one after the other; None where one was never timed on this dataset, and has no law."""
-    before = timed_before(prepared.experiment.dataset.name)
+    before = timed_before(prepared.experiment.dataset, prepared.job.models)
     times = [
         before[cell.model].time(max(cell.stop - cell.start, 1)) if cell.model in before else foreseen(prepared, cell)
         for cell in cells
@@ -112,5 +144,5 @@ def foreseen(prepared: Prepared, cell: Cell) -> Time | None:
     if not isinstance(protocol, Foreseeable):
         return None
     work = protocol.work(model, prepared.frame, cell)
-    bounded = bool(model.why_unrepeatable())
-    return None if work is None else Time(work * (1.0 if bounded else seconds_per_unit()), bounded, by_work=True)
+    speed = 1.0 if model.why_unrepeatable() else seconds_per_unit()  # a budget by the clock is in seconds as it is
+    return None if work is None else Time(work * speed, hasattr(model, "budget"), by_work=True)

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.outputs import OUTPUTS
+from hwds.datasets.base import Dataset
 from hwds.evaluation.base import Cell
 from hwds.execution.compute.base import Compute
 from hwds.execution.compute.processes import usable_cores
@@ -71,7 +72,7 @@ def estimate_of(search: Search) -> SweepEstimate:
     own = {trial.label for trial in search.trials if not trial.source}
     to_come = max(search.most_trials - len(search.trials), 0)
     computed = {names[cell.model] for cell in missing} | ({names[label] for label in own & {*names}} if to_come else set())
-    costs = _costs(search.experiment.dataset.name, computed, lambda: timed_here(search, names))
+    costs = _costs(search.experiment.dataset, computed, lambda: timed_here(search, names))
     if costs is None:
         return SweepEstimate(len(keys), len(missing), share, None, at_once)
     shares = expected_windows(search, [(cell, cached) for cell, cached in keys if cell.model in own])
@@ -129,7 +130,7 @@ def spread(deviation: float | None, trials: int) -> float:
 
 
 def _costs(
-    dataset: str, models: set[str], here: Callable[[], Mapping[str, tuple[Timed, float | None]]]
+    dataset: Dataset, models: set[str], here: Callable[[], Mapping[str, tuple[Timed, float | None]]]
 ) -> Mapping[str, tuple[Timed, float | None]] | None:
     """Return the time of each model's cells by size, with the spread of its trials; None where one was never timed.
 
@@ -165,12 +166,12 @@ def timed_here(search: Search, names: Mapping[str, str]) -> Mapping[str, tuple[T
     return {str(model): (_by_size(part), _log_deviation(part)) for (model,), part in parts.items()}
 
 
-def timed_in_sweeps(dataset: str) -> Mapping[str, tuple[Timed, float | None]]:
+def timed_in_sweeps(dataset: Dataset) -> Mapping[str, tuple[Timed, float | None]]:
     """Return the time of each model's cells in the sweeps on one dataset, with the spread of its trials (as a logarithm)."""
     found = timings_on(dataset, OUTPUTS / "sweeps")
     if not found:
         return {}
-    rows = pl.concat(timings.with_columns(sweep=pl.lit(str(path))) for path, timings in found.items())
+    rows = pl.concat(timings.with_columns(sweep=pl.lit(str(path))) for path, (_, timings) in found.items())
     typical = rows.filter(pl.col("seconds") > 0).group_by("model", "sweep", "trial", "units").agg(pl.col("seconds").median())
     parts = typical.sort("sweep", "trial", "units").partition_by("model", as_dict=True)
     return {str(model): (_by_size(part), _log_deviation(part)) for (model,), part in parts.items()}

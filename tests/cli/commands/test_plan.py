@@ -1,7 +1,9 @@
 import re
+from pathlib import Path
 
 import pytest
 
+from hwds.datasets import Classics
 from hwds.experiment.estimate import timed_before
 
 from .conftest import SALES
@@ -48,7 +50,7 @@ def test_the_cells_and_the_time(hwds, tmp_path):
     after = hwds(f"plan {words}").out
     assert "(finished)" in after
     assert "0 to compute: nothing to do." in after
-    assert set(timed_before("classics")) == {"forecast/naive", "forecast/drift"}
+    assert set(timed_before(Classics(name="classics"))) == {"forecast/naive", "forecast/drift"}
     half = hwds(f"plan {words} seed=1 rivals=[forecast/seasonal_naive]").out
     assert "this machine's speed" in half
     assert "s on one core, by earlier timings" in hwds(f"plan {words} seed=1").out
@@ -58,6 +60,20 @@ def test_the_cells_and_the_time(hwds, tmp_path):
     head = next(line for line in lines if line.startswith("fold"))
     assert head.split() == ["fold", "cutoffs", "forecast/naive", "forecast/drift"]
     assert "1 to compute: about" in lines[-1]
+
+
+def test_the_time_of_another_file_or_of_other_settings_says_nothing(hwds, sales):
+    """Every file is the dataset `file`; a budget of 1u takes another time than one of 60u."""
+    words = f"{SALES} compute=serial model=forecast/naive"
+    assert hwds(words).code == 0
+    assert "by earlier timings" in hwds(f"plan {words} seed=1").out
+    Path("other.csv").write_bytes(Path("sales.csv").read_bytes())
+    assert "by rows, steps" in hwds(f"plan {words} dataset.path=other.csv seed=1").out
+    assert hwds(f"{SALES} compute=serial model=forecast/auto model.budget=1u").code == 0
+    assert "by earlier timings" in hwds(f"plan {SALES} compute=serial model=forecast/auto model.budget=1u seed=1").out
+    longer = hwds(f"plan {SALES} compute=serial model=forecast/auto model.budget=60u").out
+    assert "at most about" in longer
+    assert "by budgets, which need not be used up" in longer
 
 
 def test_a_long_run_is_offered_within_a_budget(hwds):

@@ -281,6 +281,19 @@ def test_bad_series_are_answered_and_counted_and_cost_the_others_nothing(recwarn
     assert not recwarn.list
 
 
+def test_a_long_season_that_was_not_seen_whole_is_not_carried_on():
+    """Waves that take in two closed weeks rise beyond all bounds in the part of the year that was not seen."""
+    rng, weeks = np.random.default_rng(0), pl.date_range(date(2023, 1, 2), date(2024, 1, 1), "1w", eager=True)[:34]
+    closed = np.isin(np.arange(34), (1, 2))
+    sales = [np.exp(rng.normal(3, 1) - 4 * closed + rng.normal(0, 0.5, 34)) for _ in range(60)]
+    parts = [pl.DataFrame({"series_id": f"s{i}", "time": weeks, "target": values}) for i, values in enumerate(sales)]
+    panel = Panel.build(pl.concat(parts), Frequency("1w"), roles=Roles(), horizon=6)
+    assert panel.season == 52
+    median = Analog().fit(panel, horizon=6).predict()["q_0.5"]
+    assert panel.target.min() < median.min()
+    assert median.max() < panel.target.max()
+
+
 def test_nothing_to_learn_from_is_a_counted_fallback():
     times = MONTHS[:30]
     parts = [pl.DataFrame({"series_id": name, "time": times[at:], "target": 0.0}) for name, at in (("a", 0), ("b", 20))]

@@ -308,3 +308,23 @@ def test_errors_on_fewer_windows_are_not_ranked_with_the_others():
         "on fewer of them, and so not comparable: early 0.700"
     )
     assert tried(standings, Rung(64, 1)).startswith("tried on one window of 64 series")
+
+
+def test_a_candidate_beyond_all_bounds_takes_no_line_of_digits(tmp_path):
+    standings = {"wild": Standing(Candidate(Naive(name="wild")), [2.1e31])}
+    assert tried(standings, Rung(64, 1)).endswith("wild 2e+31")
+    rng = np.random.default_rng(0)
+    panel = panel_of({f"s{i:02d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(20)}, 6)
+    race = Race(panel, 6, inner_context(tmp_path), 1, Allowance(10_000.0, units=True))
+    race.run([Candidate(Shifted(by=by, name=name)) for name, by in (("calm", 0.0), ("wild", 1e30))])
+    assert race.standings["wild"].dropped == "behind by more than 10,000 %"
+
+
+def test_weights_of_young_series_are_told_where_they_differ(panel, tmp_path):
+    race = Race(panel, 6, inner_context(tmp_path), 1, Allowance.of("20u"))
+    race.run([Candidate(model) for model in OWN])
+    even = np.full(2, 0.5)
+    race.team = replace(race.team, members=OWN[:2], weights=even, young=even.copy())
+    assert "with no season behind them" not in story_of(race, Look.of(panel, 12), "20u")
+    race.team = replace(race.team, young=np.array([1.0, 0.0]))
+    assert "(for series with no season behind them 100 % forecast/naive)" in story_of(race, Look.of(panel, 12), "20u")

@@ -37,7 +37,7 @@ class LaunchTerms(Recipe):
     together share (a device in several channels).
 
     Attributes:
-        season: Rows in a season.
+        season: Rows in a season; 1 takes none, as where a season of many rows was not seen whole.
         age: The column that counts rows since the launch; empty where rows are counted.
         floor: What a target of 0 counts as.
         ages: Knots of the course; none where nothing was launched.
@@ -66,6 +66,8 @@ class LaunchTerms(Recipe):
     def learn(cls, history: Panel, *, season: int, age: str, floor: float) -> LaunchTerms:
         """Learn the terms of a history that `aged` has been over."""
         rows = rows_of(history, season=season, floor=floor)
+        if season > MOST_PLACES and len(np.unique(rows.phase)) < season:
+            season = 1  # waves that were seen in a part of their course alone rise beyond all bounds in the rest of it
         static = dict.fromkeys((*history.roles.static, *history.roles.level))
         texts = [learn_codes(history, name) for name in static if history.table.schema[name] == pl.String]
         texts = [text for text in texts if 1 < len(text.texts) < history.n_series]

@@ -67,6 +67,9 @@ WORTH, FELT = 0.25, 0.01
 """An earlier rung that costs more than this share of the last one, and of the budget, is left out: most of what a network
 costs does not hang on the number of series."""
 
+FAR = 100.0
+"""Multiples of the best loss beyond which no number says how far behind a candidate is."""
+
 CLOSE = 0.4
 """A rung with this share of the last one's series is not worth its fits."""
 
@@ -247,7 +250,7 @@ class Race:
         for place in order.tolist():
             mean, error = paired(losses[:, place] - losses[:, best], seen.series)
             if tried[place].name not in helpers and mean > SURE * error + CLEAR * least:
-                self._drop(tried[place], f"behind by {100 * mean / least:.0f} % ± {100 * error / least:.0f}")
+                self._drop(tried[place], _behind(mean / least, error / least))
             elif mean > SURE * error:
                 behind.append(tried[place])
         gone = {each.name for each in behind} | {name for name, own in self.standings.items() if own.dropped}
@@ -293,6 +296,10 @@ def worthwhile(history: Panel, horizon: int, most: int) -> int:
     """Return how many windows leave enough of the history before the first of them, at most so many and at least one."""
     mean = len(history.table) / max(history.n_series, 1)
     return max(1, min(most, int((1.0 - LEFT) * mean / horizon)))
+
+
+def _behind(share: float, error: float) -> str:
+    return f"behind by {100 * share:.0f} % ± {100 * error:.0f}" if share < FAR else f"behind by more than {100 * FAR:,.0f} %"
 
 
 def _place(rung: Rung, series: int, windows: int) -> int:

@@ -39,11 +39,15 @@ def tried(standings: Mapping[str, Standing], rung: Rung) -> str:
         return "nothing could be tried: no window before the cutoff, or no budget for one"
     rungs = max(ran for _, _, ran in shown)
     whole, part = (
-        ", ".join(f"{name} {loss:.3f}" for loss, name, ran in shown if (ran == rungs) is last) for last in (True, False)
+        ", ".join(f"{name} {_loss(loss)}" for loss, name, ran in shown if (ran == rungs) is last) for last in (True, False)
     )
     fewer = f"; on fewer of them, and so not comparable: {part}" if part else ""
     most = f"up to {windows} windows" if windows > 1 else "one window"
     return f"tried on {most} of {series:,} series (mean absolute scaled error): {whole}{fewer}"
+
+
+def _loss(value: float) -> str:
+    return f"{value:.3f}" if value < 1e4 else f"{value:.0e}"
 
 
 def _dropped(race: Race) -> Iterator[str]:
@@ -53,10 +57,12 @@ def _dropped(race: Race) -> Iterator[str]:
 
 
 def _answer(race: Race) -> str:
-    young = race.team.young
-    own = "" if young is None or len(young) == 1 else f" (for series with no season behind them {_mixed(race, young)})"
+    young, weights = race.team.young, race.team.weights
+    own = ""
+    if young is not None and not np.allclose(young, weights):
+        own = f" (for series with no season behind them {_mixed(race, young)})"
     untried = "" if race.team.rung.series else ", what usually answers well on such panels, untried"
-    return f"the answer is {_mixed(race, race.team.weights)}{own}{untried}"
+    return f"the answer is {_mixed(race, weights)}{own}{untried}"
 
 
 def _mixed(race: Race, weights: np.ndarray) -> str:
