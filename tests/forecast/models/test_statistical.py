@@ -283,6 +283,18 @@ def test_a_library_that_fails_or_runs_wild_is_a_counted_fallback(monkeypatch):
         np.testing.assert_array_equal(forecasts.quantiles, simple(series).quantiles)
 
 
+def test_levels_far_out_make_no_fallback_of_series_that_usual_ones_leave():
+    rng = np.random.default_rng(1)
+    history, future = parts({f"s{i}": np.exp(rng.normal(0, 0.3, 48).cumsum()) for i in range(40)})
+    levels = (0.0005, *LEVELS, 0.9995)
+    far = ETS().learn(history, horizon=STEPS, context=ForecastContext(0, levels=levels, season=12)).predict(history, future)
+    usual = ETS().learn(history, horizon=STEPS, context=CONTEXT).predict(history, future)
+    peaks = np.maximum.reduceat(history.target, history.offsets[:-1])
+    assert (far.quantiles[..., -1].max(1) > 10 * peaks).any()
+    assert not far.fallback.any()
+    np.testing.assert_array_equal(far.quantiles[..., 1:-1], usual.quantiles)
+
+
 def test_forms_that_do_not_exist_are_refused():
     for fields in ({"error": "A", "seasonal": "M"}, {"error": "A", "trend": "M"}, {"trend": "M", "seasonal": "A"}):
         with pytest.raises(ConfigError, match="not stable"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
 from typing import ClassVar
 
 import numpy as np
@@ -17,7 +19,10 @@ from hwds.frames.forecasts import Forecasts
 from hwds.frames.panel import Panel
 
 WILD = 10.0
-"""A forecast or a quantile beyond this many times the largest value that was seen is no answer."""
+"""A forecast, or a quantile of the middle 80 %, beyond this many times the largest value that was seen is no answer."""
+
+WIDE = 0.9
+"""The level from which on quantiles may lie further out, see `wild_beyond`."""
 
 
 class Statistical(Forecaster):
@@ -26,7 +31,7 @@ class Statistical(Forecaster):
     Form and parameters are estimated anew from every history, so that one fit serves any cutoff. Holes are closed by `filled`.
     The seasonal naive answers, and the series is marked as a fallback, where fewer than `least` values or less than half of
     them are known, where all are equal, where a model of demand meets a negative value, where the library refuses, and where
-    its answer is not finite or is wild (`WILD`). A series that was never negative is not forecast below zero.
+    its answer is not finite or is wild (`WILD`, `wild_beyond`). A series that was never negative is not forecast below zero.
 
     Attributes:
         season: Rows in a season; 0 takes the dataset's.
@@ -89,10 +94,21 @@ class FittedStatistical(Serializable):
         except Exception:  # the library raises bare ones; the caller counts it
             return None
         both = np.column_stack([mean, quantiles])[gone:] * scale
-        if not (np.abs(both) <= WILD * np.abs(known).max()).all():
+        if not (np.abs(both) <= np.array([WILD, *map(wild_beyond, self.levels)]) * np.abs(known).max()).all():
             return None
         both = np.maximum(both, 0.0) if known.min() >= 0 else both
         return both[:, 0], both[:, 1:]
+
+
+@cache
+def wild_beyond(level: float) -> float:
+    """Return how many times the largest value that was seen a quantile is wild beyond.
+
+    A log-normal law round that value, whose middle 80 % just reach `WILD`, has its quantile of the level there: what is an
+    answer at usual levels does not become wild because levels further out are asked.
+    """
+    normal = NormalDist()
+    return float(WILD ** max(1.0, abs(normal.inv_cdf(level)) / normal.inv_cdf(WIDE)))
 
 
 def filled(values: np.ndarray, season: int) -> np.ndarray:
