@@ -29,7 +29,7 @@ OTHERS = [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/reference/*.md")), *
 """Pages whose commands other tests look at, or that are written by a command."""
 COMPOSED = ("plan", "check-leakage")
 """Commands that are followed by the words of an experiment."""
-OWN = r"=\[?(mine/|my_metrics:|visits$|demand$)"
+OWN = r"=\[?(mine/|my_metrics:|visits$|demand$|shop\b)"
 """What a page has the reader write."""
 
 
@@ -44,14 +44,15 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def lines(page: Path) -> list[str]:
+    """What follows `hwds` in each command that stands in a block."""
+    blocks = "".join(re.findall(r"^```\w*\n(.*?)^```$", page.read_text(), re.S | re.M))
+    return re.findall(r"^(?:\$ )?(?:python -m )?hwds (.*)", blocks.replace("\\\n", " "), re.M)
+
+
 def told() -> list[list[str]]:
-    """The words after `hwds` of each command that stands in a block; those of one's own code have tests of their own."""
-    found = []
-    for page in PAGES:
-        for block in re.findall(r"^```\w*\n(.*?)^```$", page.read_text(), re.S | re.M):
-            lines = re.findall(r"^(?:\$ )?(?:python -m )?hwds (.*)", block.replace("\\\n", " "), re.M)
-            found += [shlex.split(line, comments=True) for line in lines if not re.search(OWN, line)]
-    return found
+    """The words of these commands; those of one's own code and data have tests of their own."""
+    return [shlex.split(line, comments=True) for page in PAGES for line in lines(page) if not re.search(OWN, line)]
 
 
 def parse(words: list[str]) -> None:
@@ -100,6 +101,20 @@ def test_every_command_is_one_that_hwds_takes(monkeypatch):
         command = words[0] if words[0][0].isalpha() and "=" not in words[0] else ""
         if command in ("", *COMPOSED) and words[0] != "-m":  # several runs are composed one by one
             check(compose(words[1:] if command else words))
+
+
+def test_the_readmes_own_csv_is_an_experiment(tmp_path, command):
+    months = [f"{2019 + i // 12}-{i % 12 + 1:02}-01" for i in range(60)]
+    rows = [f"{sku},{month},{10 + i % 12},{20 + i % 5}" for sku in ("lamp", "kettle") for i, month in enumerate(months)]
+    (tmp_path / "sales.csv").write_text("\n".join(["sku,month,units,price", *rows, ""]))
+    (new,) = [line for line in lines(PAGES[0]) if line.startswith("new experiment shop ")]
+    assert command(new).code == 0
+    forget_options()
+    said = [shlex.split(line, comments=True) for line in lines(PAGES[0]) if re.search(r"^(?!-m ).*=shop\b", line)]
+    assert len(said) >= 7
+    for words in said:
+        parse(words)
+        check(compose(words[1:] if words[0] in COMPOSED else words))
 
 
 def follow(title: str, folder: Path, run: Callable[[str], Answer]) -> list[str]:
