@@ -22,20 +22,32 @@ def seasonal_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tup
     Returns:
         Two arrays of shape (n,); NaN where a series has no such difference or all of them are zero.
     """
+    n = len(offsets) - 1
+    series, difference = _differences(values, offsets, season)
+    count = np.bincount(series, minlength=n)
+    scales = []
+    for amount in (np.abs(difference), difference**2):
+        total = np.bincount(series, amount, minlength=n)
+        scales.append(np.where((count > 0) & (total > 0), total / np.maximum(count, 1), np.nan))
+    return scales[0], scales[1]
+
+
+def has_differences(values: np.ndarray, offsets: np.ndarray, season: int) -> np.ndarray:
+    """Return which series have two known values a season apart, shape (n,); see `seasonal_scales`."""
+    series, _ = _differences(values, offsets, season)
+    has: np.ndarray = np.bincount(series, minlength=len(offsets) - 1) > 0
+    return has
+
+
+def _differences(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the series of each seasonal difference that is known, and the difference."""
     lengths = np.diff(offsets)
     position = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
     difference = np.full(len(values), np.nan)
     if season < len(values):
         difference[season:] = values[season:] - values[:-season]
     usable = (position >= season) & ~np.isnan(difference)
-    series = np.repeat(np.arange(len(lengths)), lengths)[usable]
-    difference = difference[usable]
-    count = np.bincount(series, minlength=len(lengths))
-    scales = []
-    for amount in (np.abs(difference), difference**2):
-        total = np.bincount(series, amount, minlength=len(lengths))
-        scales.append(np.where((count > 0) & (total > 0), total / np.maximum(count, 1), np.nan))
-    return scales[0], scales[1]
+    return np.repeat(np.arange(len(lengths)), lengths)[usable], difference[usable]
 
 
 def short_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from hwds.core.recipe import ZeroSteps
 from hwds.core.serialization import Serializable
 from hwds.forecast.context import ForecastContext
-from hwds.forecast.metrics.scale import last_season, seasonal_scales
+from hwds.forecast.metrics.scale import has_differences, last_season, seasonal_scales, short_scales
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.statistical.normal import normal_bands
 from hwds.frames.forecasts import Forecasts
@@ -21,7 +21,8 @@ class SeasonalNaive(Forecaster):
     """The value of the same season a year before, with normal intervals.
 
     Intervals follow Hyndman and Athanasopoulos, Forecasting: Principles and Practice (3rd ed.), section 5.5: the standard
-    deviation of seasonal differences times the root of the seasons passed.
+    deviation of seasonal differences times the root of the seasons passed; of changes from row to row where a series has no
+    two known values a season apart.
 
     Attributes:
         season: Rows in a season; 0 takes the dataset's.
@@ -63,7 +64,16 @@ class FittedSeasonalNaive(Serializable):
 
 
 def seasonal_spread(history: Panel, season: int) -> np.ndarray:
-    """Return the root mean square of each series' seasonal differences, 0 where it has none, shape (n_series,)."""
-    _, squared = seasonal_scales(history.target, history.offsets, season)
+    """Return the root mean square of each series' seasonal differences, shape (n_series,).
+
+    A young series has none: it takes that of its changes from row to row, with the floor of `short_scales`.
+    """
+    values, lengths = history.target, history.lengths
+    _, squared = seasonal_scales(values, history.offsets, season)
+    without = np.isnan(squared)
+    if without.any():
+        rest, offsets = values[np.repeat(without, lengths)], np.append(0, lengths[without].cumsum())
+        young = ~has_differences(rest, offsets, season)
+        squared[without] = np.where(young, short_scales(rest, offsets, season)[1], 0.0)
     spread: np.ndarray = np.sqrt(np.nan_to_num(squared))
     return spread

@@ -283,6 +283,28 @@ def test_a_library_that_fails_or_runs_wild_is_a_counted_fallback(monkeypatch):
         np.testing.assert_array_equal(forecasts.quantiles, simple(series).quantiles)
 
 
+@pytest.mark.parametrize("rows", [2, 7, 12])
+def test_intervals_of_a_seasonal_naive_hold_as_much_of_series_no_longer_than_a_season(rows):
+    rng = np.random.default_rng(rows)
+    history, future = parts({**{f"s{i:03d}": 100 + rng.normal(0, 8, rows) for i in range(200)}, "t": np.array([7.0])})
+    fitted = FittedSeasonalNaive(12, LEVELS)
+    said = fitted.predict(history, future)
+    low, high = said.quantiles[:200, :, 0], said.quantiles[:200, :, 2]
+    happened = 100 + rng.normal(0, 8, low.shape)
+    assert 0.7 < ((low <= happened) & (happened <= high)).mean() < 0.85
+    widths = said.quantiles[..., 2] - said.quantiles[..., 0]
+    assert widths[200] == pytest.approx(2 * NormalDist().inv_cdf(0.9) * 7.0)  # one row tells no change
+    paths = fitted.sample(history.block(0, 1), future.block(0, 1), 4_000, [rng])
+    assert paths[0, :, 0].std() == pytest.approx(widths[0, 0] / (2 * NormalDist().inv_cdf(0.9)), rel=0.05)
+    alone = fitted.predict(history.block(3, 4), future.block(3, 4))
+    assert alone.quantiles.tobytes() == said.quantiles[3:4].tobytes()
+
+
+def test_what_was_the_same_a_season_before_has_no_width():
+    said = simple({"same": np.tile(np.arange(12.0), 3)})
+    assert (said.quantiles == said.mean[..., None]).all()
+
+
 def test_levels_far_out_make_no_fallback_of_series_that_usual_ones_leave():
     rng = np.random.default_rng(1)
     history, future = parts({f"s{i}": np.exp(rng.normal(0, 0.3, 48).cumsum()) for i in range(40)})

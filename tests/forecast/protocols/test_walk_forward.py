@@ -152,7 +152,8 @@ def test_series_without_scaled_errors_are_named_and_why():
     assert said == (
         "6 series (s2, s3, s4, s5, s6, ...) have no scale of their own at some cutoff: before it they have no two known values"
         " a season of 12 rows apart, or all such values are equal. Their errors there (mase, rmsse) are divided by the mean"
-        " scale of the other series, or by their own change from row to row where none has one."
+        " scale of the other series, or by their own change from row to row where none has one. Where the seasonal naive"
+        " answers, its intervals are as wide as such changes."
     )
     by_series = {score.n_undefined for score in protocol.score(pl.concat(rows)) if score.metric == "mase[m=12]"}
     assert by_series == {0}

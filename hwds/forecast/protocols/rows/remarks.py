@@ -37,6 +37,7 @@ def without_scale(predictions: pl.DataFrame) -> Iterator[str]:
         yield (
             f"{_listed(scaled)} have no scale of their own at some cutoff{because}. Their errors there (mase, rmsse) are"
             " divided by the mean scale of the other series, or by their own change from row to row where none has one."
+            " Where the seasonal naive answers, its intervals are as wide as such changes."
         )
     if len(bare):
         yield (
