@@ -43,8 +43,9 @@ def draw_missing(folder: RunFolder, tables: Tables) -> None:
     """Draw the pictures of a finished run, to the bytes that its own command draws with `pictures=true`.
 
     Raises:
-        HwdsError: Its data is not there or has changed.
+        HwdsError: Its data is not there or has changed; there are no pictures then, not even an earlier command's.
     """
+    folder.delete_pictures()
     experiment = check(folder.read_config(secrets=True))
     protocol, model = experiment.protocol, experiment.model.name
     frame = protocol.prepare_frame(experiment.dataset.frame())

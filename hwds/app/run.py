@@ -175,7 +175,7 @@ def conclude(prepared: Prepared, tables: Tables) -> RunResult:
     if prepared.experiment.draws:
         draw(folder, prepared.experiment, prepared.frame, tables, board, verdict)
     else:
-        folder.delete_pictures()
+        folder.leave_undrawn()
     return RunResult(prepared, tables, board, conclusion, verdict)
 
 

@@ -165,9 +165,12 @@ class RunFolder:
         drawn = any(not path.name.startswith("future_") for path in self.path.glob("*.png"))
         return not drawn or (self.path / UNDRAWN).is_file()
 
+    def leave_undrawn(self) -> None:
+        """Note that pictures there are an earlier command's, whose report still links them."""
+        write_text(self.path / UNDRAWN, "")
+
     def delete_pictures(self) -> None:
         """Delete the pictures of an earlier command, each with its drawing; others' pictures have none."""
-        write_text(self.path / UNDRAWN, "")
         for path in self.path.glob("*.svg"):
             if not path.name.startswith("future_"):
                 path.with_suffix(".png").unlink(missing_ok=True)

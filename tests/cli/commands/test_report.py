@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from hwds.report.pictures.style import new_figure, save_png
@@ -51,16 +53,19 @@ def test_pictures_that_a_run_left_out_are_drawn_for_its_report(command, sales, t
     assert {"leaderboard.png", "forecasts.svg"} <= set(with_the_run)
     (folder,) = tmp_path.glob("outputs/runs/*/*")
     (folder / "mine.png").write_bytes(b"no picture of hwds")
-    later = command(f"{one_step} pictures=false")
     asked = f"report adhoc/{run_id(tmp_path)}"
+    assert command(asked).err == ""
+    later = command(f"{one_step} pictures=false")
     assert f"Pictures are drawn when they are asked for: hwds {asked}" in later.out
-    assert set(pictures()) == {"mine.png"}, "those of an earlier command are of its tables; the others are somebody's"
-    (folder / "mine.png").unlink()
+    linked = re.findall(r"!\[.*\]\((.*)\)", (folder / "report.md").read_text())
+    assert {"leaderboard.png", "mine.png"} <= set(linked) <= set(pictures()), "the earlier report still finds its pictures"
     moved = (tmp_path / "sales.csv").rename(tmp_path / "elsewhere.csv")
     changed = moved.read_text().splitlines()
     (tmp_path / "sales.csv").write_text("\n".join(changed[:-1]))
     said = command(asked)
-    assert (said.code, pictures()) == (0, {})
+    assert (said.code, set(pictures())) == (0, {"mine.png"}), "an earlier command's are of its tables, this is somebody's"
+    assert "(mine.png)" in (folder / "report.md").read_text()
+    (folder / "mine.png").unlink()
     assert "hwds: no pictures: dataset: has changed since run adhoc/" in said.err
     moved.rename(tmp_path / "sales.csv")
     with pytest.raises(KeyboardInterrupt):
