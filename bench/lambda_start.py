@@ -1,10 +1,17 @@
 """The cold start of a Lambda: `python -m bench.lambda_start FOLDER TRUSTED RIE PACKAGES [starts=10]`.
 
-RIE is AWS' Runtime Interface Emulator (`aws-lambda-rie-x86_64` of the wheel aws-sam-cli), PACKAGES a folder with what the
-function may import beside the packed runtime (`pip install --target PACKAGES awslambdaric numpy onnxruntime`). Each start is
-timed from nothing to the first answer: the emulator, the function's process, the bundle's signature and the graph; then the
-median of a hundred answers more. 1 where an answer is another than the run's, or the quickest start takes longer than half a
-second: the others wait for cores that other processes have.
+FOLDER is a bundle with a graph for rows that stand alone, TRUSTED the public key of its signature, PACKAGES a folder with what
+the function may import beside the packed runtime, RIE AWS' Runtime Interface Emulator, which the wheel aws-sam-cli has:
+
+    python -m hwds dataset=gray_market features=none model=classify/xgboost protocol=prequential_gray save_model=final name=rows
+    python -m hwds bundle rows --out FOLDER --key key.pem                         # TRUSTED is key.pem.pub
+    python -m pip install --target PACKAGES awslambdaric numpy onnxruntime
+    python -m pip download --no-deps --dest sam aws-sam-cli && python -m zipfile -e sam/aws_sam_cli-*.whl sam
+    chmod +x sam/samcli/local/rapid/aws-lambda-rie-x86_64                         # RIE
+
+Each start is timed from nothing to the first answer: the emulator, the function's process, the bundle's signature and the
+graph; then the median of a hundred answers more. 1 where an answer is another than the run's, or the quickest start takes
+longer than half a second (the others wait for cores that other processes have); 2 where a word is missing.
 """
 
 from __future__ import annotations
@@ -83,7 +90,10 @@ def begun(words: list[str], variables: dict[str, str], question: Mapping[str, An
 
 
 def main(words: list[str]) -> int:
-    """Print the starts and their medians; 1 where the quickest is too slow."""
+    """Print the starts and their medians; 1 where the quickest is too slow, 2 where a word is missing."""
+    if len(words) < 4:
+        print(__doc__, file=sys.stderr)
+        return 2
     folder, trusted, emulator, packages, *rest = words
     starts = int(dict(word.split("=") for word in rest).get("starts", 10))
     case, worst, taken = read_cases(Path(folder) / PARITY)[0][0], 0.0, []
@@ -94,6 +104,8 @@ def main(words: list[str]) -> int:
         function = [emulator, sys.executable, "-S", "-m", "awslambdaric", HANDLER]
         for _ in range(starts):
             *seconds, answer = begun(function, variables, case.question)
+            if "errorMessage" in answer:
+                raise RuntimeError(answer["errorMessage"])
             worst = max(worst, worst_difference(case.answer, answer, SINGLE, "the first answer"))
             taken.append(seconds)
             print("cold {:.3f} s, CPU {:.2f} s, warm {:.4f} s".format(*seconds), flush=True)
