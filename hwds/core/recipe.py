@@ -140,6 +140,8 @@ class Recipe:
 
     A subclass becomes a frozen pydantic dataclass by itself. The first sentence of its docstring is what
     `hwds list` shows; `Attributes:` documents the fields. A wrong value is a `ConfigError` in one line, as in YAML.
+    A method that subclasses must have raises `NotImplementedError` with its name: what a class of a user's own lacks is then a
+    line when it is tried on toys, where an abstract method would be a `TypeError` of the constructor. Other bases are `ABC`s.
 
     Attributes:
         name: The option's name, the label in every table; never part of a random stream or of a cell's key.

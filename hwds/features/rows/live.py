@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Outcome:
     positive: bool
 
 
-class Live:
+class Live(ABC):
     """Features of rows as they arrive: `RowFeatures.live` makes one, and it keeps what it needs of what has arrived.
 
     Rows are handed over in the order of arrival. A label is handed over once, after its own row and before the first row that
@@ -75,15 +76,17 @@ class Live:
     """The attributes that change as rows arrive, of which a snapshot is made: plain values, arrays, containers and records of
     them, or objects that have `changing` themselves; None where they are not known, and no snapshot is made."""
 
+    @abstractmethod
     def arrive(self, event: Event) -> Sequence[Value]:
         """Return the features at the arrival of a row, and store the row."""
-        raise NotImplementedError(f"{type(self).__name__}.arrive")
 
     def confirm(self, outcome: Outcome) -> None:
         """Take a label that becomes known; most features read none."""
+        return
 
     def returned(self, place: int, at: int) -> None:
         """Take the return of a row at a moment later than all arrivals; most features read none."""
+        return
 
 
 class LiveNothing(Live):

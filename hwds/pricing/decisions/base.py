@@ -103,7 +103,7 @@ class DemandDecision(Decision):
 
     def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> Verdict:
         """Return the verdict from any estimates of demand; `seed` names the random draws."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}.of_estimates")
 
 
 class GuardedDecision(DemandDecision):

@@ -37,7 +37,7 @@ class OriginForecasts(Recipe):
             season: Rows in a season.
             base: The seasonal naive forecasts, shape (n, steps).
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}.forecasts")
 
 
 class Windowing(Recipe):
