@@ -94,7 +94,7 @@ class LivePolicy:
             segment: The customer's, from 0; may be left out where there is one, or where the context is a segment's own.
             active: The names of the arms that may be offered, or a flag for each; None for all.
             at: The time, in any unit that `window` shares; None for the clock's seconds. It never goes back, and is at most
-                `terms.ahead` ahead.
+                `terms.ahead` ahead of the clock.
             id: The caller's own name of the decision: who asks again by it gets the same one, so that a call whose answer was
                 lost can be repeated. It needs a folder, and propensities.
 
@@ -362,8 +362,9 @@ class LivePolicy:
     @property
     def _latest(self) -> float:
         """The latest time that a caller may name: one in milliseconds among seconds would close every open offer."""
+        # by this machine's clock alone: each call could push on the last decision's time by as much
         ahead = self.terms.ahead
-        return math.inf if ahead is None else max(time.time(), self._state.exposures.clock) + ahead
+        return math.inf if ahead is None else max(time.time() + ahead, self._state.exposures.clock)
 
     def _close_before(self, at: float) -> None:
         if self.terms.window is not None and self._state.exposures.older(at - self.terms.window):

@@ -41,7 +41,7 @@ class LiveTerms:
         draws: Choices from which a chance is counted where the policy has no formula.
         snapshot: Events between two snapshots.
         lose: Milliseconds of acknowledged events that a loss of power may take; 0 loses none.
-        ahead: How far a time may be ahead of the last decision's and of the clock's, whichever is later; None for any.
+        ahead: How far a time may be ahead of this machine's clock, in seconds; None for any.
         fingerprint: Of the policy and its arms.
         code: Digest of the policy's code, where all events are kept; a snapshot made by other code is not read then.
     """

@@ -42,8 +42,8 @@ class LiveSettings(Recipe):
         seed: The seed that names the random numbers of the decisions; null takes that of the run.
         window: The time after which an offer without a conversion counts as refused, in the unit of `at` (seconds, where the
             clock says the time); null lets it wait for ever, in memory and in each snapshot.
-        ahead: How far a client's `at` may be ahead of the last decision's and of the clock's seconds, whichever is later; null
-            for any, which times in another unit than seconds since 1970 may need.
+        ahead: How far a client's `at` may be ahead of this machine's clock, in seconds; null for any, which times in another
+            unit than seconds since 1970 may need.
         delay: The mean time from an offer to its conversion, in the same unit, for policies that count offers that wait.
         batch: Decisions between two updates; null takes that of the run.
         lose: Milliseconds of what was acknowledged that a loss of power may take; 0 loses nothing.

@@ -252,8 +252,12 @@ def test_a_time_in_another_unit_closes_no_offer():
         with pytest.raises(DataError, match=r"at: must not be later than .* as far ahead as is allowed, got"):
             call(at=1000 * now)
     assert state(live) == before
-    assert live.decide(at=now + 30).id == 1
-    assert live.outcome(first.id, True, at=now + 90) == "learned", "which is 60 after the last decision"
+    assert live.decide(at=now + 50).id == 1
+    for call in (live.decide, partial(live.outcome, first.id, False)):
+        with pytest.raises(DataError, match="at: must not be later than"):
+            call(at=now + 105)  # within 60 of the last decision, by which calls could push the time on
+    live._state.exposures.clock = now + 3600  # of another machine's clock
+    assert live.decide(at=now + 3600).id == 2
 
 
 def test_outcomes_of_a_batch_are_learned_together():
