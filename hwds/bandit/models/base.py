@@ -59,7 +59,7 @@ class Policy(Recipe):
             snapshot: Events between two snapshots; those since the last are read again after a restart.
             lose: Milliseconds of what was acknowledged that a loss of power may take. 0 loses nothing: a call waits for the
                 disk, and calls of several threads, or of one batch, share the wait. `kill -9` loses nothing either way.
-            ahead: How far a time that a caller names may be ahead of this machine's clock, in seconds; None for any. The time of
+            ahead: How far a time that a caller names may be ahead of this machine's clock, in seconds; None for any. That of
                 the last decision is always allowed.
             guardrails: Limits of what is offered, whatever was learned; none unless given.
 
