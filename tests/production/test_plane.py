@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from functools import cache
@@ -23,6 +24,7 @@ from hwds.production.bundle.parity import read_cases
 from hwds.production.deploy.endpoint import carry_out, write_archive
 from hwds.production.deploy.plan import plan_of
 from hwds.production.local.endpoints import Canary, Fleet, breaches
+from hwds.production.local.leftovers import own_folder
 from hwds.production.local.plane import Plane, application, main
 from hwds.production.local.transforms import Transform, joined, requests_of
 from tests.production.test_endpoint import wanted
@@ -304,6 +306,34 @@ def test_workers_end_with_a_parent_that_is_killed(plane, own_endpoint, questions
     assert wait_until(lambda: not workers & {number for number, _, _ in processes()}, 20)
     with pytest.raises(plane("sagemaker-runtime").exceptions.ModelError, match="the model does not answer"):
         invoke(plane, questions[0])
+
+
+KILLED = """
+import signal, subprocess, sys
+from hwds.production.local.leftovers import own_folder
+
+with own_folder() as folder:
+    server = subprocess.Popen(["sleep", "600"], cwd=folder)
+    print(folder, server.pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_plane_left_is_ended_and_deleted_by_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    command, pipes = [sys.executable, "-c", KILLED], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
+        folder, server = process.stdout.readline().split()
+        with own_folder() as beside:
+            assert {Path(folder), beside} <= set(tmp_path.iterdir()), "the first one lives"
+        assert os.path.exists(f"/proc/{server}")
+        process.kill()
+    (tmp_path / "hwds-plane-of-somebody").mkdir()
+    with own_folder() as own:
+        assert {path.name for path in tmp_path.iterdir()} == {own.name, "hwds-plane-of-somebody"}
+        assert int(server) not in {number for number, _, _ in processes()}
+    assert [path.name for path in tmp_path.iterdir()] == ["hwds-plane-of-somebody"]
 
 
 def test_words_that_are_no_port_are_refused(capsys):

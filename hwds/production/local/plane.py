@@ -1,7 +1,8 @@
 """AWS on this machine, at one address: the API is moto's, endpoints and batch transforms of SageMaker truly answer.
 
 `python -m hwds.production.local.plane [PORT]` listens on 127.0.0.1 and prints what leads programs there. Needs
-`pip install 'hwds[aws,serve]' 'moto[server]'`. Everything is forgotten when it ends.
+`pip install 'hwds[aws,serve]' 'moto[server]'`. Everything is forgotten when it ends; of one that was killed
+the next one ends the servers and deletes the folder.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import re
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.production.deploy.endpoint import Clients
 from hwds.production.local.endpoints import Endpoints, Json, RefusedCall, State, refusal_of
+from hwds.production.local.leftovers import own_folder
 from hwds.production.local.servers import Exchange, Headers, Servers, ask
 from hwds.production.local.transforms import Transforms
 
@@ -200,7 +201,7 @@ def serve(port: int) -> None:
         listening = socket.create_server(("127.0.0.1", port))
     except (OSError, OverflowError) as error:
         raise ConfigError(f"plane: 127.0.0.1:{port} cannot be listened on.") from error
-    with listening, moto_server() as moto, tempfile.TemporaryDirectory(prefix="hwds-plane-") as folder:
+    with listening, moto_server() as moto, own_folder() as folder:
         for ends in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ends, lambda *_: sys.exit())  # uvicorn raises it again once its servers have ended
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # a terminal that is closed, which servers outlive
@@ -208,7 +209,7 @@ def serve(port: int) -> None:
         known = {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{listening.getsockname()[1]}"}
         sys.stdout.write("".join(f"export {name}={text}\n" for name, text in known.items()))
         sys.stdout.flush()
-        config = uvicorn.Config(application(Plane(moto, Path(folder))), log_level="warning", server_header=False)
+        config = uvicorn.Config(application(Plane(moto, folder)), log_level="warning", server_header=False)
         uvicorn.Server(config).run([listening])
 
 
