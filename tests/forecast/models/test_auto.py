@@ -8,12 +8,13 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
+from hwds.forecast.models.analog import Analog
 from hwds.forecast.models.auto import Auto
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.drift import Drift
 from hwds.forecast.models.lstm import LSTM
 from hwds.forecast.models.naive import Naive
-from hwds.forecast.models.racing.answer import answer_of
+from hwds.forecast.models.racing.answer import _outside, answer_of
 from hwds.forecast.models.racing.budget import Allowance, amount
 from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
 from hwds.forecast.models.racing.notes import SEARCH, notes
@@ -275,22 +276,41 @@ def test_a_budget_by_the_clock_is_no_repeatable_one():
     assert Auto(budget="60u").why_unrepeatable() == ""
 
 
-def test_young_series_have_weights_of_their_own():
+def young_rows(losses_of_old, losses_of_young, series=40):
+    """Rows of two windows of so many series by each of two members; those from the twentieth on have no season behind them."""
     rng = np.random.default_rng(0)
-    names = np.repeat([f"s{i:02d}" for i in range(40)], 8)
-    young = np.repeat(np.arange(40) >= 20, 8)
-    frame = {"series_id": names, "cutoff": np.tile(np.repeat([0, 1], 4), 40), "step": np.tile([1, 2, 3, 4], 80)}
-    actual = rng.normal(size=320)
+    names = np.repeat([f"s{i:02d}" for i in range(series)], 8)
+    young = np.repeat(np.arange(series) >= 20, 8)
+    count = len(names)
+    frame = {"series_id": names, "cutoff": np.tile(np.repeat([0, 1], 4), series), "step": np.tile([1, 2, 3, 4], 2 * series)}
+    actual = rng.normal(size=count)
     scales = {"scale_abs": np.where(young, np.nan, 1.0), "short_scale_abs": np.where(young, 1.0, np.nan)}
-    rows = [
-        pl.DataFrame(frame | {"actual": actual, "q_0.5": actual + rng.normal(size=320) * spread} | scales).fill_nan(None)
-        for spread in (np.where(young, 3.0, 0.2), np.where(young, 0.2, 3.0))
+    return [
+        pl.DataFrame(frame | {"actual": actual, "q_0.5": actual + rng.normal(size=count) * spread} | scales).fill_nan(None)
+        for spread in (np.where(young, late, early) for early, late in zip(losses_of_old, losses_of_young, strict=True))
     ]
+
+
+def test_young_series_have_weights_of_their_own():
+    rows = young_rows((0.2, 3.0), (3.0, 0.2))
     tried = [Candidate(model) for model in OWN[:2]]
     team = team_of(tried, rows, member_windows(rows), Rung(40, 2))
     assert team.weights.argmax() == 0
     assert team.young[1] > team.weights[1] + 0.3
+    assert team.learned
     assert of_young([part.filter(pl.col("series_id") < "s25") for part in rows]) is None
+
+
+def test_young_series_that_windows_do_not_show_are_left_to_what_knows_how_others_began():
+    tried = [Candidate(OWN[0]), Candidate(Analog())]
+    alike, behind = young_rows((1.0, 1.0), (1.0, 1.0), series=25), young_rows((0.1, 3.0), (0.1, 3.0), series=25)
+    team = team_of(tried, alike, member_windows(alike), Rung(25, 2))
+    assert 0 < team.weights[1] < 1
+    assert team.young.tolist() == [0.0, 1.0]
+    assert [weights.values[1, 0].tolist() for weights in _outside(team)] == [[0.0, 1.0]] * 2
+    far = team_of(tried, behind, member_windows(behind), Rung(25, 2))
+    assert [each.name for each in far.members] == [OWN[0].name]
+    assert far.young is None
 
 
 def test_python_needs_no_run(panel):
@@ -323,8 +343,9 @@ def test_a_candidate_beyond_all_bounds_takes_no_line_of_digits(tmp_path):
 def test_weights_of_young_series_are_told_where_they_differ(panel, tmp_path):
     race = Race(panel, 6, inner_context(tmp_path), 1, Allowance.of("20u"))
     race.run([Candidate(model) for model in OWN])
-    even = np.full(2, 0.5)
+    even, look = np.full(2, 0.5), replace(Look.of(panel, 12), young=0.1)
     race.team = replace(race.team, members=OWN[:2], weights=even, young=even.copy())
-    assert "with no season behind them" not in story_of(race, Look.of(panel, 12), "20u")
+    assert "(for series with no season behind them" not in story_of(race, look, "20u")
     race.team = replace(race.team, young=np.array([1.0, 0.0]))
-    assert "(for series with no season behind them 100 % forecast/naive)" in story_of(race, Look.of(panel, 12), "20u")
+    assert "(for series with no season behind them 100 % forecast/naive)" in story_of(race, look, "20u")
+    assert "with no season behind them" not in story_of(race, replace(look, young=0.0), "20u")

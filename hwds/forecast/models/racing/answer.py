@@ -85,7 +85,7 @@ def _outside(team: Team) -> tuple[Weights, ...]:
         others = seen.window != number
         every = team_weights(seen.take(others)) if others.any() else team.weights
         own = team.young
-        if own is not None and (others & young).any():
+        if team.learned and (others & young).any():
             own = (team_weights(seen.take(others & young)) + every) / 2
         made.append(_weights(every, own))
     return tuple(made)

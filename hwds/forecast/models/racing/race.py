@@ -38,7 +38,7 @@ LEAST_WEIGHT = 0.05
 """A member of less weight is not worth its fit."""
 
 LEAST_YOUNG = 20
-"""Series and windows from which young ones have weights of their own."""
+"""Series and windows from which young ones have weights that are learned on them."""
 
 UNKNOWN = 30.0
 """The units that a model without a law is taken to need."""
@@ -111,6 +111,7 @@ class Team:
         loss: The mean absolute scaled error of the combination there.
         rung: The rung.
         young: The weights for series with no season behind them; None where they are those of all.
+        learned: Whether those were learned on such series.
     """
 
     members: tuple[Forecaster, ...]
@@ -119,6 +120,7 @@ class Team:
     loss: float
     rung: Rung
     young: np.ndarray | None = None
+    learned: bool = False
 
 
 @dataclass
@@ -361,9 +363,21 @@ def of_young(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:
 
 
 def _weighed(members: tuple[Forecaster, ...], backtests: tuple[pl.DataFrame, ...], rung: Rung) -> Team:
-    """Return a team with its weights: those of young series half way from those of all to their own."""
+    """Return a team with its weights: those of young series half way from those of all to their own, or those of launches."""
     seen, young = member_windows(backtests), of_young(backtests)
     weights = team_weights(seen)
     loss = float(np.abs(seen.forecasts @ weights - seen.target).mean())
-    own = None if young is None else (team_weights(young) + weights) / 2
-    return Team(members, weights, backtests, loss, rung, own)
+    if young is None:
+        return Team(members, weights, backtests, loss, rung, of_launches(members))
+    return Team(members, weights, backtests, loss, rung, (team_weights(young) + weights) / 2, learned=True)
+
+
+def of_launches(members: Sequence[Forecaster]) -> np.ndarray | None:
+    """Return the weights of young series that no window shows, shape (members,); None where they are those of all.
+
+    Windows that are counted back from each series' own end leave hardly one as young there as some are now. A member that
+    learns from how earlier series began has them alone, if it has weight where series are older: it is further ahead of the
+    others the younger they are.
+    """
+    launching = np.array([each.launches for each in members])
+    return launching / launching.sum() if launching.any() and not launching.all() else None

@@ -21,7 +21,7 @@ def story_of(race: Race, look: Look, budget: str) -> str:
         f"{look} ({look.kind})",
         tried(race.standings, race.team.rung),
         *_dropped(race),
-        _answer(race),
+        _answer(race, look),
         _more(race, budget),
     ]
     if not in_units(budget):
@@ -56,10 +56,10 @@ def _dropped(race: Race) -> Iterator[str]:
         yield f"dropped: {', '.join(dropped)}"
 
 
-def _answer(race: Race) -> str:
+def _answer(race: Race, look: Look) -> str:
     young, weights = race.team.young, race.team.weights
     own = ""
-    if young is not None and not np.allclose(young, weights):
+    if look.young and young is not None and not np.allclose(young, weights):
         own = f" (for series with no season behind them {_mixed(race, young)})"
     untried = "" if race.team.rung.series else ", what usually answers well on such panels, untried"
     return f"the answer is {_mixed(race, weights)}{own}{untried}"
