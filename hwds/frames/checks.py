@@ -94,7 +94,7 @@ def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None
         before, after = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
         raise DataError(
             f"dataset: series '{after[SERIES]}' has a gap: {before[TIME]} is followed by {after[TIME]}"
-            f" (row {after[ROW] + 1}), not by one step of {frequency.every}; see dataset.gaps."
+            f" (row {after[ROW] + 1}), not by one step of {frequency.every}; dataset.gaps may be zero, forward or null."
         )
 
 

@@ -155,7 +155,7 @@ CASES = [
         "gap",
         {"sales.csv": edited("A,2024-03-01,3,9.5\n", "")},
         {},
-        "2024-02-01 is followed by 2024-04-01 (row 3), not by one step of 1mo",
+        "2024-02-01 is followed by 2024-04-01 (row 3), not by one step of 1mo; dataset.gaps may be zero, forward or null",
     ),
     (
         "mixed frequencies",
@@ -224,7 +224,7 @@ CASES = [
         "no target in a row",
         {"sales.csv": edited(",3,", ",,")},
         {},
-        "series 'A' has no target at 2024-03-01 (row 3); see dataset.gaps",
+        "series 'A' has no target at 2024-03-01 (row 3); dataset.gaps may be zero, forward or null",
     ),
     (
         "NaN target",

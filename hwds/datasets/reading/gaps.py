@@ -51,7 +51,8 @@ def _refuse_missing_target(table: pl.DataFrame) -> None:
     rows = (table[TARGET].is_null() & table[SERIES].is_not_null() & table[TIME].is_not_null()).arg_true()
     if len(rows):
         row = table.row(rows[0], named=True)
-        raise DataError(f"dataset: series '{row[SERIES]}' has no target at {row[TIME]} (row {rows[0] + 1}); see dataset.gaps.")
+        where = f"series '{row[SERIES]}' has no target at {row[TIME]} (row {rows[0] + 1})"
+        raise DataError(f"dataset: {where}; dataset.gaps may be zero, forward or null.")
 
 
 def _filled(table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> pl.DataFrame:

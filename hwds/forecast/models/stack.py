@@ -60,7 +60,7 @@ class Stack(Forecaster):
             egalitarian"); `ridge` (any sign and sum, drawn to equal weights as far as left-out windows say); `equal`; the
             `median` of the members; or the `best` member on the windows.
         windows: Windows that the weights are learned on. In `learned` a mixture must be ahead of the best member in each of
-            them, which is the rarer the more there are.
+            them before which half of the history was known, which is the rarer the more there are.
         weights_by: What has weights of its own, half way to those of all: `step` (early, middle and late ones), static columns
             (each of their values with enough series).
     """

@@ -62,6 +62,18 @@ def test_a_mixture_that_is_ahead_in_one_window_alone_gives_way_to_the_best_membe
     assert learned_weights(shared)[0] > 0.99
 
 
+def test_a_mixture_need_not_be_ahead_in_a_window_before_which_little_was_known():
+    """What one member gained there over another that had too few rows to learn from says little of now."""
+    data = seen([1.0, 1.0])
+    errors = data.forecasts - data.target[:, None]
+    errors[:, 1] = np.where(data.window == 3, 1.1 * errors[:, 0], errors[:, 1])
+    shared = replace(data, forecasts=data.target[:, None] + errors)
+    known = np.select([data.window == 1, data.window == 2], [0.8, 0.6], 0.4)
+    assert learned_weights(replace(shared, known=known)).min() > 0.3
+    assert learned_weights(replace(shared, known=known + 0.2))[0] > 0.99
+    assert learned_weights(replace(shared, known=np.where(data.window == 3, 0.45, 0.4)))[0] > 0.99
+
+
 def test_members_that_win_by_turns_share_the_weight_where_no_gain_is_asked():
     """The best of them in hindsight is half a per cent ahead of their mean, by one window of two."""
     data = seen([1.0, 1.0])
