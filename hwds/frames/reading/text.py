@@ -145,7 +145,7 @@ def _header(data: bytes, name: str, separator: str) -> list[str]:
 def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int) -> None:
     """Refuse a last row with too few fields, which polars fills with nulls."""
     try:
-        fields = _fields_of_last(data.rpartition(b"\n")[2], separator)
+        fields = _fields_of_last(data[data.rfind(b"\n") + 1 :], separator)
         if fields < width and b'"' in data:  # a quoted field may go over lines, so that only all of them tell the last row
             fields = _fields_of_last(data, separator)
     except csv.Error as error:
@@ -158,8 +158,8 @@ def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int)
 
 
 def _fields_of_last(text: bytes, separator: str) -> int:
-    if b'"' not in text:
-        return text.rpartition(b"\n")[2].count(separator.encode()) + 1
+    if b'"' not in text:  # one line
+        return text.count(separator.encode()) + 1
     return deque(map(len, csv.reader(StringIO(text.decode(), newline=""), delimiter=separator)), maxlen=1)[0]
 
 
