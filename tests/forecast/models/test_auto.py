@@ -330,6 +330,19 @@ def test_errors_on_fewer_windows_are_not_ranked_with_the_others():
     assert tried(standings, Rung(64, 1)).startswith("tried on one window of 64 series")
 
 
+def test_final_fits_of_an_early_team_leave_room_for_the_next_round(tmp_path):
+    """A final fit takes 36 units, and a trial 66 with its own: of 150 there is none beside three members of the first round."""
+    rng = np.random.default_rng(0)
+    panel = panel_of({f"s{i:02d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(20)}, 6)
+    members = tuple(Shifted(name=f"by {by}", by=by) for by in (0.0, 0.01, -0.01))
+    for budget, left in ((150.0, 2), (90.0, 3)):  # with 90 units nothing could be tried beside one member, either
+        race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(budget, units=True))
+        rows = tuple(race.context.inner(member, panel, 1, horizon=6, refit=False) for member in members)
+        race.team = Team(members, np.full(3, 1 / 3), rows, 0.1, Rung(20, 1))
+        race._make_room([Candidate(Shifted(name="another"))], panel, Rung(20, 2))
+        assert len(race.team.members) == left
+
+
 def test_a_candidate_beyond_all_bounds_takes_no_line_of_digits(tmp_path):
     standings = {"wild": Standing(Candidate(Naive(name="wild")), [2.1e31])}
     assert tried(standings, Rung(64, 1)).endswith("wild 2e+31")

@@ -173,6 +173,8 @@ class Race:
         last = rung.windows == self.windows
         rows: dict[str, pl.DataFrame] = {}
         tried: list[Candidate] = []
+        if self.team.backtests:
+            self._make_room(pool, panel, rung)
         for candidate in (naive, *pool):
             if candidate is not naive and not self._may(candidate, panel, rung, tried):
                 continue
@@ -265,9 +267,20 @@ class Race:
     def _afford(self) -> None:
         """Leave out members whose final fits would go beyond the budget, the least weight for its price first."""
         while len(self.team.members) > 1 and self._reserve() > self.allowance.left:
-            prices = np.array([self._final_price(member) for member in self.team.members])
-            keep = np.arange(len(prices)) != int(np.argmin(self.team.weights / np.maximum(prices, 1e-9)))
-            self.team = kept(self.team, keep)
+            self._leave_out()
+
+    def _make_room(self, pool: Sequence[Candidate], panel: Panel, rung: Rung) -> None:
+        """Leave out members of an earlier rung's team for whose final fits nothing at all could be tried on this one."""
+        prices = [self._inner_price(each.model, panel, rung.windows) + self._final_price(each.model) for each in pool]
+        least, one = min(prices, default=np.inf), min(self._final_price(member) for member in self.team.members)
+        while least + self._reserve() > self.allowance.left >= least + one and len(self.team.members) > 1:
+            self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Leave out the member of the least weight for its price."""
+        prices = np.array([self._final_price(member) for member in self.team.members])
+        keep = np.arange(len(prices)) != int(np.argmin(self.team.weights / np.maximum(prices, 1e-9)))
+        self.team = kept(self.team, keep)
 
     def _reserve(self) -> float:
         """Return the price of fitting the team on all rows, and of asking it."""
