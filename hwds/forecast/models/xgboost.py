@@ -45,6 +45,19 @@ FINER = 3
 """With the smoothed loss the learning rate is divided, and the number of rounds multiplied, by this (Friedman 2001, "Greedy
 function approximation: a gradient boosting machine": smaller steps forecast better)."""
 
+TURNS, MOST_TURNS = 3, 10
+"""Parts of the rows that trees learn from by turns where the loss is smoothed and `row_share` is 1, and the most for a smaller
+share."""
+
+MANY = 2
+"""The multiple of `max_rows` that is learned from where the loss is smoothed, a tree of which costs so much less."""
+
+CURVATURE = 0.5
+"""What a row counts in a leaf where the loss is smoothed, about: its curvature, 1 where there is no error and less with one."""
+
+SMOOTH_BINS = 64
+"""The most bins where the loss is smoothed: histograms of some forty inputs then fit a core's first cache."""
+
 XGBOOST_NAMES = {"quantile": "reg:absoluteerror", "tweedie": "reg:tweedie", "poisson": "count:poisson"}
 
 
@@ -55,9 +68,9 @@ class XGBoost(Forecaster):
     missed (Montero-Manso and Hyndman 2021, "Principles and algorithms for forecasting groups of time series", on global
     models). One booster learns the median by the absolute loss, another the expected distance from it; all levels lie where
     errors of the history's last horizon lay, in such distances. Beyond 2,000 rows for each input the loss is smoothed
-    (pseudo-Huber, Charbonnier et al. 1997, "Deterministic edge-preserving regularization in computed imaging"), whose rounds
-    cost half as much, and thrice as many add a third as much each; what it misses the median by is made good as a share of
-    the distance.
+    (pseudo-Huber, Charbonnier et al. 1997, "Deterministic edge-preserving regularization in computed imaging"), each tree
+    learns from a part of the rows, by turns (Friedman 2002, "Stochastic gradient boosting"), and thrice as many trees add a
+    third as much each; what it misses the median by is made good as a share of the distance.
 
     Intermittent demand asks for another objective: its median is often 0 where its mean is not. With `tweedie` or `poisson`
     one booster learns the mean as a multiple of the series' own mean demand, another the chance of any demand, and quantiles
@@ -79,11 +92,13 @@ class XGBoost(Forecaster):
             growing stops; the booster is then grown anew on all rows. 0 always grows `trees` rounds.
         depth: The levels of a tree.
         learning_rate: The share of each tree that is added; a third of it where the loss is smoothed.
-        row_share: The share of the rows that each tree sees.
+        row_share: The share of the rows that each tree sees; a third of it where the loss is smoothed, one part by turns.
         column_share: The share of the inputs that each tree sees.
         leaf_rows: The least rows in a leaf.
-        bins: Values of an input that are distinguished; of quantiles fewer where one would hold under 200 rows.
+        bins: Values of an input that are distinguished; of quantiles fewer where one would hold under 200 rows, and 64 at most
+            where the loss is smoothed.
         max_rows: Training rows (an origin and a step); more are thinned evenly, so that cost is bounded however many series.
+            Twice as many where the loss is smoothed, but for `lines`.
         looks: Training rows for each origin at most, the same value being seen from as many origins: one that is seen from
             many adds little, and the rest are thinned evenly.
         length: The values of the past that are inputs, two seasons at most.
@@ -162,7 +177,11 @@ class XGBoost(Forecaster):
         return FittedRecursive(windowing, context.features, booster, bands_of(errors, grid), grid, context.levels, context.cpus)
 
     def _most(self, source: WindowSource) -> int:
-        return min(self.max_rows, self.looks * len(source.origins())) if self.objective == "quantile" else self.max_rows
+        if self.objective != "quantile":
+            return self.max_rows
+        seen = self.looks * len(source.origins())
+        many = min(MANY * self.max_rows, seen)
+        return many if self.base == "naive" and self._smooths(many, len(names(source))) else min(self.max_rows, seen)
 
     def _origins(self, source: WindowSource, context: ForecastContext) -> Origins:
         """Return the origins that are learned from; where lines are drawn at each, no more than rows are needed of."""
@@ -196,13 +215,23 @@ class XGBoost(Forecaster):
             settings |= {"tweedie_variance_power": self.power}
         if self.objective != "quantile":
             return Growing(settings, self.trees, self.patience)
-        settings |= {"max_bin": min(self.bins, max(rows // ROWS_A_BIN, LEAST_BINS))}
+        return self._of_quantiles(settings, rows, len(names(source)))
+
+    def _of_quantiles(self, settings: Mapping[str, Any], rows: int, inputs: int) -> Growing:
+        bins = min(self.bins, max(rows // ROWS_A_BIN, LEAST_BINS))
         if self.monotone:
-            settings |= {"objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": True}
-        elif self.strategy == "direct" and rows > ROWS_AN_INPUT * len(names(source)):
-            settings |= SMOOTH | {"eta": self.learning_rate / FINER}
-            return Growing(settings, FINER * self.trees, FINER * self.patience, pace=FINER * PACE)
-        return Growing(settings, self.trees, self.patience, robust=bool(self.monotone), pace=PACE)
+            robust = {"objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": True}
+            return Growing({**settings, "max_bin": bins, **robust}, self.trees, self.patience, robust=True, pace=PACE)
+        if not self._smooths(rows, inputs):
+            return Growing({**settings, "max_bin": bins}, self.trees, self.patience, pace=PACE)
+        smooth = SMOOTH | {"eta": self.learning_rate / FINER, "max_bin": min(bins, SMOOTH_BINS)}
+        smooth |= {"min_child_weight": CURVATURE * self.leaf_rows}
+        turns = min(round(TURNS / self.row_share), MOST_TURNS)
+        return Growing({**settings, **smooth}, FINER * self.trees, FINER * self.patience, pace=FINER * PACE, turns=turns)
+
+    def _smooths(self, rows: int, inputs: int) -> bool:
+        free = (self.objective, self.strategy) == ("quantile", "direct") and not self.monotone
+        return free and rows > ROWS_AN_INPUT * inputs
 
     def _signs(self, source: WindowSource) -> np.ndarray:
         """Return the sign of each input, shape (columns,): of a column itself, and of its changes.

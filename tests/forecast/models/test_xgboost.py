@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import replace
 from datetime import date
@@ -12,12 +13,14 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
+from hwds.core.watching.learning import recorded_learning
 from hwds.forecast.context import ForecastContext
 from hwds.forecast.features.calendar import Calendar
 from hwds.forecast.models.boosting.counts import demand_quantiles, size_table
 from hwds.forecast.models.boosting.growing import EARLY_ROWS, Growing
 from hwds.forecast.models.boosting.recursive import bands_of, path
 from hwds.forecast.models.boosting.spread import fit_boosters, shape_of
+from hwds.forecast.models.boosting.turns import Turns
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.models.windows.cut import Windowing
 from hwds.forecast.models.windows.rows import TrainingRows, names, training_rows
@@ -286,7 +289,8 @@ def skewed(rows):
     return TrainingRows(inputs, target, np.arange(rows) >= 0.9 * rows, np.ones(rows))
 
 
-def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below():
+@pytest.mark.parametrize("turns", [1, 4])
+def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below(turns):
     rows, grid = skewed(10_000), (0.1, 0.5, 0.9)
     settings = {
         "tree_method": "hist",
@@ -297,7 +301,7 @@ def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below():
         "seed": 0,
         "min_child_weight": 20,
     }
-    growing = Growing(settings | SMOOTH, 30, 9, pace=3)
+    growing = Growing(settings | SMOOTH, 30, 9, pace=3, turns=turns)
     grown = fit_boosters(growing, rows, rows.take(rows.late), grid, np.zeros(1, bool))
     location, spread = (load_booster(each, 1).inplace_predict(rows.inputs)[:, None] for each in (grown.median, grown.spread))
     below = (rows.target[:, None] < location + spread * grown.shape).mean(0)
@@ -325,6 +329,33 @@ def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
     assert many.trees == 3 * few.trees
     assert np.isclose(many._hasty().settings["eta"], few._hasty().settings["eta"])  # the rounds are chosen at one pace
     assert many._hasty().patience == few._hasty().patience
+    assert [growing(ROWS_AN_INPUT + 1, row_share=share).turns for share in (1.0, 0.7, 0.4, 0.01)] == [3, 4, 8, 10]
+    assert few.turns == growing(ROWS_AN_INPUT, row_share=0.4).turns == 1
+    assert (few.settings["max_bin"], many.settings["max_bin"]) == (256, 64)
+
+
+def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
+    rows = skewed(4_001)
+    settings = {"max_depth": 3, "eta": 0.3, "max_bin": 64, "nthread": 1, "seed": 0}
+    growing = Growing(settings | SMOOTH, 12, 0, turns=4)
+    dealt = Turns.of(growing, rows)
+    np.testing.assert_allclose(np.diff(dealt.bounds), 1_000, atol=3)
+    assert sorted(dealt.rows.target) == sorted(rows.target)
+    for every in (2, 3, 4, 12):  # steps of an origin follow each other: none may meet one part alone
+        marked = Turns.of(growing, replace(rows, target=np.arange(len(rows.target)) % every == 0))
+        shares = [part.mean() for part in np.split(marked.rows.target, marked.bounds[1:-1])]
+        np.testing.assert_allclose(shares, 1 / every, atol=0.01)
+    booster = dealt.grow(growing, 12)
+    learned = dealt.predict(booster)
+    np.testing.assert_allclose(learned, booster.inplace_predict(dealt.rows.inputs), rtol=1e-5)
+    constant = np.abs(rows.target - np.median(rows.target)).mean()
+    assert np.abs(dealt.rows.target - learned).mean() < 0.9 * constant
+    with recorded_learning(tmp_path, "xgboost", "2023", 0):
+        assert Turns.of(growing, rows).grow(growing, 12).save_raw("ubj") == booster.save_raw("ubj")
+    (file,) = tmp_path.glob("*.jsonl")
+    losses = [json.loads(line)["train"] for line in file.read_text().splitlines()[1:]]
+    assert len(losses) == 12
+    assert losses[-1] < losses[0]
 
 
 def test_rounds_of_quantiles_are_chosen_by_no_more_rows_than_that_takes():

@@ -49,6 +49,7 @@ class Growing:
         robust: Whether Huber's loss is learned, instead of XGBoost's own objective.
         pace: How many times as fast the booster learns that chooses the rounds; those of the booster of all rows are then as
             many times as many, the latest of those that are as good as the best.
+        turns: The parts of all rows that trees of quantiles learn from by turns; see `Turns`.
     """
 
     settings: Mapping[str, Any]
@@ -56,6 +57,7 @@ class Growing:
     patience: int
     robust: bool = False
     pace: int = 1
+    turns: int = 1
 
     @property
     def smooth(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwds.forecast.models.boosting.growing import Early, Growing
+from hwds.forecast.models.boosting.turns import Turns
 from hwds.forecast.models.windows.rows import TrainingRows
 
 ROUNDS, DEPTH, PACE = 40, 4, 0.12
@@ -54,23 +55,24 @@ def fit_boosters(
         constrained: Which inputs the forecast may only rise or fall with; the spread does not depend on them, for all levels
             are then held to it as the median is; shape (columns,).
     """
-    matrix, early = growing.matrix(rows), growing.early(rows, last)
-    median = growing.train(matrix, growing.rounds(early))
-    learned = median.predict(matrix)
+    early = growing.early(rows, last)
+    turns = Turns.of(growing, rows)
+    rows, median = turns.rows, turns.grow(growing, growing.rounds(early))
+    learned = turns.predict(median)
     error = np.abs(rows.target - learned)
     error = np.maximum(error, max(LEAST * float(error.mean()), 1e-6))
     free = np.where(constrained, np.float32(np.nan), rows.inputs) if constrained.any() else rows.inputs
     spreading = _of_spread(growing)
     if constrained.any():
-        matrix = spreading.matrix(replace(rows, inputs=free, target=error))
+        turns = Turns.of(spreading, replace(rows, inputs=free, target=error))
     else:
-        matrix.set_label(error)  # its bins are made once for both
-    spread = spreading.train(matrix, ROUNDS)
+        turns.relabel(error)
+    spread = turns.grow(spreading, ROUNDS)
     honest = rows.late if early is not None and rows.late.any() else np.ones(len(rows.target), bool)
     missed = rows.target[honest] - _answered(early, median, rows.inputs[honest])
     shape = shape_of(missed / spread.inplace_predict(free[honest]), grid)
     if growing.smooth:
-        shape = shape + np.median((rows.target - learned) / spread.predict(matrix))
+        shape = shape + np.median((rows.target - learned) / turns.predict(spread))
     return Boosters(bytes(median.save_raw("ubj")), bytes(spread.save_raw("ubj")), shape)
 
 
