@@ -81,6 +81,9 @@ def test_a_file_that_was_cut_amid_its_last_row_is_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(DataError, match=r"row 2, the last, has 2 of 3 fields: the file was cut in writing, or lacks"):
             read(str(path))
+    path.write_text('a,b,c\n1,2,3\n"4\n5,6,7"\n')  # the last line alone looks like three fields
+    with pytest.raises(DataError, match="row 2, the last, has 1 of 3 fields"):
+        read(str(path))
     path.write_text('a,b,c\n1,2,"3\n4"\n')  # the last line is not the last row
     assert read(str(path)).table.row(0) == ("1", "2", "3\n4")
 

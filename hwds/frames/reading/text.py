@@ -144,10 +144,9 @@ def _header(data: bytes, name: str, separator: str) -> list[str]:
 
 def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int) -> None:
     """Refuse a last row with too few fields, which polars fills with nulls."""
-    try:
-        fields = _fields_of_last(data[data.rfind(b"\n") + 1 :], separator)
-        if fields < width and b'"' in data:  # a quoted field may go over lines, so that only all of them tell the last row
-            fields = _fields_of_last(data, separator)
+    last = data[data.rfind(b"\n") + 1 :]
+    try:  # a line that begins within a quoted field has an odd number of quotes: only all lines tell that row
+        fields = _fields_of_last(data if last.count(b'"') % 2 else last, separator)
     except csv.Error as error:
         raise DataError(f"dataset.path: '{name}' cannot be read as text in columns ({error}).") from error
     if fields < width:
