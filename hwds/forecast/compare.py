@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,7 @@ from hwds.compare.periods import Periods, Reach
 from hwds.core.errors import ConfigError, nearest
 from hwds.forecast.metrics.names import named_metrics
 from hwds.forecast.metrics.ratios import Metric, forecast_metrics
-from hwds.forecast.metrics.scores import CodedRows, coded, origins, per_origin, per_series, reach
+from hwds.forecast.metrics.scores import FROM_LAST, CodedRows, coded, origins, per_origin, per_series, reach
 from hwds.frames.roles import SERIES
 from hwds.statistics.diebold_mariano import LEAST_ORIGINS, cosine_effect, diebold_mariano, enough
 from hwds.statistics.multiple_testing import holm
@@ -50,7 +50,7 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Fo
     common, left_out = shared(answers, KEYS)
     tables, origins, reaches = [], [], dict[str, Reach]()
     for dataset in dict.fromkeys(answer.dataset for answer in common):
-        of_dataset = [answer for answer in common if answer.dataset == dataset]
+        of_dataset = _on_one_clock([answer for answer in common if answer.dataset == dataset])
         by_series, by_origin = _values(of_dataset, metric)
         tables.append(by_series)
         origins.append(by_origin.drop_nans())
@@ -59,6 +59,12 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Fo
     periods = Periods.of(every, matrix, reaches)
     span = {dataset: each.span for dataset, each in reaches.items()}
     return ForecastEvidence(matrix, "series", resamples, periods, every, span), left_out
+
+
+def _on_one_clock(answers: Sequence[Answer]) -> Sequence[Answer]:
+    """Return answers to the same rows, all with `FROM_LAST` where one has it: runs of earlier code have none."""
+    known = next((answer.rows[FROM_LAST] for answer in answers if FROM_LAST in answer.rows.columns), None)
+    return answers if known is None else [replace(answer, rows=answer.rows.with_columns(known)) for answer in answers]
 
 
 def _values(answers: Sequence[Answer], metric: str) -> tuple[pl.DataFrame, pl.DataFrame]:

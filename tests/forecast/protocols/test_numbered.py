@@ -42,8 +42,10 @@ def test_numbered_series_that_end_together_have_the_errors_of_dated_ones(protoco
 def test_a_comparison_on_numbered_series_has_as_many_origins_as_windows():
     rows = evaluate(LastValue(), panels()[1], WalkForward(windows=6, stride=3, align="end")).tables.predictions
     source = type("Source", (), {"config": {"protocol": {}}})()
-    found, _ = evidence([Answer("m", "d", 0, source, "m", rows)], "mase", 100)
-    assert (found.periods.least, found.span) == (6, {"d": 2})
+    new, earlier = Answer("m", "d", 0, source, "m", rows), Answer("before", "d", 0, source, "m", rows.drop(FROM_LAST))
+    for answers in ([new], [new, earlier], [earlier, new]):  # a run of earlier code has no such column
+        found, _ = evidence(answers, "mase", 100)
+        assert (found.periods.least, found.span) == (6, {"d": 2})
 
 
 def test_what_is_taken_for_granted_of_numbers_is_said():
