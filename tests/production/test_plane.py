@@ -309,11 +309,12 @@ def test_workers_end_with_a_parent_that_is_killed(plane, own_endpoint, questions
 
 
 KILLED = """
-import signal, subprocess, sys
+import os, subprocess, sys
 from hwds.production.local.leftovers import own_folder
+from hwds.production.local.servers import PORT
 
 with own_folder() as folder:
-    server = subprocess.Popen(["sleep", "600"], cwd=folder)
+    server = subprocess.Popen(["sleep", "600"], cwd=folder, env={**os.environ, PORT: "1"})
     print(folder, server.pid, flush=True)
     sys.stdin.read()
 """
@@ -330,7 +331,9 @@ def test_what_a_killed_plane_left_is_ended_and_deleted_by_the_next_one(tmp_path,
         assert os.path.exists(f"/proc/{server}")
         process.kill()
     (tmp_path / "hwds-plane-of-somebody").mkdir()
-    with own_folder() as own:
+    with subprocess.Popen(["sleep", "600"], cwd=folder) as shell, own_folder() as own:
+        assert shell.poll() is None, "somebody looks at what the server left"
+        shell.kill()
         assert {path.name for path in tmp_path.iterdir()} == {own.name, "hwds-plane-of-somebody"}
         assert int(server) not in {number for number, _, _ in processes()}
     assert [path.name for path in tmp_path.iterdir()] == ["hwds-plane-of-somebody"]

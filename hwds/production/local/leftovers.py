@@ -12,10 +12,13 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory, gettempdir
 
 from hwds.core.locks import alone, in_use
-from hwds.production.local.servers import STOP
+from hwds.production.local.servers import PORT, STOP
 
 PREFIX, BEGUN = "hwds-plane-", "begun"
 """How folders of planes begin, and the file that one has from when it is locked: without it, it may be about to be."""
+
+MARK = f"\0{PORT}=".encode()
+"""What the environment of a server and of its workers has, and that of a shell in its folder has not."""
 
 
 @contextmanager
@@ -44,11 +47,11 @@ def _end(folder: Path) -> None:
 
 
 def _running_in(folder: Path) -> dict[int, int]:
-    """Return the processes whose current folder lies in one, each with its parent; none on a system without `/proc`."""
+    """Return the servers and their workers in a folder, each with its parent; none on a system without `/proc`."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is somebody else's
-            if (process / "cwd").readlink().is_relative_to(folder):
+            if (process / "cwd").readlink().is_relative_to(folder) and MARK in b"\0" + (process / "environ").read_bytes():
                 found[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
     return found
 

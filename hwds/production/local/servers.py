@@ -23,6 +23,9 @@ from hwds.production.s3 import place_of
 Regions = Callable[[str], Clients]
 """Returns what makes the clients of a region."""
 
+PORT = "SAGEMAKER_BIND_TO_PORT"
+"""The variable with the port that a container listens on."""
+
 Headers = Iterable[tuple[str, str]]
 
 START, STOP = 240.0, 30.0
@@ -72,7 +75,7 @@ class Server:
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self.port, self._log = free_port(), folder / "server.log"
-        given = os.environ | dict(variables) | {"SAGEMAKER_BIND_TO_PORT": str(self.port)}
+        given = os.environ | dict(variables) | {PORT: str(self.port)}
         workers = given.get("HWDS_WORKERS", "2")  # as deploy/entrypoint.py has it
         command = [sys.executable, "-m", "hwds", "serve", str(folder / "model"), "--http", "--workers", workers]
         with self._log.open("wb") as log:
