@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hwds.config.build import kind
+from hwds.config.origin import refuse_left_over
 from hwds.config.source import checked_text, read_option, register
 from hwds.config.uncapped import changed_label, typed_paths
 from hwds.core.errors import ConfigError, nearest
@@ -200,6 +201,7 @@ def plain(config: DictConfig, choices: Mapping[str, Any], typed: Sequence[str]) 
     for group in GROUPS:
         if isinstance(data.get(group), dict) and not data[group].get("name"):
             raise ConfigError(f"{group}.name: must be given; it is the label in every table.")
+    refuse_left_over(data, choices.get("experiment") or "")
     rivals = data.get("rivals") or []
     if not isinstance(rivals, list):
         raise ConfigError(f"rivals: must be a list of model options, got {shown(rivals)}.")

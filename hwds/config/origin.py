@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hwds.config.build import small
-from hwds.core.registry import GROUPS, options
+from hwds.core.errors import ConfigError
+from hwds.core.registry import GROUPS, options, resolve_node
 from hwds.core.settings import flatten
 from hwds.core.yaml_text import read_yaml
 
@@ -33,6 +35,32 @@ def origins(data: dict[str, Any], words: list[str]) -> dict[str, tuple[Any, str]
         shown = [node["name"] for node in value] if path == "rivals" else value
         found[path] = (shown, "size=small" if lowered else _origin(data, path, given, chosen))
     return found
+
+
+def refuse_left_over(data: dict[str, Any], experiment: str) -> None:
+    """Refuse a setting that an experiment's file gives to its own option, in whose place is one without such a setting.
+
+    Args:
+        data: The composed config.
+        experiment: The name of the experiment; empty for none.
+
+    Raises:
+        ConfigError: With the file, and the word that leaves the setting out.
+    """
+    file = options("experiment").get(experiment)
+    said = _read(file) if file else {}
+    overridden = [item for item in said.get("defaults") or [] if isinstance(item, dict)]
+    own = {key.removeprefix("override /"): name for item in overridden for key, name in item.items()}
+    for group in GROUPS:
+        node, settings = data.get(group), said.get(group)
+        if not isinstance(node, dict) or not isinstance(settings, dict) or own.get(group) in (None, node["name"]):
+            continue
+        known = {each.name for each in fields(resolve_node(group, group, node))} | set(CONVENTION)
+        if file and (lost := [f"{group}.{key}" for key in settings if key in node and key not in known]):
+            raise ConfigError(
+                f"{lost[0]}: {_shown(file)} sets it for {own[group]}, and {node['name']} has no such setting; leave it out by"
+                f" {' '.join(f'~{path}' for path in lost)}."
+            )
 
 
 def _origin(data: dict[str, Any], path: str, given: set[str], chosen: Path | None) -> str:

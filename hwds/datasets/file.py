@@ -139,10 +139,10 @@ class File(PanelDataset):
         if self.season is not None or every in SEASONS or every.endswith("y"):
             return
         rows = "Numbered rows" if every.endswith("i") else f"Rows {every} apart"
-        horizon = ", and a horizon of 1 row where none is given" if self.horizon is None and panel.horizon == 1 else ""
+        horizon = ", and a horizon of 1 row (protocol.horizon)" if self.horizon is None and panel.horizon == 1 else ""
         yield (
             f"{rows} tell no season: none is taken{horizon}. dataset.season says one (4 for quarters, 12 for"
-            " months, 48 for half-hours), or 1 that there is none."
+            " months, 52 for weeks, 48 for half-hours), or 1 that there is none."
         )
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hwds.report.standings import Standing, Standings
 from hwds.results.formatting import brief, counted, percent, percent_quoted, quoted
+from hwds.statistics.reference_distribution import LEAST_SURE
 
 UNTESTED = "not tested (hwds compare does)"
 """What a rank leaves open."""
@@ -34,15 +35,17 @@ def _against_reference(board: Standings, own: Standing) -> str:
     side = "better" if skill > 0 else "worse"
     if low is None or high is None:
         method = own.skill.method or ""
-        few = method if method.endswith("cannot tell") else f"too few {board.units} for an interval"
-        return f"{own.model} is {percent(abs(skill))} {side} than {board.rival}, {few} ({score})"
+        few = f"; how sure that is, {method}" if method.endswith("cannot tell") else f", too few {board.units} for an interval"
+        return f"{own.model} is {percent(abs(skill))} {side} than {board.rival}{few} ({score})"
     size, ends = percent_quoted(abs(skill), *((low, high) if skill > 0 else (-high, -low)))
     behind = f"{ends.removesuffix(')')}; {score})"
     if low > 0:
         return f"{own.model} beats {board.rival} by {size}{behind}"
     if high < 0:
         return f"{own.model} does not beat {board.rival}: it is worse by {size}{behind}"
-    return f"{own.model} does not beat {board.rival}: it is {size} {side}, not distinguishable{behind}"
+    drawn = 0.0 in (low, high)  # an end that `reaching_zero` has drawn there
+    unsure = f"which fewer than {LEAST_SURE} periods or {board.units} cannot make sure" if drawn else "not distinguishable"
+    return f"{own.model} does not beat {board.rival}: it is {size} {side}, {unsure}{behind}"
 
 
 def _score(board: Standings, own: Standing) -> str:

@@ -41,7 +41,8 @@ class PanelWalkForward(PanelSplitting):
         if not (cutoffs[0].ends(panel) > 0).any():
             raise DataError(
                 f"protocol: {self.windows} windows of {self.steps(panel)} steps, {self.stride_on(panel)} apart, leave no"
-                f" history; the longest series has {int(panel.lengths.max())} rows."
+                f" history; the longest series has {int(panel.lengths.max())} rows: ask for a smaller"
+                " protocol.horizon, or for fewer protocol.windows."
             )
         size = cutoffs_per_fit(self.refit, self.windows)
         groups = [tuple(cutoffs[i : i + size]) for i in range(0, len(cutoffs), size)]

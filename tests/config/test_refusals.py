@@ -227,6 +227,8 @@ OWN = [
     ("an experiment from elsewhere", {MINE: f"recipe: {NAIVE}"}, "+experiment=../model/mine", ("experiment: no option '../model/mine'",)),
     ("an experiment with a wrong option", {"conf/experiment/e.yaml": "# @package _global_\ndefaults: [override /model: forecast/lstmm]"},
      "+experiment=e", ("model: no option 'forecast/lstmm'", "did you mean 'forecast/lstm'?")),
+    ("an experiment with settings of another model", {"conf/experiment/e.yaml": "# @package _global_\ndefaults: [{override /model: forecast/auto}]\nmodel: {budget: 60s, most: 3}"},
+     "+experiment=e model=forecast/theta", ("model.budget: conf/experiment/e.yaml sets it for forecast/auto, and forecast/theta has", "~model.budget ~model.most")),
     ("an experiment with a wrong key", {"conf/experiment/e.yaml": "# @package _global_\nsede: 3"}, "+experiment=e", ("no key 'sede'", "'seed'")),
     ("an experiment with a wrong value", {"conf/experiment/e.yaml": "# @package _global_\nseed: x"}, "+experiment=e",
      ("seed: must be a whole number, got 'x'.",)),

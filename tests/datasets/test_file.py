@@ -192,7 +192,11 @@ def test_short_series_are_left_out_and_the_count_is_said(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("times", "settings", "said"),
     [
-        (range(12), {}, "Numbered rows tell no season: none is taken, and a horizon of 1 row where none is given."),
+        (
+            range(12),
+            {},
+            "Numbered rows tell no season: none is taken, and a horizon of 1 row (protocol.horizon).",
+        ),
         (range(12), {"horizon": 2}, "Numbered rows tell no season: none is taken. dataset.season"),
         ([datetime(2024, 1, 1, hour, half) for hour in range(6) for half in (0, 30)], {}, "Rows 30m apart tell no season"),
         (range(12), {"season": 1}, None),

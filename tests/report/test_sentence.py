@@ -30,6 +30,13 @@ def test_an_interval_with_zero_inside_is_not_distinguishable(skill, side):
     )
 
 
+def test_an_interval_that_was_drawn_to_zero_says_that_units_are_few():
+    headline, skill = model_lines(LSTM, 0.5, 0.4, 0.05)
+    text = said(headline, {**skill, "ci_low": 0.0})
+    assert "it is 40 % better, which fewer than 4 periods or series cannot make sure (95 %: 0 to " in text
+    assert "fewer than" not in said(headline, {**skill, "ci_low": -0.01})
+
+
 def test_the_interval_decides_not_the_size():
     assert "does not beat" in said(*model_lines(LSTM, 0.5, 0.4, 0.21))
     assert "beats" in said(*model_lines(LSTM, 0.5, 0.01, 0.004))

@@ -99,8 +99,9 @@ class Auto(Forecaster):
         allowance = Allowance.of(self.budget)
         look = Look.of(history, context.season)
         race = Race(history, horizon, context, worthwhile(history, horizon, self.windows), allowance)
-        team = race.run(candidates(look, self.members)[: self.most])
-        return answer_of(team, context.levels, horizon, story_of(race, look, self.budget))
+        usual = candidates(look, self.members)
+        team = race.run(usual[: self.most])
+        return answer_of(team, context.levels, horizon, story_of(race, look, self.budget, len(usual[self.most :])))
 
 
 @dataclass(frozen=True, eq=False)

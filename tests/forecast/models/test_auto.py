@@ -68,7 +68,7 @@ def test_the_story_is_in_the_first_row_and_a_note_of_the_run(raced, panel):
     apart = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": [7, 3, 9], SEARCH: [told[0], None, None]})
     assert list(notes(apart)) == [f"forecast/auto at cutoffs from 3 to 9: {told[0]}"]
     assert "a budget in seconds" not in told[0]
-    assert "8 series of some 60 rows, season 12, 1 columns known ahead" in told[0]
+    assert "8 series of some 60 rows, season 12, 1 column known ahead" in told[0]
 
 
 def test_the_same_budget_in_units_has_the_same_answer(raced, panel, tmp_path):
@@ -130,6 +130,10 @@ def test_the_budget_that_would_try_more_is_beyond_the_one_that_was_given(panel, 
     assert own.kept > 0
     race.allowance.spent, own.price, own.kept = 23.0, 23.0, 14.5
     assert "forecast/lstm (23u more); a budget of some 61u would try these." in story_of(race, Look.of(panel, 12), "60u")
+    bound = "would try these; 9 candidates were left out by model.most, which size=small sets to 1."
+    assert bound in story_of(race, Look.of(panel, 12), "60u", 9)
+    race.standings.clear()
+    assert "all that may change it" not in story_of(race, Look.of(panel, 12), "60u", 9)
 
 
 def test_where_nothing_can_be_tried_what_usually_wins_answers(panel, tmp_path):

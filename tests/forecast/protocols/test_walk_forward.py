@@ -108,7 +108,9 @@ def test_sliding_hides_the_older_rows():
 
 
 def test_too_many_windows_are_refused_with_the_figures():
-    with pytest.raises(DataError, match="20 windows of 6 steps, 6 apart, leave no history; the longest series has 60 rows"):
+    with pytest.raises(
+        DataError, match="20 windows of 6 steps, 6 apart, leave no history; the longest series has 60 rows: ask"
+    ):
         WalkForward(windows=20).split(monthly_panel())
 
 

@@ -82,8 +82,9 @@ class Look:
     def __str__(self) -> str:
         parts = [f"{self.series:,} series of some {self.length} rows", f"season {self.season}"]
         parts += ["weeks of days"] if self.weeks else []
-        parts += [f"{self.covariates} columns known ahead"] if self.covariates else []
-        parts += [f"{100 * self.zeros:.0f} % zeros"] if self.zeros >= 0.01 else []
+        parts += [f"{self.covariates} column{'s' * (self.covariates > 1)} known ahead"] if self.covariates else []
+        rare = " (intermittent)" if self.kind == "intermittent" else ""
+        parts += [f"{100 * self.zeros:.0f} % zeros{rare}"] if self.zeros >= 0.01 else []
         parts += [f"{100 * self.young:.0f} % with no season behind them"] if self.young else []
         return ", ".join(parts)
 

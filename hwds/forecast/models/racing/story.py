@@ -12,17 +12,24 @@ from hwds.forecast.models.racing.candidates import Look
 from hwds.forecast.models.racing.race import Race, Rung, Standing
 
 
-def story_of(race: Race, look: Look, budget: str) -> str:
-    """Return the story of a race that has ended, in a few sentences."""
+def story_of(race: Race, look: Look, budget: str, left_out: int = 0) -> str:
+    """Return the story of a race that has ended, in a few sentences.
+
+    Args:
+        race: The race.
+        look: The traits of the panel.
+        budget: The setting.
+        left_out: How many candidates `most` kept from the race.
+    """
     if race.blind:
         kept = "no series is long enough for a window before the cutoff, so that nothing could be tried"
-        return f"{look} ({look.kind}); {kept}; the answer is the seasonal naive, its intervals not calibrated."
+        return f"{look}; {kept}; the answer is the seasonal naive, its intervals not calibrated."
     parts = [
-        f"{look} ({look.kind})",
+        str(look),
         tried(race.standings, race.team.rung),
         *_dropped(race),
         _answer(race, look),
-        _more(race, budget),
+        _more(race, budget, left_out),
     ]
     if not in_units(budget):
         parts.append(
@@ -70,17 +77,20 @@ def _mixed(race: Race, weights: np.ndarray) -> str:
     return ", ".join(f"{100 * weight:.0f} % {name}" for weight, name in shares if weight >= 0.005)
 
 
-def _more(race: Race, budget: str) -> str:
-    """Return what a larger budget would try."""
+def _more(race: Race, budget: str, left_out: int) -> str:
+    """Return what a larger budget, or a larger bound on candidates, would try."""
     unit = "u" if in_units(budget) else "s"
     share = 1.0 if in_units(budget) else AFTER
     waiting = sorted(
         (s.price, name, s.kept) for name, s in race.standings.items() if not s.dropped and s.price and len(s.losses) == 0
     )
+    bound = f"{left_out} candidates were left out by model.most, which size=small sets to 1" if left_out else ""
     if not waiting:
-        return f"all that may change it was tried with {max(race.allowance.left, 0):.0f}{unit} left: more time would buy little"
+        rest = f"{max(race.allowance.left, 0):.0f}{unit} left"
+        return f"{bound}, {rest}" if bound else f"all that may change it was tried with {rest}: more time would buy little"
     listed = ", ".join(f"{name} ({max(price, 1):.0f}{unit} more)" for price, name, _ in waiting)
     # One is only begun where the final fits of the best so far fit in, too; heavier forms are asked for once these are tried.
     need = sum(price for price, _, _ in waiting) + max(kept for _, _, kept in waiting)
     enough = math.ceil((race.allowance.used + need) / share)
-    return f"not tried for lack of time: {listed}; a budget of some {enough}{unit} would try these"
+    more = f"not tried for lack of time: {listed}; a budget of some {enough}{unit} would try these"
+    return f"{more}; {bound}" if bound else more
