@@ -10,7 +10,7 @@ import numpy as np
 from hwds.core.recipe import ZeroSteps
 from hwds.core.serialization import Serializable
 from hwds.forecast.context import ForecastContext
-from hwds.forecast.metrics.scale import has_differences, last_season, seasonal_scales, short_scales
+from hwds.forecast.metrics.scale import LEAST_CHANGE, has_differences, last_season, seasonal_scales, short_scales
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.statistical.normal import normal_bands
 from hwds.frames.forecasts import Forecasts
@@ -66,7 +66,8 @@ class FittedSeasonalNaive(Serializable):
 def seasonal_spread(history: Panel, season: int) -> np.ndarray:
     """Return the root mean square of each series' seasonal differences, shape (n_series,).
 
-    A young series has none: it takes that of its changes from row to row, with the floor of `short_scales`.
+    A young series has none: it takes that of its changes from row to row, and at least a tenth of its mean value; of one known
+    row the value itself.
     """
     values, lengths = history.target, history.lengths
     _, squared = seasonal_scales(values, history.offsets, season)
@@ -74,6 +75,8 @@ def seasonal_spread(history: Panel, season: int) -> np.ndarray:
     if without.any():
         rest, offsets = values[np.repeat(without, lengths)], np.append(0, lengths[without].cumsum())
         young = ~has_differences(rest, offsets, season)
-        squared[without] = np.where(young, short_scales(rest, offsets, season)[1], 0.0)
+        alike = has_differences(rest, offsets, 1) & np.isnan(seasonal_scales(rest, offsets, 1)[1])
+        least = np.where(alike, LEAST_CHANGE**2, 1.0)  # rows that are alike tell more than one row does
+        squared[without] = np.where(young, least * short_scales(rest, offsets, season)[1], 0.0)
     spread: np.ndarray = np.sqrt(np.nan_to_num(squared))
     return spread

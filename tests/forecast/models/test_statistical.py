@@ -286,7 +286,8 @@ def test_a_library_that_fails_or_runs_wild_is_a_counted_fallback(monkeypatch):
 @pytest.mark.parametrize("rows", [2, 7, 12])
 def test_intervals_of_a_seasonal_naive_hold_as_much_of_series_no_longer_than_a_season(rows):
     rng = np.random.default_rng(rows)
-    history, future = parts({**{f"s{i:03d}": 100 + rng.normal(0, 8, rows) for i in range(200)}, "t": np.array([7.0])})
+    many = {f"s{i:03d}": 100 + rng.normal(0, 8, rows) for i in range(200)}
+    history, future = parts({**many, "t": np.array([7.0]), "u": np.full(rows, 7.0), "v": np.full(rows, 0.0)})
     fitted = FittedSeasonalNaive(12, LEVELS)
     said = fitted.predict(history, future)
     low, high = said.quantiles[:200, :, 0], said.quantiles[:200, :, 2]
@@ -294,6 +295,8 @@ def test_intervals_of_a_seasonal_naive_hold_as_much_of_series_no_longer_than_a_s
     assert 0.7 < ((low <= happened) & (happened <= high)).mean() < 0.85
     widths = said.quantiles[..., 2] - said.quantiles[..., 0]
     assert widths[200] == pytest.approx(2 * NormalDist().inv_cdf(0.9) * 7.0)  # one row tells no change
+    assert widths[201] == pytest.approx(2 * NormalDist().inv_cdf(0.9) * 0.7), "rows that are alike tell that it is little"
+    assert (widths[202] == 0).all()
     paths = fitted.sample(history.block(0, 1), future.block(0, 1), 4_000, [rng])
     assert paths[0, :, 0].std() == pytest.approx(widths[0, 0] / (2 * NormalDist().inv_cdf(0.9)), rel=0.05)
     alone = fitted.predict(history.block(3, 4), future.block(3, 4))
