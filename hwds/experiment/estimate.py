@@ -39,13 +39,15 @@ class Time:
 
     Attributes:
         seconds: On one core.
-        at_most: Whether it may be far too high, as only far smaller cells were timed, or a budget need not be used up.
+        at_most: Whether it may be far too high, as only far smaller cells were timed.
         by_work: Whether some of it follows from the work that cells are, and was never timed on this data.
+        by_budget: Whether some of it is a budget, which need not be used up.
     """
 
     seconds: float
     at_most: bool = False
     by_work: bool = False
+    by_budget: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,8 +134,8 @@ def time_for(prepared: Prepared, cells: Sequence[Cell]) -> Time | None:
     known = [time for time in times if time is not None]
     if len(known) < len(times):
         return None
-    total = sum(time.seconds for time in known)
-    return Time(total, any(time.at_most for time in known), any(time.by_work for time in known))
+    marks = {mark: any(getattr(time, mark) for time in known) for mark in ("at_most", "by_work", "by_budget")}
+    return Time(sum(time.seconds for time in known), **marks)
 
 
 def foreseen(prepared: Prepared, cell: Cell) -> Time | None:
@@ -145,4 +147,4 @@ def foreseen(prepared: Prepared, cell: Cell) -> Time | None:
         return None
     work = protocol.work(model, prepared.frame, cell)
     speed = 1.0 if model.why_unrepeatable() else seconds_per_unit()  # a budget by the clock is in seconds as it is
-    return None if work is None else Time(work * speed, hasattr(model, "budget"), by_work=True)
+    return None if work is None else Time(work * speed, by_work=True, by_budget=hasattr(model, "budget"))

@@ -154,8 +154,8 @@ def duration(time: Time | None, missing: Sequence[Any]) -> str:
         return "time unknown, for a model here was never timed on this dataset"
     seconds = time.seconds
     text = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-    about = f"at most about {text}" if time.at_most else f"about {text}"
-    if time.by_work and time.at_most:
+    about = f"at most about {text}" if time.at_most or time.by_budget else f"about {text}"
+    if time.by_budget:
         return f"{about} on one core, by budgets, which need not be used up, and by rows, steps, trees and epochs"
     if time.by_work:
         return f"{about} on one core, by rows, steps, trees and epochs and this machine's speed: within a factor of two"
