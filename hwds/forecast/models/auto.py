@@ -122,7 +122,8 @@ class FittedAuto(Serializable):
         """Return the combination of the members' forecasts, its quantiles calibrated; the first series has the story."""
         means, quantiles, fallbacks = asked(self.members, history, future)
         scale, _ = seasonal_scales(history.target, history.offsets, history.season)
-        weights = self.answer.weights.of(ages(scale), np.ones(len(scale), np.int64))[:, None].repeat(means.shape[2], axis=1)
+        groups = ages(history, history.season)
+        weights = self.answer.weights.of(groups, np.ones(len(groups), np.int64))[:, None].repeat(means.shape[2], axis=1)
         mixed = mixture(weights, means, quantiles, np.all(fallbacks, axis=0))
         story = np.full(len(scale), None, object)
         story[:1] = self.answer.story

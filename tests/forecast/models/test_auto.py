@@ -14,7 +14,7 @@ from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.drift import Drift
 from hwds.forecast.models.lstm import LSTM
 from hwds.forecast.models.naive import Naive
-from hwds.forecast.models.racing.answer import _outside, answer_of
+from hwds.forecast.models.racing.answer import YOUNG, _outside, ages, answer_of
 from hwds.forecast.models.racing.budget import Allowance, amount
 from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
 from hwds.forecast.models.racing.notes import SEARCH, notes
@@ -315,6 +315,12 @@ def test_young_series_that_windows_do_not_show_are_left_to_what_knows_how_others
     far = team_of(tried, behind, member_windows(behind), Rung(25, 2))
     assert [each.name for each in far.members] == [OWN[0].name]
     assert far.young is None
+
+
+def test_old_series_that_repeat_themselves_are_not_young():
+    series = {"flat": np.full(40, 5.0), "wave": np.tile(np.arange(12.0), 4), "young": np.arange(12.0), "zero": np.zeros(13)}
+    panel = panel_of(series, 6)
+    assert ages(panel.until(panel.lengths - 6), 12).tolist() == ["", "", YOUNG, ""]
 
 
 def test_python_needs_no_run(panel):

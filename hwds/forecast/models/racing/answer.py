@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 
 from hwds.core.serialization import Serializable
+from hwds.forecast.metrics.scale import has_differences
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.racing.race import UNSCALED, Team, team_weights
 from hwds.forecast.models.stacking.backtest import combined
 from hwds.forecast.models.stacking.groups import Weights
 from hwds.forecast.models.stacking.weights import member_windows
+from hwds.frames.panel import Panel
 from hwds.statistics.conformal import Bands, Calibration
 
 YOUNG = "young"
@@ -65,13 +67,9 @@ def _weights(every: np.ndarray, young: np.ndarray | None) -> Weights:
     return Weights.same(every) if young is None else Weights(np.stack([every, young])[:, None], (YOUNG,))
 
 
-def ages(scale: np.ndarray) -> np.ndarray:
-    """Return the group of each series: `young` where it has no seasonal scale.
-
-    Args:
-        scale: The seasonal scale of each, NaN where it has none.
-    """
-    return np.where(np.isnan(scale), YOUNG, "").astype(object)
+def ages(history: Panel, season: int) -> np.ndarray:
+    """Return the group of each series: `young` where it has no two known values a season apart."""
+    return np.where(has_differences(history.target, history.offsets, season), "", YOUNG).astype(object)
 
 
 def _outside(team: Team) -> tuple[Weights, ...]:
