@@ -29,7 +29,7 @@ OTHERS = [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/reference/*.md")), *
 """Pages whose commands other tests look at, or that are written by a command."""
 COMPOSED = ("plan", "check-leakage")
 """Commands that are followed by the words of an experiment."""
-OWN = r"=\[?(mine/|my_metrics:|visits$|demand$|shop\b)"
+OWN = r"=\[?(mine/|my_metrics:|visits$|demand$|(shop|elastic)\b)"
 """What a page has the reader write."""
 
 
@@ -103,15 +103,16 @@ def test_every_command_is_one_that_hwds_takes(monkeypatch):
             check(compose(words[1:] if command else words))
 
 
-def test_the_readmes_own_csv_is_an_experiment(tmp_path, command):
+@pytest.mark.parametrize(("page", "name", "least"), [("README.md", "shop", 7), ("docs/elasticity.md", "elastic", 4)])
+def test_a_users_own_csv_is_an_experiment(tmp_path, command, page, name, least):
     months = [f"{2019 + i // 12}-{i % 12 + 1:02}-01" for i in range(60)]
     rows = [f"{sku},{month},{10 + i % 12},{20 + i % 5}" for sku in ("lamp", "kettle") for i, month in enumerate(months)]
     (tmp_path / "sales.csv").write_text("\n".join(["sku,month,units,price", *rows, ""]))
-    (new,) = [line for line in lines(PAGES[0]) if line.startswith("new experiment shop ")]
+    (new,) = [line for line in lines(ROOT / page) if line.startswith(f"new experiment {name} ")]
     assert command(new).code == 0
     forget_options()
-    said = [shlex.split(line, comments=True) for line in lines(PAGES[0]) if re.search(r"^(?!-m ).*=shop\b", line)]
-    assert len(said) >= 7
+    said = [shlex.split(line, comments=True) for line in lines(ROOT / page) if re.search(rf"^(?!-m ).*={name}\b", line)]
+    assert len(said) >= least
     for words in said:
         parse(words)
         check(compose(words[1:] if words[0] in COMPOSED else words))

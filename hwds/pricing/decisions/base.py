@@ -63,7 +63,8 @@ class DemandDecision(Decision):
         if not isinstance(protocol, DemandEvidence):
             raise ConfigError(
                 f"decision: '{self.name}' decides from a task of demand by price;"
-                f" protocol '{protocol.name}' is of {protocol.task or 'none'}."
+                f" protocol '{protocol.name}' is of {protocol.task or 'none'};"
+                " take protocol=elasticity_estimate."
             )
         protocol.check_demand(self.name)
 
