@@ -175,7 +175,7 @@ class Stock(Decision):
         assert isinstance(protocol, VolumeEvidence)
         deals = Deals(windows, past, self._law(), int(tables.scores["seed"][0]), calibrated=protocol.calibrated)
         whole = np.flatnonzero(windows.lengths == windows.quantiles.shape[1])
-        keys = windows.keys.select(pl.col(SERIES).alias("series"), "cutoff")[whole.tolist()]
+        keys = windows.keys.select(pl.col(SERIES).alias("series"), "cutoff", "moment")[whole.tolist()]
 
         def draws() -> Iterator[tuple[np.ndarray, str]]:
             for place in whole.tolist():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from hwds.forecast.decisions.volumes.verdict import BANDS, VolumeVerdict
+from hwds.forecast.decisions.volumes.verdict import BANDS, VolumeVerdict, last_deals
 from hwds.report.pictures.style import GREY, INK, LIGHT, NAIVE_COLOUR, OWN, drawable, new_figure, tidy
 from hwds.results.formatting import counted
 from hwds.statistics.reference_distribution import student_critical
@@ -40,7 +40,7 @@ def volume_figure(verdict: VolumeVerdict) -> Figure | None:
         _draw_deals(panels["deals"], deals, verdict)
     else:
         _draw_deals(figure.subplots(), deals, verdict)
-    last = verdict.deals.filter(pl.col("cutoff") == pl.col("cutoff").max())
+    last = last_deals(verdict.deals)
     shown = counted(len(last), "deals") if len(last) == len(deals) else f"{len(deals)} of {counted(len(last), 'deals')}"
     why = "" if verdict.rule == "none" else f" ({verdict.rule})"
     title = f"{verdict.action}{why}: {shown}, {last['first'].min()!s} to {last['last'].max()!s}"
@@ -51,7 +51,7 @@ def volume_figure(verdict: VolumeVerdict) -> Figure | None:
 def picked(deals: pl.DataFrame) -> pl.DataFrame:
     """Return the deals of the last cutoff, largest first; evenly spaced by size where there are many."""
     size = pl.coalesce("base", pl.mean_horizontal("committed_together", "upside_together"))
-    last = deals.filter(pl.col("cutoff") == pl.col("cutoff").max()).sort(size, descending=True, maintain_order=True)
+    last = last_deals(deals).sort(size, descending=True, maintain_order=True)
     if len(last) <= MOST:
         return last
     return last[np.unique(np.linspace(0, len(last) - 1, MOST).round().astype(int)).tolist()]

@@ -24,7 +24,7 @@ class StockCases:
     """Levels of w pairs of a series and a cutoff.
 
     Attributes:
-        keys: `series` and `cutoff`, one row a case.
+        keys: `series` and `cutoff`, one row a case; and `moment`, the cutoff on a clock of all series, where it is not.
         levels: Of each case.
         actual: Demand, NaN where it is not known, shape (w, periods).
         sources: Where the joint law of each case is from, see `SOURCES`.
@@ -56,7 +56,7 @@ def cases_of(keys: pl.DataFrame, draws: Iterable[tuple[np.ndarray, str]], actual
     """Return the levels of each case.
 
     Args:
-        keys: `series` and `cutoff`.
+        keys: See `StockCases`.
         draws: For each case joint draws, shape (periods, n), and where they are from.
         actual: Demand, shape (w, periods).
         terms: The rule.

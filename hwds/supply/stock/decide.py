@@ -61,7 +61,7 @@ def decide_stock(
         target=terms.ratio,
         error_cost=None if model not in rows else rows[model]["cost"] - (rows[TRUTH]["cost"] if TRUTH in rows else 0.0),
         error_of="law" if TRUTH in rows else "foresight",
-        cutoff=levels["cutoff"][0] if len(levels) else "",
+        cutoff=_span(levels["cutoff"]),
         n_series=len(levels),
         units=float(levels["upto"].sum()),
         when=when,
@@ -87,13 +87,19 @@ def rule_of(row: Mapping[str, Any] | None, terms: StockTerms) -> str:
     return "service" if row["service_high"] < terms.ratio else "none"
 
 
+def _span(cutoffs: pl.Series) -> str:
+    """Return the cutoff of all, or the first and the last of them."""
+    rising = sorted(cutoffs.unique(), key=lambda cutoff: (len(cutoff), cutoff))  # numbers and dates alike
+    return " to ".join(dict.fromkeys([*rising[:1], *rising[-1:]]))
+
+
 def levels_table(cases: StockCases) -> pl.DataFrame:
     """Return the levels of the last cutoff; see `LEVELS`."""
-    rows, last = [], cases.keys["cutoff"].max()
+    rows, clock = [], cases.keys["moment" if "moment" in cases.keys.columns else "cutoff"]
     for place, levels in enumerate(cases.levels):
-        series, cutoff = cases.keys.row(place)
-        if cutoff != last:
+        if clock[place] != clock.max():
             continue
+        series, cutoff = cases.keys["series"][place], cases.keys["cutoff"][place]
         first = {part: float(getattr(levels, part)[0]) for part in ("upto", "reorder", "store", "covered", "fill", "cost")}
         ends = {"safety": first["upto"] - first["covered"], "upto_last": float(levels.upto[-1]), "source": cases.sources[place]}
         rows.append({"series": str(series), "cutoff": str(cutoff), **first, **ends})

@@ -14,6 +14,7 @@ from hwds.core.errors import ConfigError
 from hwds.forecast.decisions.volume_bands import VolumeBands
 from hwds.forecast.decisions.volumes.back_test import record_of
 from hwds.forecast.decisions.volumes.terms import VolumeTerms
+from hwds.forecast.decisions.volumes.verdict import last_deals
 from hwds.forecast.models.naive import Naive
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.walk_forward import WalkForward
@@ -77,8 +78,9 @@ def test_cutoffs_counted_from_the_end_are_one_clock(world):
     panel, _ = world
     shifted = replace(panel, table=panel.table.filter(~((pl.col("series_id") == "s000") & (pl.col("time") > TIMES[70]))))
     protocol = WalkForward(windows=4, align="end")
-    deals = told(run(shifted, TRUE, protocol), shifted, protocol, ANY).deals
-    assert deals.filter(pl.col("deal") == "s000").sort("cutoff")["vectors"].to_list() == [0, 40, 80, 120]
+    verdict = told(run(shifted, TRUE, protocol), shifted, protocol, ANY)
+    assert verdict.deals.filter(pl.col("deal") == "s000").sort("cutoff")["vectors"].to_list() == [0, 40, 80, 120]
+    assert verdict.n_deals == len(last_deals(verdict.deals)) == 40, "the one that ends earlier has a last deal, too"
 
 
 def test_a_holdout_has_bounds_and_holds(world):

@@ -202,6 +202,9 @@ def test_the_last_cutoff_is_the_largest_number():
     keys = pl.DataFrame({"series": ["a", "a"], "cutoff": [95, 101]})
     two = cases_of(keys, [(np.full((3, 50), 5.0), "paths"), (np.full((3, 50), 70.0), "paths")], np.ones((2, 3)), BASE)
     assert levels_table(two).select("cutoff", "upto").rows() == [("101", 210.0)]
+    ends = replace(two, keys=pl.DataFrame({"series": ["a", "b"], "cutoff": [95, 101], "moment": [-1, -1]}))
+    assert levels_table(ends).rows_by_key("series").keys() == {"a", "b"}, "each series' own last one"
+    assert decide_stock("stock", {"own": ends}, ends, "own", BASE, unit="", when="back-test").cutoff == "95 to 101"
 
 
 @pytest.mark.parametrize("policy", ["newsvendor", "base_stock", "reorder_point", "two_echelons"])

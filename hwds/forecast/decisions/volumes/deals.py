@@ -45,9 +45,10 @@ class Deals:
     ranks: dict[tuple[int, ...], tuple[np.ndarray | None, int]] = field(default_factory=dict)
 
     def table(self) -> pl.DataFrame:
-        """Return one row a deal and cutoff, oldest first: `deal, cutoff, first, last, steps, series`, `VOLUMES`, `vectors`.
+        """Return one row a deal and cutoff, oldest first: `deal, cutoff, latest, first, last, steps, series, VOLUMES, vectors`.
 
-        The volumes of a deal are null where a series of it has no forecast.
+        The volumes of a deal are null where a series of it has no forecast. The latest deals are those of the last cutoff, or
+        of each series' own last one where cutoffs are counted from the ends of series.
         """
         keys, lengths = self.windows.keys.with_row_index("window"), self.windows.lengths
         groups = keys.group_by("moment", "deal", maintain_order=True).agg("window", pl.col("cutoff", "last").max())
@@ -56,12 +57,12 @@ class Deals:
         for row, first in zip(groups.iter_rows(named=True), starts, strict=True):
             members = np.array(row["window"])
             length = int(lengths[members].max())
-            known = {"deal": row["deal"], "cutoff": row["cutoff"], "first": first, "last": row["last"]}
-            known |= {"steps": length, "series": len(members)}
+            known = {"deal": row["deal"], "cutoff": row["cutoff"], "latest": row["moment"] == keys["moment"].max()}
+            known |= {"first": first, "last": row["last"], "steps": length, "series": len(members)}
             # a series without a forecast would be missing from the sum
             made.append(known | (self._volumes(members, length) if lengths[members].all() else {}))
-        schema: dict[str, Any] = {"deal": pl.String}
-        schema |= {name: self.windows.keys.schema[name] for name in ("cutoff", "first", "last")}
+        cutoff, *ends = (self.windows.keys.schema[name] for name in ("cutoff", "first", "last"))
+        schema: dict[str, Any] = {"deal": pl.String, "cutoff": cutoff, "latest": pl.Boolean, "first": ends[0], "last": ends[1]}
         schema |= {"steps": pl.Int32, "series": pl.Int32, **dict.fromkeys(VOLUMES, pl.Float64), "vectors": pl.Int64}
         return pl.DataFrame(made, schema=schema)
 

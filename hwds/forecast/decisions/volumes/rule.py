@@ -10,7 +10,7 @@ import polars as pl
 from hwds.forecast.decisions.volumes.back_test import record_of
 from hwds.forecast.decisions.volumes.sentence import sentence
 from hwds.forecast.decisions.volumes.terms import VolumeTerms
-from hwds.forecast.decisions.volumes.verdict import BandRecord, Coupling, VolumeVerdict
+from hwds.forecast.decisions.volumes.verdict import BandRecord, Coupling, VolumeVerdict, last_deals
 
 
 def verdict_of(
@@ -37,7 +37,7 @@ def verdict_of(
         when: Whether the deals are those of the back-test or of the months to come.
     """
     record = record_of(tested, terms)
-    last = deals.filter(pl.col("cutoff") == pl.col("cutoff").max())
+    last = last_deals(deals)
     banded = last.drop_nulls("base")
     rule = rule_of(banded, last, record, terms)
     known: Coupling = coupling if len(banded) else "none"

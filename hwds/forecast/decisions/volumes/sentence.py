@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from hwds.forecast.decisions.volumes.terms import VolumeTerms
-from hwds.forecast.decisions.volumes.verdict import BANDS, BandRecord, Coupling
+from hwds.forecast.decisions.volumes.verdict import BANDS, BandRecord, Coupling, last_deals
 from hwds.results.formatting import brief, percent
 
 SOURCES: dict[Coupling, str] = {
@@ -86,7 +86,7 @@ def _saving(best: BandRecord) -> str:
 def _deals(deals: pl.DataFrame, coupling: Coupling, unit: str) -> str:
     if deals.is_empty():
         return "No deal was asked for."
-    last = deals.filter(pl.col("cutoff") == deals["cutoff"].max())
+    last = last_deals(deals)
     span = f"{_moment(last['first'].min())} to {_moment(last['last'].max())}"
     if len(last) == 1:
         row = last.row(0, named=True)

@@ -63,7 +63,7 @@ class VolumeVerdict(Verdict):
         when: `back-test`, or `future` for the months to come, whose demand is not known.
         record: Every band in the back-test.
         unit: What volumes are counted in.
-        deals: One row a deal; see `hwds.forecast.decisions.volumes.deals.DEALS`.
+        deals: One row a deal; see `hwds.forecast.decisions.volumes.deals.Deals.table`.
     """
 
     action: Literal["COMMIT", "HOLD"]
@@ -92,3 +92,8 @@ class VolumeVerdict(Verdict):
     def of(self, band: str) -> BandRecord | None:
         """Return the record of a band; None where nothing was back-tested."""
         return next((line for line in self.record if line.band == band), None)
+
+
+def last_deals(deals: pl.DataFrame) -> pl.DataFrame:
+    """Return the deals of the last cutoff on the clock that series share; tables of earlier code have the cutoff alone."""
+    return deals.filter(pl.col("latest") if "latest" in deals.columns else pl.col("cutoff") == pl.col("cutoff").max())
