@@ -32,7 +32,7 @@ def _first(evidence: DemandEstimates, rows: pl.DataFrame, best: Mapping[str, Any
     if rows.is_empty():
         return "HOLD: no cell has an estimate of its elasticity."
     if rows["margin"].null_count():
-        return "HOLD: margins are not known, for not all cells have a cost."
+        return "HOLD: margins are not known, for not all cells have a cost (dataset.roles.cost)."
     if best is None:
         return f"HOLD: no change of all prices to observed ones raises margin with a probability of {percent(confidence)}."
     size, ends = interval(best["margin"], best["margin_low"], best["margin_high"], evidence.unit, sign=True)

@@ -41,5 +41,5 @@ def test_without_an_estimate_or_a_cost_it_holds():
     assert (verdict.action, verdict.rule) == ("HOLD", "no_estimate")
     costless = DemandEstimates(EVIDENCE.cells.with_columns(cost=pl.lit(None, pl.Float64)))
     verdict = RevenueImpact(draws=50).of_estimates(costless)
-    assert verdict.sentence.startswith("HOLD: margins are not known, for not all cells have a cost.")
+    assert verdict.sentence.startswith("HOLD: margins are not known, for not all cells have a cost (dataset.roles.cost).")
     assert revenue_impact.impact_figure(verdict) is not None
