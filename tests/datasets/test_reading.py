@@ -6,12 +6,16 @@ import threading
 from datetime import date
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
 from hwds.datasets.file import File
+from hwds.datasets.images import Images
+from hwds.datasets.runs import Runs
+from hwds.datasets.table import Table
 from hwds.frames.reading.files import read
 from hwds.frames.reading.text import TextFormat
 
@@ -73,6 +77,25 @@ def test_a_file_that_was_cut_amid_its_last_number_is_remarked_on_unless_its_dige
     if encoding == "utf-8":
         (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(cut.read_bytes()))
         assert "cut.csv.gz' does not end" in File(path=f"{cut}.gz", roles=roles).remarks(files[1].load())[0]
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        Table(path="cut.csv"),
+        Table(path="whole.parquet", exposures="cut.csv"),
+        Table(path="whole.parquet", reviewed="cut.csv"),
+        Runs(path="cut.csv"),
+        Images(path="pictures", labels="cut.csv"),
+    ],
+    ids=["table", "exposures", "reviewed", "runs", "labels"],
+)
+def test_every_text_file_of_a_dataset_is_remarked_on(tmp_path, monkeypatch, dataset):
+    monkeypatch.chdir(tmp_path)
+    pl.DataFrame({"y": [0]}).write_parquet("whole.parquet")
+    Path("cut.csv").write_text("y,u\n1,2")
+    (said,) = dataset.remarks(None)
+    assert said.startswith("'cut.csv' does not end with a line break")
 
 
 def test_a_file_that_was_cut_amid_its_last_row_is_refused(tmp_path):

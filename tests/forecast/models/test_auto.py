@@ -345,12 +345,14 @@ def test_final_fits_of_an_early_team_leave_room_for_the_next_round(tmp_path):
     rng = np.random.default_rng(0)
     panel = panel_of({f"s{i:02d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(20)}, 6)
     members = tuple(Shifted(name=f"by {by}", by=by) for by in (0.0, 0.01, -0.01))
+    another = Candidate(Shifted(name="another"))
     for budget, left in ((150.0, 2), (90.0, 3)):  # with 90 units nothing could be tried beside one member, either
         race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(budget, units=True))
         rows = tuple(race.context.inner(member, panel, 1, horizon=6, refit=False) for member in members)
         race.team = Team(members, np.full(3, 1 / 3), rows, 0.1, Rung(20, 1))
-        race._make_room([Candidate(Shifted(name="another"))], panel, Rung(20, 2))
-        assert len(race.team.members) == left
+        race.standings = {another.name: Standing(another)}
+        race._rung(Rung(20, 2), Candidate(SeasonalNaive(name=NAIVE)), [another])
+        assert (len(race.team.members), bool(race.standings[another.name].losses)) == (left, left == 2)
 
 
 def test_a_candidate_beyond_all_bounds_takes_no_line_of_digits(tmp_path):
