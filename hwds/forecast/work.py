@@ -112,6 +112,11 @@ def _plain(model: Any, size: Size) -> Work:
     return Work(0.001, 0.005 + size.series * (size.length + size.horizon) * 2e-8)
 
 
+def _truth(model: Any, size: Size) -> Work:
+    """Return the law of `hardware_demand`'s truth: quantiles of mixtures by bisection."""
+    return Work(0.0, 0.01 + size.series * size.horizon * size.levels * 3.4e-6)
+
+
 def _analog(model: Any, size: Size) -> Work:
     """Return the law of launches: a regression on at most `max_rows` rows, and a filter of all."""
     rows, width = min(size.series * size.length, model.max_rows), 20 + 4 * size.columns + min(size.season, 60)
@@ -224,5 +229,6 @@ LAWS: Mapping[str, Callable[[Any, Size], Work | None]] = {
     "stack": _members,
     "select": _members,
     "auto": _auto,
+    "truth": _truth,
 }
 """By the module of the model's class. A model that is not here has no law, and is foreseen once it was timed."""

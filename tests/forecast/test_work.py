@@ -24,6 +24,11 @@ def test_every_forecaster_has_a_law(name):
     assert (work_of(model, SIZE) is None) == (name in UNMEASURED)
 
 
+def test_the_floor_of_simulated_demand_has_a_law_so_that_a_plan_can_say_how_long():
+    truth = check(compose(["dataset=hardware_demand"])).dataset.truth("forecast")
+    assert 0 < work_of(truth, SIZE).total < work_of(truth, SIZE._replace(series=1500)).total < 1
+
+
 def test_a_model_of_ones_own_has_none():
     assert work_of(LastValue(), SIZE) is None
     assert cell_work(LastValue(), SIZE, 1, 0) is None

@@ -135,15 +135,18 @@ def cell_state(prepared: Prepared, missing: Sequence[Any], fold: int, model: str
 LONG = 120.0
 """Seconds of a run from which its plan offers a shorter form."""
 
+BUDGET = 60.0
+"""Seconds of a fit in that form: it is offered to what would take more."""
+
 
 def quicker(prepared: Prepared, time: Time | None) -> str:
     """The words of the same experiment within a budget; empty where it is short, or has one already."""
     from hwds.evaluation.abilities import Foreseeable
 
     protocol, model = prepared.job.protocol, prepared.experiment.model
-    if time is None or time.seconds < LONG or not isinstance(protocol, Foreseeable) or hasattr(model, "budget"):
+    if time is None or not isinstance(protocol, Foreseeable) or hasattr(model, "budget"):
         return ""
-    return protocol.within(60.0)
+    return "" if time.seconds < max(LONG, BUDGET * len(prepared.work.folds)) else protocol.within(BUDGET)
 
 
 def duration(time: Time | None, missing: Sequence[Any]) -> str:

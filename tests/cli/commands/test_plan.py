@@ -85,9 +85,12 @@ def test_smaller_cells_beside_work_are_no_budgets():
 def test_a_long_run_is_offered_within_a_budget(hwds):
     words = "plan dataset=weekly_sales protocol.windows=4"
     offered = "For an answer within a minute a window: model=forecast/auto model.budget=60s."
-    assert hwds(f"{words} model=forecast/lstm model.epochs=30").out.splitlines()[-1] == offered
+    assert hwds(f"{words} model=forecast/lstm model.epochs=90").out.splitlines()[-1] == offered
     assert "at most about 4 minutes on one core" in hwds(f"{words} model=forecast/auto model.budget=60s").out
     assert offered not in hwds(f"{words} model=forecast/naive").out
+    many = hwds("plan protocol.windows=60 protocol.stride=1 model=forecast/lstm").out  # seconds a window
+    assert "minutes on one core" in many
+    assert offered not in many
 
 
 def test_the_segments_of_a_file_of_ones_own(hwds, sales):

@@ -130,7 +130,7 @@ def test_the_budget_that_would_try_more_is_beyond_the_one_that_was_given(panel, 
     assert own.kept > 0
     race.allowance.spent, own.price, own.kept = 23.0, 23.0, 14.5
     assert "forecast/lstm (23u more); a budget of some 61u would try these." in story_of(race, Look.of(panel, 12), "60u")
-    bound = "would try these; 9 candidates were left out by model.most, which size=small sets to 1."
+    bound = "would try these; model.most, 1 under size=small, kept 9 more from the race."
     assert bound in story_of(race, Look.of(panel, 12), "60u", 9)
     race.standings.clear()
     assert "all that may change it" not in story_of(race, Look.of(panel, 12), "60u", 9)

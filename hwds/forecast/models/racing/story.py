@@ -84,7 +84,7 @@ def _more(race: Race, budget: str, left_out: int) -> str:
     waiting = sorted(
         (s.price, name, s.kept) for name, s in race.standings.items() if not s.dropped and s.price and len(s.losses) == 0
     )
-    bound = f"{left_out} candidates were left out by model.most, which size=small sets to 1" if left_out else ""
+    bound = f"model.most, 1 under size=small, kept {left_out} more from the race" if left_out else ""
     if not waiting:
         rest = f"{max(race.allowance.left, 0):.0f}{unit} left"
         return f"{bound}, {rest}" if bound else f"all that may change it was tried with {rest}: more time would buy little"
