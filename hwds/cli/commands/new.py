@@ -54,7 +54,7 @@ def main(kind: str, name: str, overrides: tuple[str, ...], package: str) -> int:
         raise ConfigError(f"new: '{class_of(name)}' is a name of hwds, which the skeleton uses; choose another than '{name}'.")
     taken = next((path for path in files if path.exists()), None)
     if taken is not None:
-        raise ConfigError(f"new: {taken} is there; choose another name.")
+        raise ConfigError(f"new: {taken} is there; edit or delete it, or choose another name.")
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -31,7 +31,7 @@ def test_a_skeleton_composes_and_passes_its_own_test(kind, command, tmp_path):
         (own,) = (value for name, value in vars(module).items() if name.startswith("test_"))
         own()
     again = command(f"new {kind} shop_trend")
-    assert again.line == f"hwds: new: {files[0]} is there; choose another name."
+    assert again.line == f"hwds: new: {files[0]} is there; edit or delete it, or choose another name."
 
 
 @pytest.mark.parametrize("name", ["Shop", "shop-trend", "7days", "class", "../x"])
