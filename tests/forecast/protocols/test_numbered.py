@@ -53,4 +53,5 @@ def test_what_is_taken_for_granted_of_numbers_is_said():
     assert Holdout().warnings_before(dated, {}) == []
     assert "windows as far from the ends of their series count as one origin" in Holdout().warnings_before(numbered, {})[0]
     assert "equal numbers of two series are taken as one instant" in WalkForward().warnings_before(numbered, {})[0]
+    assert FROM_LAST not in evaluate(LastValue(), numbered, WalkForward()).tables.predictions.columns
     assert Holdout().warnings_before(numbered.block(0, 1), {}) == []
