@@ -57,7 +57,8 @@ CURVES = {
     "lowest": pl.Float64,
     "highest": pl.Float64,
 }
-"""Columns of the curves of some cells: units and objective of a period by the cell's price, others as recommended."""
+"""Columns of the curves of some cells by their price: units of a period, and the objective of the cell and its substitutes,
+which stay as recommended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

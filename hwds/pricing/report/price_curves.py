@@ -1,4 +1,4 @@
-"""price_curves.png: demand and profit of some cells by their price, with bands, today's price and the recommended one."""
+"""price_curves.png: demand of some cells by their price, and what they and their substitutes earn, with bands and bounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def draw(verdict: OptimalPriceVerdict, path: Path) -> None:
-    """Draw units and profit of a period by price with the band of the draws; today's price, the recommended one, the bounds."""
+    """Draw units of a cell by its price, and what it and its substitutes earn, with the band of the draws and the bounds."""
     save_png(curves_figure(verdict), path)
 
 
@@ -35,9 +35,13 @@ def curves_figure(verdict: OptimalPriceVerdict) -> Figure | None:
         left.set_title(drawable(name, 50), fontsize=9.5, loc="left", color=INK)
         left.set_ylabel(f"units a {verdict.period}", fontsize=8.5, color=GREY)
         right.set_ylabel(f"{verdict.objective} a {verdict.period}{unit}", fontsize=8.5, color=GREY)
-    title = f"Demand and {verdict.objective} by price: mean and {100 * verdict.level:g} % band"
+    title = f"Demand by price, and {verdict.objective} with substitutes: mean and {100 * verdict.level:g} % band"
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
-    figure.supxlabel("price; black line: today; dashed: recommended; grey: within the bounds", fontsize=9, color=GREY)
+    figure.supxlabel(
+        "price, substitutes as recommended; black line: today; dashed: recommended; grey: within the bounds",
+        fontsize=9,
+        color=GREY,
+    )
     return figure
 
 
