@@ -105,7 +105,7 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
     verdict = None if path is None else folder.read_verdict(prefix)
     if path is None or verdict is None:
         raise ConfigError(f"decision.volume_run: run {folder.title} has no volumes; run it with decision=volume_bands.")
-    deals = read_table(path).filter(pl.col("cutoff") == pl.col("cutoff").max())
+    deals = _latest(read_table(path))
     names = deals["deal"].to_list()
     if deal is None and len(names) > 1:
         raise ConfigError(f"decision.deal: must be one of {len(names)} deals of run {folder.title}{nearest('', names)}")
@@ -127,3 +127,8 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
     source, levels = f"run {folder.title}, deal {row['deal']}", (low, middle, high)
     most = VolumeLaw(row[f"{MOST}committed"], row[f"{MOST}base"], row[f"{MOST}upside"], levels) if planned else None
     return VolumeLaw(volumes[0], volumes[1], volumes[2], levels, source, row["deal"], most)
+
+
+def _latest(deals: pl.DataFrame) -> pl.DataFrame:
+    """Return the deals of the last cutoff, which a table tells where series have their own; see `volume_bands`."""
+    return deals.filter(pl.col("latest") if "latest" in deals.columns else pl.col("cutoff") == pl.col("cutoff").max())

@@ -137,6 +137,11 @@ def test_volumes_are_those_of_a_run(finished):
     assert "(run volume_commitment/abc, deal b)" in verdict.sentence
     with pytest.raises(ConfigError, match=r"decision\.deal: run volume_commitment/abc has no deal 'a'; known: b\."):
         law_of_run("volume_commitment", "a")
+    ends = pl.DataFrame(
+        rows | {"upside": [3.0, 4.0, 130.0], "latest": [True, False, True]}
+    )  # series have their own last cutoffs
+    write_parquet(finished / "volume_bands.parquet", ends)
+    assert [law_of_run("volume_commitment", deal).base for deal in ("a", "b")] == [2.0, 100.0]
 
 
 def test_a_deal_is_not_sold_to_another_cell_and_is_capped_by_what_can_be_delivered(finished):
