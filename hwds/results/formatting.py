@@ -165,6 +165,12 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {single if count == 1 else noun}"
 
 
+def first_to_last(values: Iterable[object]) -> str:
+    """Return the least and the greatest of some values as text, `49 to 84`; once where they are one, empty of none."""
+    rising = sorted(values)  # type: ignore[type-var]
+    return " to ".join(dict.fromkeys(map(str, [*rising[:1], *rising[-1:]])))
+
+
 def first_few(names: Sequence[str], most: int) -> str:
     """Return the first names and the number of the others: `a, b and 3 more`."""
     shown = ", ".join(names[:most])

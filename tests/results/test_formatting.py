@@ -6,6 +6,7 @@ from hwds.results.formatting import (
     column,
     counted,
     duration,
+    first_to_last,
     interval,
     percent,
     percent_quoted,
@@ -68,6 +69,10 @@ def test_a_percentage_has_the_decimals_of_its_error(share, stderr, text):
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+def test_the_first_to_the_last_of_numbers_is_not_that_of_their_texts():
+    assert [first_to_last(each) for each in ([101, 95], [7, 7], [])] == ["95 to 101", "7", ""]
 
 
 def test_counts():

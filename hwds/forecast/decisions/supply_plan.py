@@ -20,6 +20,7 @@ from hwds.forecast.decisions.volumes.terms import VolumeTerms
 from hwds.forecast.decisions.volumes.windows import DealWindows, deal_windows
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
+from hwds.results.formatting import first_to_last
 from hwds.results.tables import Tables
 from hwds.supply.plan.decide import SupplyCase, decide_supply
 from hwds.supply.plan.program import PlanTerms, SupplyProblem
@@ -191,7 +192,7 @@ class SupplyPlan(Decision):
         np.add.at(actual, place, known)
         plants = list(names["plant"].unique(maintain_order=True))
         plant = np.array([plants.index(each) for each in names["plant"]])
-        cutoff = str(rows["cutoff"].max())
+        cutoff = first_to_last(rows["cutoff"])
         mean = demand.mean(axis=2)
         problem = SupplyProblem(
             demand=demand,

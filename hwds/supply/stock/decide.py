@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from hwds.results.formatting import first_to_last
 from hwds.results.tables import TRUTH
 from hwds.supply.stock.cases import StockCases
 from hwds.supply.stock.record import record_of
@@ -61,7 +62,7 @@ def decide_stock(
         target=terms.ratio,
         error_cost=None if model not in rows else rows[model]["cost"] - (rows[TRUTH]["cost"] if TRUTH in rows else 0.0),
         error_of="law" if TRUTH in rows else "foresight",
-        cutoff=_span(levels["cutoff"]),
+        cutoff=first_to_last(coming.keys["cutoff"].filter(_at_last(coming.keys))),
         n_series=len(levels),
         units=float(levels["upto"].sum()),
         when=when,
@@ -87,20 +88,18 @@ def rule_of(row: Mapping[str, Any] | None, terms: StockTerms) -> str:
     return "service" if row["service_high"] < terms.ratio else "none"
 
 
-def _span(cutoffs: pl.Series) -> str:
-    """Return the cutoff of all, or the first and the last of them."""
-    rising = sorted(cutoffs.unique(), key=lambda cutoff: (len(cutoff), cutoff))  # numbers and dates alike
-    return " to ".join(dict.fromkeys([*rising[:1], *rising[-1:]]))
-
-
 def levels_table(cases: StockCases) -> pl.DataFrame:
     """Return the levels of the last cutoff; see `LEVELS`."""
-    rows, clock = [], cases.keys["moment" if "moment" in cases.keys.columns else "cutoff"]
-    for place, levels in enumerate(cases.levels):
-        if clock[place] != clock.max():
-            continue
-        series, cutoff = cases.keys["series"][place], cases.keys["cutoff"][place]
+    rows = []
+    for place in _at_last(cases.keys).arg_true():
+        levels, series, cutoff = cases.levels[place], cases.keys["series"][place], cases.keys["cutoff"][place]
         first = {part: float(getattr(levels, part)[0]) for part in ("upto", "reorder", "store", "covered", "fill", "cost")}
         ends = {"safety": first["upto"] - first["covered"], "upto_last": float(levels.upto[-1]), "source": cases.sources[place]}
         rows.append({"series": str(series), "cutoff": str(cutoff), **first, **ends})
     return pl.DataFrame(rows, schema=LEVELS).sort("upto", "series", descending=[True, False])
+
+
+def _at_last(keys: pl.DataFrame) -> pl.Series:
+    """Return whether each case is of the last cutoff, or of its series' own last one; see `StockCases`."""
+    clock = keys["moment" if "moment" in keys.columns else "cutoff"]
+    return clock == clock.max()

@@ -11,6 +11,7 @@ from hwds.forecast.decisions.volumes.back_test import record_of
 from hwds.forecast.decisions.volumes.sentence import sentence
 from hwds.forecast.decisions.volumes.terms import VolumeTerms
 from hwds.forecast.decisions.volumes.verdict import BandRecord, Coupling, VolumeVerdict, last_deals
+from hwds.results.formatting import first_to_last
 
 
 def verdict_of(
@@ -52,7 +53,7 @@ def verdict_of(
         under=terms.under,
         coupling=known,
         steps=steps,
-        cutoff=str(last["cutoff"].max()) if len(last) else "",
+        cutoff=first_to_last(last["cutoff"]),
         n_deals=len(last),
         n_banded=len(banded),
         vectors=banded["vectors"].min(),  # type: ignore[arg-type]

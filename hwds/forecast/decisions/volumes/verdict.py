@@ -56,7 +56,7 @@ class VolumeVerdict(Verdict):
         over, under: The cost of a unit committed and not demanded, and of one demanded and not committed.
         coupling: Where the law of the sums is from: sample paths, the rank order of past error vectors, or nowhere.
         steps: The first and the last step of a deal.
-        cutoff: The last one at which there are deals.
+        cutoff: The last one at which there are deals; the first and the last of series that have their own.
         n_deals: Deals at that cutoff.
         n_banded: Those of them that have bands.
         vectors: Past error vectors behind them, the fewest; None for paths of single series.
