@@ -39,7 +39,7 @@ from hwds.forecast.protocols.rows.predictions import (
     forecast_beyond,
     forecasts_at,
 )
-from hwds.forecast.protocols.rows.remarks import remarks_on, remarks_on_joined, without_scale
+from hwds.forecast.protocols.rows.remarks import remarks_on, remarks_on_joined, within_a_season, without_scale
 from hwds.forecast.protocols.rows.segments import panel_labels
 from hwds.forecast.protocols.rows.toys import try_forecaster, try_panel_features
 from hwds.forecast.protocols.rows.young_scales import with_scales_of_others
@@ -218,7 +218,8 @@ class PanelEvaluation(
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         left = "the others had no history at a cutoff or no rows after it"
         messages = [f"{n_forecast} of {units} series were asked; {left}."] if n_forecast < units else []
-        return [*messages, *without_scale(predictions), *uncalibrated(predictions), *notes(predictions)]
+        seen = [*without_scale(predictions), *within_a_season(predictions)]
+        return [*messages, *seen, *uncalibrated(predictions), *notes(predictions)]
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
         """Return sentences on joined columns, numbered rows, and sums: how scores count them, and where they are unknown."""

@@ -161,3 +161,12 @@ def test_series_without_scaled_errors_are_named_and_why():
     assert by_series == {0}
     folds, rows = asked(protocol, long)
     assert protocol.warnings_after(folds, pl.concat(rows)) == []
+
+
+@pytest.mark.parametrize(("windows", "stride", "said"), [(6, 1, ["50 %"]), (5, 1, []), (6, 2, ["50 %"]), (9, 2, [])])
+def test_many_cutoffs_within_a_part_of_a_season_are_remarked_on(windows, stride, said):
+    panel = monthly_panel(months=60)
+    protocol = WalkForward(windows=windows, horizon=1, stride=stride)
+    folds, rows = asked(protocol, panel)
+    remarks = [line for line in protocol.warnings_after(folds, pl.concat(rows)) if "of a season" in line]
+    assert [line.partition(" of a season")[0].rpartition("forecast ")[2] for line in remarks] == said

@@ -1,4 +1,4 @@
-"""Remarks on a forecasting run: series without a scale, columns that were joined, and the sums of a hierarchy."""
+"""Remarks on a forecasting run: series without a scale, cutoffs of one part of a year, joined columns, sums of a hierarchy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from hwds.forecast.metrics.scores import reach
 from hwds.frames.hierarchy import LEVEL, TOTAL
 from hwds.frames.panel import Panel
-from hwds.frames.roles import SERIES, TARGET
-from hwds.results.formatting import counted
+from hwds.frames.roles import SERIES, TARGET, TIME
+from hwds.results.formatting import counted, percent
 from hwds.splitting.cutoffs import Cutoff
+from hwds.statistics.shared_periods import LEAST_FOR_COSINES, SEASON_SEEN
 
 NAMED = 5
 """Series that a remark names."""
@@ -54,6 +56,23 @@ def _listed(names: pl.Series) -> str:
     """Return the number of series and the names of the first few."""
     named = f"{', '.join(map(str, names.head(NAMED)))}{', ...' if len(names) > NAMED else ''}"
     return f"{counted(len(names), 'series')} ({named})"
+
+
+def within_a_season(predictions: pl.DataFrame) -> Iterator[str]:
+    """Yield a sentence where the cutoffs are enough for intervals and cover a part of a season alone, which makes them wide.
+
+    Args:
+        predictions: The answers of a run.
+    """
+    if not {"season", "cutoff", TIME} <= set(predictions.columns) or predictions.is_empty():
+        return
+    origins = predictions["cutoff"].n_unique()
+    _, seen = reach(predictions, int(predictions["season"][0]))
+    if origins >= LEAST_FOR_COSINES / 2 and seen < SEASON_SEEN:
+        yield (
+            f"{origins} cutoffs forecast {percent(seen)} of a season. What the rest of it is like they do not tell, so that"
+            f" intervals are some five times as wide as where {percent(SEASON_SEEN)} are forecast (by more protocol.windows)."
+        )
 
 
 def remarks_on_joined(panel: Panel) -> list[str]:
