@@ -24,7 +24,7 @@ from hwds.production.bundle.parity import read_cases
 from hwds.production.deploy.endpoint import carry_out, write_archive
 from hwds.production.deploy.plan import plan_of
 from hwds.production.local.endpoints import Canary, Fleet, breaches
-from hwds.production.local.leftovers import own_folder
+from hwds.production.local.leftovers import _running_in, own_folder
 from hwds.production.local.plane import Plane, application, main
 from hwds.production.local.transforms import Transform, joined, requests_of
 from tests.production.test_endpoint import wanted
@@ -302,6 +302,8 @@ def test_workers_end_with_a_parent_that_is_killed(plane, own_endpoint, questions
     assert wait_until(lambda: len(parents()) == 1)
     (parent,) = parents()
     workers = {number for number, above, _ in processes() if above == parent}
+    left = _running_in(Path(f"/proc/{parent}/cwd").resolve())
+    assert {parent, *workers} == left.keys(), "as the next plane finds them, if this one is killed"
     os.kill(parent, signal.SIGKILL)
     assert wait_until(lambda: not workers & {number for number, _, _ in processes()}, 20)
     with pytest.raises(plane("sagemaker-runtime").exceptions.ModelError, match="the model does not answer"):
