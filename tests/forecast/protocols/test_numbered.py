@@ -1,5 +1,6 @@
 """Numbers do not tell which rows of two series fall together: a shock at the end of all is no evidence of many origins."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -12,9 +13,12 @@ from hwds.compare.answers import Answer
 from hwds.forecast.compare import evidence
 from hwds.forecast.metrics.scores import FROM_LAST
 from hwds.forecast.protocols.holdout import Holdout
+from hwds.forecast.protocols.rows.remarks import within_a_season
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.panel import Panel
 from tests.support.panels import LastValue
+
+SIX = WalkForward(windows=6, horizon=1, stride=1, align="end")
 
 
 def panels(n=30):
@@ -55,3 +59,10 @@ def test_what_is_taken_for_granted_of_numbers_is_said():
     assert "equal numbers of two series are taken as one instant" in WalkForward().warnings_before(numbered, {})[0]
     assert FROM_LAST not in evaluate(LastValue(), numbered, WalkForward()).tables.predictions.columns
     assert Holdout().warnings_before(numbered.block(0, 1), {}) == []
+
+
+def test_the_cutoffs_that_a_remark_counts_are_those_of_the_intervals():
+    panel = replace(panels()[1], season=12)
+    said = [list(within_a_season(evaluate(LastValue(), panel, each).tables.predictions)) for each in (Holdout(), SIX)]
+    assert said[0] == [], "thirty ends are one origin"
+    assert said[1][0].startswith("6 cutoffs forecast 50 % of a season")

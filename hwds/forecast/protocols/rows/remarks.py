@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from hwds.forecast.metrics.scores import reach
+from hwds.forecast.metrics.scores import origins, reach
 from hwds.frames.hierarchy import LEVEL, TOTAL
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
@@ -66,11 +66,11 @@ def within_a_season(predictions: pl.DataFrame) -> Iterator[str]:
     """
     if not {"season", "cutoff", TIME} <= set(predictions.columns) or predictions.is_empty():
         return
-    origins = predictions["cutoff"].n_unique()
+    count = origins(predictions)["cutoff"].n_unique()
     _, seen = reach(predictions, int(predictions["season"][0]))
-    if origins >= LEAST_FOR_COSINES / 2 and seen < SEASON_SEEN:
+    if count >= LEAST_FOR_COSINES / 2 and seen < SEASON_SEEN:
         yield (
-            f"{origins} cutoffs forecast {percent(seen)} of a season. What the rest of it is like they do not tell, so that"
+            f"{count} cutoffs forecast {percent(seen)} of a season. What the rest of it is like they do not tell, so that"
             f" intervals are some five times as wide as where {percent(SEASON_SEEN)} are forecast (by more protocol.windows)."
         )
 
