@@ -240,16 +240,23 @@ def _whole_within(bounds: np.iinfo[Any]) -> Convert:
 
 
 def _day(value: Any) -> date:
-    if isinstance(value, str):
-        return date.fromisoformat(value)
-    if not isinstance(value, date) or isinstance(value, datetime):
-        raise TypeError("must be a date")
-    return value
+    day = _from_text(date, value)
+    if not isinstance(day, date) or isinstance(day, datetime):
+        raise TypeError("must be a date such as 2024-03-01")
+    return day
+
+
+def _from_text(kind: type[date], value: Any) -> Any:
+    """Return the date or instant that a text says; None of another text, and anything else as it is."""
+    try:
+        return kind.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
 
 
 def _instant_in(zone: ZoneInfo | None) -> Convert:
     def convert(value: Any) -> datetime:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+        instant = _from_text(datetime, value)
         if not isinstance(instant, datetime):
             raise TypeError("must be an instant such as 2024-03-01T12:00:00")
         if (instant.tzinfo is None) != (zone is None):
