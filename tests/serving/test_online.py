@@ -197,7 +197,7 @@ def test_a_label_is_told_once_and_counts_from_then_on(scorer):
         scorer.label("line 77", 1)
     with pytest.raises(DataError, match=r"^label of 'line 6': must be 0 or 1, got 2\.$"):
         scorer.label("line 6", 2)
-    with pytest.raises(DataError, match=r"^event 'line 6': 'time' must be an instant such as 2024-03-01T12:00:00, got 'noon'\."):
+    with pytest.raises(DataError, match=r"^event 'line 6': 'time' must be an instant such as 2024-03-01T12:00:00, got 'noon'"):
         scorer.label("line 6", 1, "noon")
     history = scorer.history().data
     known = history["confirmed_at"].to_list()
