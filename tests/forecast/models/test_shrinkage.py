@@ -68,10 +68,21 @@ def test_a_mixture_need_not_be_ahead_in_a_window_before_which_little_was_known()
     errors = data.forecasts - data.target[:, None]
     errors[:, 1] = np.where(data.window == 3, 1.1 * errors[:, 0], errors[:, 1])
     shared = replace(data, forecasts=data.target[:, None] + errors)
-    known = np.select([data.window == 1, data.window == 2], [0.8, 0.6], 0.4)
-    assert learned_weights(replace(shared, known=known)).min() > 0.3
-    assert learned_weights(replace(shared, known=known + 0.2))[0] > 0.99
-    assert learned_weights(replace(shared, known=np.where(data.window == 3, 0.45, 0.4)))[0] > 0.99
+    double = replace(
+        shared, window=np.where(shared.window == 2, 2 + 2 * (shared.step % 2), shared.window)
+    )  # 1, 2 and 4 show both
+    early = replace(double, known=np.where(double.window == 3, 0.4, 0.8))
+    assert learned_weights(early).min() > 0.3
+    assert learned_weights(replace(early, known=early.known + 0.2))[0] > 0.99
+
+
+@pytest.mark.parametrize("known", [(0.8, 0.6, 0.4), (0.8, 0.4, 0.2), (0.3, 0.2, 0.1)])
+def test_few_windows_like_now_leave_members_together_that_are_not_clearly_behind(known):
+    """Errors that all series of a window share make a member ahead in both windows by chance."""
+    data = seen([1.0, 1.08, 1.5])
+    few = replace(data, known=np.select([data.window == 1, data.window == 2], known[:2], known[2]))
+    np.testing.assert_allclose(learned_weights(few), [0.5, 0.5, 0.0], atol=0.1)
+    assert learned_weights(replace(few, known=few.known + 1))[2] > 0  # three windows tell that it helps
 
 
 def test_members_that_win_by_turns_share_the_weight_where_no_gain_is_asked():

@@ -22,7 +22,7 @@ from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.racing.budget import Allowance
 from hwds.forecast.models.racing.candidates import Candidate
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
-from hwds.forecast.models.stacking.shrinkage import SURE, learned_weights, paired
+from hwds.forecast.models.stacking.shrinkage import CLEAR, FLAT, SURE, learned_weights, paired
 from hwds.forecast.models.stacking.weights import MemberWindows, member_windows
 from hwds.forecast.models.windows.rows import thinned
 from hwds.forecast.work import Size, backtest_work, size_of, work_of
@@ -51,13 +51,6 @@ EARLIER = ((64, 1), (256, 2))
 
 MOST = 1_000
 """The most series of the last rung, which has all windows."""
-
-CLEAR = 0.2
-"""The part of the best loss that a candidate must surely be behind to go: the series of a window share its shocks, a recession
-among them, so that what learns from all of them and what is fitted to each alone are by turns ahead by 10 %."""
-
-FLAT = {1: 0.02, 2: 0.01}
-"""By the number of windows, the share of the least loss within which weights may as well be nearer to equal ones."""
 
 LEFT = 0.5
 """The part of the history's rows that is known before the first window at least: what learns once, before it, from fewer rows

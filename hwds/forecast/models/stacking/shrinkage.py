@@ -24,6 +24,16 @@ GAIN = 1.0
 HALF = 0.5
 """The share of the history that was known before a window in which a mixture must be ahead of the best member alone."""
 
+ENOUGH = 3
+"""Such windows from which one member may be told from the others."""
+
+CLEAR = 0.2
+"""The share of the best loss that a member must be behind by to go where windows are few: the series of a window share its
+shocks, a recession among them, so that what learns from all series and what is fitted to each are by turns ahead by 10 %."""
+
+FLAT = {1: 0.02, 2: 0.01}
+"""By the number of windows, the share of the least loss within which weights may as well be nearer to equal ones."""
+
 NEARNESS = 2.0
 """The power of the share of the history that was known before a window, by which its rows count."""
 
@@ -47,7 +57,8 @@ def learned_weights(seen: MemberWindows, *, gain: float = GAIN, near: float = 0.
     best member. Every window counts alike, however hard it was: what made it hard, its series shared. But the less of the
     history was known before it, the less it counts: what learns from all series is behind there for want of rows that it has
     by now; and where it was little, a mixture need not be ahead. Weights of least loss on the windows themselves were no
-    better on worlds apart.
+    better on worlds apart. Fewer than three windows before which half of the history was known tell of their own shocks as
+    much as of the members: those within a fifth of the best are then mixed, as near to equal weights as costs next to nothing.
 
     Args:
         seen: What members forecast on inner windows.
@@ -57,7 +68,11 @@ def learned_weights(seen: MemberWindows, *, gain: float = GAIN, near: float = 0.
         flat: The share of the least loss on left-out windows within which the weights nearest to equal ones are taken.
     """
     level = levelled(seen)
-    kept = screened(level, near, helped=not flat)
+    few = int(_like_now([level.take(level.window == number) for number in np.unique(level.window)]).sum())
+    if gain and few < ENOUGH:
+        kept, gain, flat = _close(level), 0.0, FLAT[few]
+    else:
+        kept = screened(level, near, helped=not flat)
     weights = np.zeros(seen.forecasts.shape[1])
     weights[kept] = _shrunk(level.members(kept), gain, flat) if len(kept) > 1 else 1.0
     return weights
@@ -123,6 +138,12 @@ def screened(seen: MemberWindows, near: float = 0.0, *, helped: bool = True) -> 
         if close or not mean > SURE * error or (helped and _helps(seen, counted, best, member)):
             kept.append(member)
     return np.array(kept)
+
+
+def _close(seen: MemberWindows) -> np.ndarray:
+    """Return the members that are not clearly behind the best, surely or not, rising."""
+    means = _mean_losses(seen)
+    return np.flatnonzero(means <= (1 + CLEAR) * means.min())
 
 
 def paired(losses: np.ndarray, series: np.ndarray) -> tuple[float, float]:
