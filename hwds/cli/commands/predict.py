@@ -31,6 +31,7 @@ NESTED = ("paths", "reasons", "rules")
 def main(run: str, future: str | None, template: str | None, data: str | None) -> int:
     """Load the saved model of a run, or fit it on all rows, and write what it says of the future."""
     from hwds.experiment.final_model import kept_model, predict_new
+    from hwds.frames.reading.endings import without_line_break
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(run)
@@ -38,6 +39,8 @@ def main(run: str, future: str | None, template: str | None, data: str | None) -
     if template:
         return write_template(experiment, template)
     frame = rows_to_predict(experiment, future)
+    for remark in without_line_break(data, future):
+        print(remark)
     print(f"{experiment.model.name}: {'the saved model' if kept_model(folder) else 'fitted on all rows'}.")
     forecasts = predict_new(experiment, frame, folder)
     write(folder, forecasts)

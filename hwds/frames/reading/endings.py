@@ -14,12 +14,12 @@ WIDEST = 4
 """The most bytes that an encoding has for a line break."""
 
 
-def without_line_break(path: str, *others: str | None, sha256: str | None = None) -> Iterator[str]:
+def without_line_break(path: str | None, *others: str | None, sha256: str | None = None) -> Iterator[str]:
     """Yield a remark for each path with text files that do not end with a line break, as one does that was cut in writing.
 
     Args:
-        path: Of files that were read, see `local_files`.
-        others: Paths beside it; None for none.
+        path: Of files that were read, see `local_files`; None for none.
+        others: Paths beside it.
         sha256: The digest of the one file of `path`, if it was given: then it is whole.
 
     Raises:

@@ -78,8 +78,10 @@ def test_without_covariates_no_plan_is_needed(hwds, sales, plain, tmp_path):
 def test_a_plan_is_asked_for_and_taken(hwds, planned, tmp_path):
     run, _ = planned
     assert "--future: must be given, a file that plans 'promo'" in hwds(f"predict {run}").line
-    said = hwds(f"predict {run} --future plan.csv")
+    (tmp_path / "cut.csv").write_text((tmp_path / "plan.csv").read_text().rstrip("\n"))
+    said = hwds(f"predict {run} --future cut.csv")
     assert said.code == 0, said
+    assert "'cut.csv' does not end with a line break" in said.out
     assert len(future(tmp_path)) == 24
 
 
@@ -158,8 +160,11 @@ def test_new_data_needs_no_split_and_keeps_the_horizon(hwds, tmp_path):
     values.with_columns(split=pl.lit(["train"] * 33 + ["test"] * 7).list.explode()).write_csv(tmp_path / "line.csv")
     words = FILE.replace("protocol.horizon=6", "dataset.roles.split=split")
     assert hwds(f"{words} dataset.path=line.csv dataset.season=4").code == 0
-    assert hwds("predict adhoc --data new.csv").code == 0
+    said = hwds("predict adhoc --data new.csv")
+    assert (said.code, "line break" in said.out) == (0, False)
     assert future(tmp_path)["time"].to_list() == list(range(40, 47))
+    (tmp_path / "new.csv").write_text((tmp_path / "new.csv").read_text().rstrip("\n"))
+    assert "'new.csv' does not end with a line break" in hwds("predict adhoc --data new.csv").out
 
 
 def test_the_saved_model_gives_the_bytes_of_the_fit_on_all_rows_in_a_fresh_process(hwds, tmp_path):
