@@ -17,7 +17,7 @@ from hwds.forecast.models.naive import Naive
 from hwds.forecast.models.racing.answer import YOUNG, _outside, ages, answer_of
 from hwds.forecast.models.racing.budget import Allowance, amount
 from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
-from hwds.forecast.models.racing.notes import SEARCH, notes
+from hwds.forecast.models.racing.notes import CLOCK, SEARCH, notes
 from hwds.forecast.models.racing.race import NAIVE, Race, Rung, Standing, Team, _apart, of_young, rungs, team_of, worthwhile
 from hwds.forecast.models.racing.story import story_of, tried
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
@@ -65,6 +65,8 @@ def test_the_story_is_in_the_first_row_and_a_note_of_the_run(raced, panel):
     assert not any(told[1:])
     rows = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": 1, SEARCH: [told[0], None]})
     assert list(notes(rows)) == [f"forecast/auto at 1: {told[0]}"]
+    clocked = pl.DataFrame({"model": "forecast/auto", "fold": [0, 1], "cutoff": [1, 2], SEARCH: [f"A{CLOCK}.", f"B{CLOCK}."]})
+    assert list(notes(clocked)) == ["forecast/auto at 1: A.", f"forecast/auto at 2: B{CLOCK}."]
     apart = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": [7, 3, 9], SEARCH: [told[0], None, None]})
     assert list(notes(apart)) == [f"forecast/auto at cutoffs from 3 to 9: {told[0]}"]
     assert "a budget in seconds" not in told[0]

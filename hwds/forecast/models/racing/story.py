@@ -9,6 +9,7 @@ import numpy as np
 
 from hwds.forecast.models.racing.budget import AFTER, in_units
 from hwds.forecast.models.racing.candidates import Look
+from hwds.forecast.models.racing.notes import CLOCK
 from hwds.forecast.models.racing.race import Race, Rung, Standing
 
 
@@ -31,11 +32,7 @@ def story_of(race: Race, look: Look, budget: str, left_out: int = 0) -> str:
         _answer(race, look),
         _more(race, budget, left_out),
     ]
-    if not in_units(budget):
-        parts.append(
-            "a budget in seconds ends by the clock: again, or elsewhere, it may answer otherwise; one in units (300u) not"
-        )
-    return "; ".join(part for part in parts if part) + "."
+    return f"{'; '.join(part for part in parts if part)}{'' if in_units(budget) else CLOCK}."
 
 
 def tried(standings: Mapping[str, Standing], rung: Rung) -> str:
