@@ -38,9 +38,8 @@ class Auto(Forecaster):
     behind there and no help go, the others are tried on more series and windows, those that are surely behind last (after
     successive halving, Jamieson and Talwalkar 2016), as far as the budget reaches; one is only begun where its own fit and
     those of the best so far still fit into what is left. Those that help are fitted on all rows and combined by weights whose
-    shrinkage is learned (as `forecast/stack`, but that a mixture need not be surely ahead of the best one alone); their
-    quantiles are calibrated by the windows. From the first second on there is an answer: the seasonal naive. What was tried,
-    what was dropped and why, and what more time would try, is a note of the run.
+    shrinkage is learned, as in `forecast/stack`; their quantiles are calibrated by the windows. From the first second on there
+    is an answer: the seasonal naive. What was tried, what was dropped and why, and what more time would try, is a note.
 
     A budget in units of work (`300u`; one is about a second of one core) has the same answer on any machine. One in seconds has
     not, as it ends by the clock: the note says so. It is of one fit (one cutoff), asking included, and calibration by the

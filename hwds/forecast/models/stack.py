@@ -48,7 +48,7 @@ class Stack(Forecaster):
     """Combine forecasters: their quantiles are averaged with weights learned on windows that none of them was fitted on.
 
     Each member is fitted before each of the last `windows` horizons of the history and forecasts it. How far weights may go
-    from equal ones is learned there (`learned`, the default): members that are surely worse and no help are left out, and the
+    from equal ones is learned there (`learned`, the default): members behind the best by over a fifth are left out, and the
     others are drawn to equal weights as far as left-out windows say. Where members are alike equal weights are hard to beat
     (Bates and Granger 1969; Stock and Watson 2004; Claeskens et al. 2016); where some cannot read what matters they are not.
     Every member is then fitted on all rows. The equal mean, the median and the best member alone are always scored beside it.
@@ -59,8 +59,8 @@ class Stack(Forecaster):
             absolute scaled error, at least 0); `shrunk` (half way from these to equal ones: Diebold and Shin 2019, "partially
             egalitarian"); `ridge` (any sign and sum, drawn to equal weights as far as left-out windows say); `equal`; the
             `median` of the members; or the `best` member on the windows.
-        windows: Windows that the weights are learned on. In `learned` a mixture must be ahead of the best member in each of
-            them before which half of the history was known, which is the rarer the more there are.
+        windows: Windows that the weights are learned on. Fewer than three of them before which half of the history was known
+            leave `learned` weights nearly equal.
         weights_by: What has weights of its own, half way to those of all: `step` (early, middle and late ones), static columns
             (each of their values with enough series).
     """

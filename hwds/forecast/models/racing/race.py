@@ -22,7 +22,7 @@ from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.racing.budget import Allowance
 from hwds.forecast.models.racing.candidates import Candidate
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
-from hwds.forecast.models.stacking.shrinkage import CLEAR, FLAT, SURE, learned_weights, paired
+from hwds.forecast.models.stacking.shrinkage import CLEAR, FLAT, SURE, levelled, paired, screened, shrunk
 from hwds.forecast.models.stacking.weights import MemberWindows, member_windows
 from hwds.forecast.models.windows.rows import thinned
 from hwds.forecast.work import Size, backtest_work, size_of, work_of
@@ -353,12 +353,13 @@ def kept(team: Team, keep: np.ndarray) -> Team:
 
 
 def team_weights(seen: MemberWindows) -> np.ndarray:
-    """Return learned weights, a mixture taken wherever left-out windows put it ahead of the best candidate alone.
+    """Return weights as a stack learns them, but that a candidate goes which is surely behind the best one and no help.
 
     Of many candidates that are nearly alike the best on the windows is so partly by chance, unlike a stack's few members; and
-    one window or two tell of their own shocks as much as of the candidates.
+    one window or two tell of their own shocks as much as of the candidates: one within a fifth of the best then stays.
     """
-    return learned_weights(seen, gain=0.0, near=CLEAR, flat=FLAT.get(len(np.unique(seen.window)), 0.0))
+    level, flat = levelled(seen), FLAT.get(len(np.unique(seen.window)), 0.0)
+    return shrunk(level, screened(level, CLEAR, helped=not flat), flat)
 
 
 def of_young(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:

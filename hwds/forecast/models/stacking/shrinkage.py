@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,18 +18,15 @@ SURE = 2.0
 HELPS = 0.1
 """The weight beside the best member with which one that is behind must lower the loss to stay."""
 
-GAIN = 1.0
-"""Standard errors that a mixture must be ahead of the best member alone on left-out windows."""
-
 HALF = 0.5
-"""The share of the history that was known before a window in which a mixture must be ahead of the best member alone."""
-
-ENOUGH = 3
-"""Such windows from which one member may be told from the others."""
+"""The share of the history that was known before a window that is like the one to come."""
 
 CLEAR = 0.2
-"""The share of the best loss that a member must be behind by to go where windows are few: the series of a window share its
-shocks, a recession among them, so that what learns from all series and what is fitted to each are by turns ahead by 10 %."""
+"""The share of the best loss that a member is clearly behind by: the series of a window share its shocks, a recession among
+them, so that what learns from all series and what is fitted to each are by turns ahead by 10 %."""
+
+FEW = 10
+"""Series below which a member may be clearly behind by chance."""
 
 FLAT = {1: 0.02, 2: 0.01}
 """By the number of windows, the share of the least loss within which weights may as well be nearer to equal ones."""
@@ -44,38 +41,24 @@ PARTS = 3
 """Parts that series are cut into where there is one window alone."""
 
 
-def learned_weights(seen: MemberWindows, *, gain: float = GAIN, near: float = 0.0, flat: float = 0.0) -> np.ndarray:
+def learned_weights(seen: MemberWindows) -> np.ndarray:
     """Return weights of at least 0 with the sum 1, as far from equal ones as left-out windows say, shape (members,).
 
-    A member that is surely behind the best, and no help beside it, has none. The others' weights go by a power of one over
-    their loss: the one of least mean absolute scaled error on windows left out in turn (Diebold and Shin 2019, "Machine
-    learning for regularized survey forecast combination", on shrinkage that is chosen so). A mixture that is not `gain`
-    standard errors ahead there of the member that is best by all windows, and ahead in each window, gives way to it: the
-    series of a window share its shocks, and errors over series do not count them. Of one window alone three parts of its
-    series take the place of windows. The more windows, the more rarely is a mixture ahead in all of them: one that is ahead
-    in 84 % of windows is so in all of 3 in .59 of cases, in all of 10 in .17; else it forgoes what it would gain over the
-    best member. Every window counts alike, however hard it was: what made it hard, its series shared. But the less of the
-    history was known before it, the less it counts: what learns from all series is behind there for want of rows that it has
-    by now; and where it was little, a mixture need not be ahead. Weights of least loss on the windows themselves were no
-    better on worlds apart. Fewer than three windows before which half of the history was known tell of their own shocks as
-    much as of the members: those within a fifth of the best are then mixed, as near to equal weights as costs next to nothing.
+    A member that is behind the best by over a fifth has none (of fewer than ten series, one that is surely so). The others'
+    weights go by a power of one over their loss: the one of least mean absolute scaled error on windows left out in turn
+    (Diebold and Shin 2019, "Machine learning for regularized survey forecast combination", on shrinkage that is chosen so).
+    Of fewer than three windows before which half of the history was known, which tell of their own shocks as much as of the
+    members, weights as near to equal ones are taken as cost next to nothing there; of one alone three parts of its series take
+    the place of windows. Every window counts alike, however hard it was: what made it hard, its series shared. But the less of
+    the history was known before it, the less it counts: what learns from all series is behind there for want of rows that it
+    has by now. Weights of least loss on the windows themselves were no better on worlds apart, nor a mixture that had to be
+    ahead of the best member in each window.
 
     Args:
         seen: What members forecast on inner windows.
-        gain: Standard errors that a mixture must be ahead of the member that is best by all windows, then in every window; 0
-            asks neither: what is best on left-out windows is taken, of which the best member by the others is one.
-        near: The share of the best member's loss within which none is left out, surely behind or not.
-        flat: The share of the least loss on left-out windows within which the weights nearest to equal ones are taken.
     """
     level = levelled(seen)
-    few = int(_like_now([level.take(level.window == number) for number in np.unique(level.window)]).sum())
-    if gain and few < ENOUGH:
-        kept, gain, flat = _close(level), 0.0, FLAT[few]
-    else:
-        kept = screened(level, near, helped=not flat)
-    weights = np.zeros(seen.forecasts.shape[1])
-    weights[kept] = _shrunk(level.members(kept), gain, flat) if len(kept) > 1 else 1.0
-    return weights
+    return shrunk(level, _close(level), FLAT.get(_like_now(level), 0.0))
 
 
 def levelled(seen: MemberWindows) -> MemberWindows:
@@ -100,31 +83,32 @@ def _mean_losses(seen: MemberWindows) -> np.ndarray:
     return means
 
 
-def _shrunk(seen: MemberWindows, needed: float, flat: float) -> np.ndarray:
-    """Return the weights of least loss on left-out windows among those tried, or the best member's where `needed` asks more."""
+def shrunk(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.ndarray:
+    """Return the weights of least loss on left-out windows among those tried, shape (members,).
+
+    Args:
+        seen: What members forecast on inner windows, levelled.
+        kept: The members that may have weight.
+        flat: The share of the least loss on left-out windows within which the weights nearest to equal ones are taken.
+    """
+    weights = np.zeros(seen.forecasts.shape[1])
+    weights[kept] = _chosen(seen.members(kept), flat) if len(kept) > 1 else 1.0
+    return weights
+
+
+def _chosen(seen: MemberWindows, flat: float) -> np.ndarray:
     parts = [(np.stack(list(_tried(before))), after) for before, after in _left_out(seen)]
     losses = np.concatenate([np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts])
     counted = np.concatenate([_counted(seen)[rows] for rows in _places(seen)])
     means = (losses * counted[:, None]).mean(0)
-    chosen = int(np.argmax(means <= means.min() * (1 + flat)))  # of equals the nearest to equal weights
-    final = list(_tried(seen))
-    if not needed:  # a member that is best with hindsight is no rival of what was chosen without
-        return final[chosen]
-    alone = np.concatenate([after.losses[:, int(np.argmin(_mean_losses(seen)))] for _, after in parts])
-    lone = len(np.unique(seen.series.astype(str))) == 1  # of one series windows are all that can differ
-    series = np.concatenate([after.window if lone else after.series for _, after in parts])
-    ahead = (alone - losses[:, chosen]) * counted
-    gain, error = paired(ahead, series)
-    place = np.repeat(np.arange(len(parts)), [len(after.target) for _, after in parts])
-    everywhere = bool((np.bincount(place, ahead) > 0)[_like_now([after for _, after in parts])].all())
-    return final[chosen if everywhere and gain > needed * error else -1]
+    return list(_tried(seen))[int(np.argmax(means <= means.min() * (1 + flat)))]  # of equals the nearest to equal weights
 
 
-def _like_now(windows: Sequence[MemberWindows]) -> np.ndarray:
-    """Return which windows have half of the history before them, shape (windows,); the ones of the most where none has."""
-    known = np.array([1.0 if rows.known is None else rows.known.mean() for rows in windows])
-    half: np.ndarray = known >= min(HALF, known.max())
-    return half
+def _like_now(seen: MemberWindows) -> int:
+    """Return the number of windows before which half of the history was known; of those of the most where none has."""
+    numbers, place = np.unique(seen.window, return_inverse=True)
+    known = np.ones(len(numbers)) if seen.known is None else np.bincount(place, seen.known) / np.bincount(place)
+    return int((known >= min(HALF, known.max())).sum())
 
 
 def screened(seen: MemberWindows, near: float = 0.0, *, helped: bool = True) -> np.ndarray:
@@ -141,7 +125,9 @@ def screened(seen: MemberWindows, near: float = 0.0, *, helped: bool = True) -> 
 
 
 def _close(seen: MemberWindows) -> np.ndarray:
-    """Return the members that are not clearly behind the best, surely or not, rising."""
+    """Return the members that are not clearly behind the best, rising: surely or not, unless series are few."""
+    if len(np.unique(seen.series.astype(str))) < FEW:
+        return screened(seen, CLEAR, helped=False)
     means = _mean_losses(seen)
     return np.flatnonzero(means <= (1 + CLEAR) * means.min())
 
