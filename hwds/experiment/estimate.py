@@ -139,12 +139,17 @@ def time_for(prepared: Prepared, cells: Sequence[Cell]) -> Time | None:
 
 
 def foreseen(prepared: Prepared, cell: Cell) -> Time | None:
-    """Return the time of a cell of a model that was never timed on this data, by its work; None where that is not known."""
+    """Return the time of a cell of a model that was never timed on this data, by its work; None where that is not known.
+
+    The companions of a model take none: what it has fitted is there for them.
+    """
     from hwds.evaluation.speed import seconds_per_unit
 
     protocol, model = prepared.job.protocol, prepared.job.models[cell.model]
     if not isinstance(protocol, Foreseeable):
         return None
+    if any(cell.model == companion.name for other in prepared.job.models.values() for companion in other.companions()):
+        return Time(0.0, by_work=True)
     work = protocol.work(model, prepared.frame, cell)
     speed = 1.0 if model.why_unrepeatable() else seconds_per_unit()  # a budget by the clock is in seconds as it is
     return None if work is None else Time(work * speed, by_work=True, by_budget=hasattr(model, "budget"))

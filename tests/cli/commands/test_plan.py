@@ -41,6 +41,18 @@ def test_every_value_has_its_origin(hwds):
     assert "{" not in said.out
 
 
+def test_companions_take_no_time_of_their_own(hwds):
+    """What a stack has fitted is there for the equal mean, the median and the best member beside it."""
+    words = (
+        "plan model=forecast/stack 'model.members=[forecast/sarima,forecast/mlp]' dataset=classics protocol=holdout rivals=null"
+    )
+    alone, with_companions = (hwds(f"{words}{more}").out.splitlines()[-1] for more in (" model.combine=equal", ""))
+    seconds = [float(re.search(r"about ([0-9.]+) s", line)[1]) for line in (alone, with_companions)]
+    assert alone.startswith("1 cell,")
+    assert with_companions.startswith("4 cells,")
+    assert seconds[1] == pytest.approx(seconds[0], rel=0.5)
+
+
 def test_the_cells_and_the_time(hwds, tmp_path):
     words = "model=forecast/naive rivals=[forecast/drift] dataset=classics compute=serial protocol.windows=2"
     before = hwds(f"plan {words}").out
