@@ -1,6 +1,7 @@
 """Sweeps as a user runs them: what they try, what they leave, what they say, and that nothing is computed twice."""
 
 import json
+import re
 import shlex
 import shutil
 
@@ -468,7 +469,9 @@ def test_a_search_that_learns_proposes_the_same_after_a_stop_and_in_processes(la
 def test_the_threads_of_a_trial_reach_every_library(lab, tmp_path, compute):
     words = "sweep.space.model.trouble={choice:[none,tells]} sweep.windows=2 sweep.cpus_per_trial=2"
     assert lab(f"{RUN} sweep=grid sweep.only=true {words}".replace("compute=serial", compute)).code == 3
-    assert trials_of(tmp_path)["error"].to_list() == ["", "window end-6: ValueError: [2, 2, 2, 2] 2 2"]
+    fine, failed = trials_of(tmp_path)["error"].to_list()
+    assert fine == ""
+    assert re.fullmatch(r"window end-(6|12): ValueError: \[2, 2, 2, 2\] 2 2", failed)  # of two at once either fails first
     said = lab(f"{RUN} sweep=grid sweep.only=true {words.replace('trial=2', 'trial=999')}")
     assert "sweep.cpus_per_trial: must be <= " in said.line
 
@@ -481,7 +484,7 @@ def test_limits_end_what_hangs_and_what_eats_and_each_is_told(lab, tmp_path):
         assert said.err == "hwds: 4 of 5 trials failed; the others were compared.\n"
         error = dict(zip(trials_of(tmp_path)["model.trouble"], trials_of(tmp_path)["error"], strict=True))
         assert error["none"] == ""
-        assert error["broken"] == "window end-6: ValueError: no luck"
+        assert re.fullmatch("window end-(6|12): ValueError: no luck", error["broken"])  # of two at once either fails first
         assert error["undefined"] == "mase is undefined after 2 windows"
         assert error["hangs"].startswith("out of time: ")
         assert error["eats"].startswith("out of memory: ")
