@@ -25,7 +25,7 @@ from typing import Any
 
 from hwds.production.bundle.manifest import PARITY
 from hwds.production.bundle.parity import read_cases
-from hwds.production.local.servers import free_port
+from tests.support.aws_plane.servers import free_port
 from tests.support.fuzzed_bodies import bodies
 
 SCRIPT = Path(__file__).with_name("load.lua")

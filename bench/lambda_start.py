@@ -31,8 +31,8 @@ import numpy as np
 
 from hwds.production.bundle.manifest import PARITY
 from hwds.production.bundle.parity import SINGLE, read_cases, worst_difference
-from hwds.production.local.servers import free_port
 from hwds.production.runtime.pack import pack
+from tests.support.aws_plane.servers import free_port
 
 MOST = 0.5
 """Seconds that a cold start may take."""

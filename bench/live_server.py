@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.http_server import good_questions, started
 from bench.serving_faults import workers_of
-from hwds.production.local.servers import free_port
+from tests.support.aws_plane.servers import free_port
 
 CLIENTS, LEAST = 16, 200
 """Clients at once, and outcomes that are acknowledged between two kills at least."""

@@ -1,6 +1,6 @@
 """A pipeline on this machine, twice: `python -m bench.pipeline`, with one approver who may approve and one who may not.
 
-The API is that of `hwds.production.local.plane`; every step's command truly runs (`hwds pipeline --local`). The first execution
+The API is that of `tests.support.aws_plane.plane`; every step's command truly runs (`hwds pipeline --local`). The first execution
 must register and deploy, the endpoint must then answer, and a batch transform by its model as it does; the second must
 end at the gate and leave the endpoint as it is. 1 where one fails. A minute of two cores.
 """
@@ -19,8 +19,8 @@ from typing import Any
 from bench.http_server import started
 from bench.serving import WORDS, made
 from hwds.production.bundle.keys import TRUST_VARIABLE
-from hwds.production.local.plane import KEYS
-from hwds.production.local.servers import free_port
+from tests.support.aws_plane.plane import KEYS
+from tests.support.aws_plane.servers import free_port
 
 BUCKET = "models"
 CARD = {"owner": "Desk", "intended_use": "Tiers", "out_of_scope": "Credit", "limits": "New shops", "contact": "d@example.com"}
@@ -70,7 +70,7 @@ def main() -> int:
 
     port = free_port()
     os.environ |= {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
-    server = [sys.executable, "-m", "hwds.production.local.plane", str(port)]
+    server = [sys.executable, "-m", "tests.support.aws_plane.plane", str(port)]
     with tempfile.TemporaryDirectory() as beside:
         folder = Path(beside)
         made(folder)

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from hwds.production.local.endpoints import Endpoints, Fleet, RefusedCall, _share
-from hwds.production.local.servers import Exchange
 from tests.production.test_endpoint import wanted
+from tests.support.aws_plane.endpoints import Endpoints, Fleet, RefusedCall, _share
+from tests.support.aws_plane.servers import Exchange
 from tests.support.processes import wait_until
 
 REGION, MACHINE = "eu-west-1", {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
@@ -33,7 +33,7 @@ class Counted:
 @pytest.fixture
 def known(aws, monkeypatch):
     """An endpoint `moves` of the configuration `one`, beside which there is `two`; its servers."""
-    monkeypatch.setattr("hwds.production.local.endpoints.TERMINATION", 0.0)
+    monkeypatch.setattr("tests.support.aws_plane.endpoints.TERMINATION", 0.0)
     sagemaker, servers = aws("sagemaker"), Counted()
     sagemaker.create_model(
         ModelName="counted", ExecutionRoleArn=wanted().role, PrimaryContainer={"Image": "r/h:1", "ModelDataUrl": "s3://a/b"}

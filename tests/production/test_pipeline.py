@@ -11,8 +11,8 @@ from hwds.app.judge import main as judged
 from hwds.cli.main import dispatch
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.production.deploy.endpoint import put_pipeline, write_archive
+from hwds.production.deploy.local_pipeline import LocalPipeline
 from hwds.production.deploy.pipeline import Retraining, definition_of, hyperparameters_of
-from hwds.production.local.pipeline import LocalPipeline
 from hwds.results.files import read_mapping
 from tests.production.test_endpoint import wanted
 

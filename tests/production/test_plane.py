@@ -23,11 +23,11 @@ from hwds.production.bundle.manifest import PARITY
 from hwds.production.bundle.parity import read_cases
 from hwds.production.deploy.endpoint import carry_out, write_archive
 from hwds.production.deploy.plan import plan_of
-from hwds.production.local.endpoints import Canary, Fleet, breaches
-from hwds.production.local.leftovers import _running_in, own_folder
-from hwds.production.local.plane import Plane, application, main
-from hwds.production.local.transforms import Transform, joined, requests_of
 from tests.production.test_endpoint import wanted
+from tests.support.aws_plane.endpoints import Canary, Fleet, breaches
+from tests.support.aws_plane.leftovers import _running_in, own_folder
+from tests.support.aws_plane.plane import Plane, application, main
+from tests.support.aws_plane.transforms import Transform, joined, requests_of
 from tests.support.processes import processes, wait_until
 
 ROLE, BUCKET = wanted().role, "plane"
@@ -312,8 +312,8 @@ def test_workers_end_with_a_parent_that_is_killed(plane, own_endpoint, questions
 
 KILLED = """
 import os, subprocess, sys
-from hwds.production.local.leftovers import own_folder
-from hwds.production.local.servers import PORT
+from tests.support.aws_plane.leftovers import own_folder
+from tests.support.aws_plane.servers import PORT
 
 with own_folder() as folder:
     server = subprocess.Popen(["sleep", "600"], cwd=folder, env={**os.environ, PORT: "1"})
@@ -343,7 +343,7 @@ def test_what_a_killed_plane_left_is_ended_and_deleted_by_the_next_one(tmp_path,
 
 def test_words_that_are_no_port_are_refused(capsys):
     assert main(["x"]) == 2
-    assert capsys.readouterr().err.startswith("usage: python -m hwds.production.local.plane")
+    assert capsys.readouterr().err.startswith("usage: python -m tests.support.aws_plane.plane")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main([str(port)]) == 2
@@ -352,7 +352,7 @@ def test_words_that_are_no_port_are_refused(capsys):
 
 def test_a_terminal_that_is_closed_ends_the_plane_as_sigterm_does(aws):
     heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"  # nohup has all that it starts ignore it
-    began = "import sys; from hwds.production.local.plane import main; sys.exit(main(['0']))"
+    began = "import sys; from tests.support.aws_plane.plane import main; sys.exit(main(['0']))"
     command = [sys.executable, "-c", f"{heard}; {began}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -2,7 +2,7 @@
 
 The words are an experiment's overrides, and `card.FIELD=text`. The definition is printed; `--create` gives it to SageMaker,
 which runs it when it is asked to, and `--local FOLDER` runs its steps on this machine against the API that AWS_ENDPOINT_URL
-names (`python -m hwds.production.local.plane`). What the gate refuses is neither registered nor deployed.
+names. What the gate refuses is neither registered nor deployed.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ def main(
     """Print, create or run the pipeline."""
     from hwds.app.train import check_given
     from hwds.production.deploy.endpoint import clients_of, put_pipeline
+    from hwds.production.deploy.local_pipeline import LocalPipeline
     from hwds.production.deploy.pipeline import CHANNEL, KEYS, Retraining, definition_of, hyperparameters_of
     from hwds.production.deploy.plan import Deployment
-    from hwds.production.local.pipeline import LocalPipeline
 
     given = hyperparameters_of(list(words))
     check_given(given, (CHANNEL, KEYS))
     deployment = Deployment(**options)
     definition = definition_of(Retraining(deployment, given, data, key, gate, train_instance))
     if local is not None and not os.environ.get(ADDRESS):
-        raise ConfigError(f"--local: needs {ADDRESS}, which `python -m hwds.production.local.plane` prints.")
+        raise ConfigError(f"--local: needs {ADDRESS}, the address of a stand-in for AWS.")
     if create or local is not None:
         print(put_pipeline(deployment.name, deployment.role, definition, clients_of(region)("sagemaker")))
     if local is not None:

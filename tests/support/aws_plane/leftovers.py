@@ -12,7 +12,7 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory, gettempdir
 
 from hwds.core.locks import alone, in_use
-from hwds.production.local.servers import PORT, STOP
+from tests.support.aws_plane.servers import PORT, STOP
 
 PREFIX, BEGUN = "hwds-plane-", "begun"
 """How folders of planes begin, and the file that one has from when it is locked: without it, it may be about to be."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from hwds.core.errors import HwdsError
 from hwds.production.deploy.endpoint import MOVING
-from hwds.production.local.servers import Exchange, Headers, Regions, Server, Servers, ask
+from tests.support.aws_plane.servers import Exchange, Headers, Regions, Server, Servers, ask
 
 Json = dict[str, Any]
 Name = tuple[str, str]

@@ -1,6 +1,6 @@
 """AWS on this machine, at one address: the API is moto's, endpoints and batch transforms of SageMaker truly answer.
 
-`python -m hwds.production.local.plane [PORT]` listens on 127.0.0.1 and prints what leads programs there. Needs
+`python -m tests.support.aws_plane.plane [PORT]` listens on 127.0.0.1 and prints what leads programs there. Needs
 `pip install 'hwds[aws,serve]' 'moto[server]'`. Everything is forgotten when it ends; of one that was killed
 the next one ends the servers and deletes the folder.
 """
@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.production.deploy.endpoint import Clients
-from hwds.production.local.endpoints import Endpoints, Json, RefusedCall, State, refusal_of
-from hwds.production.local.leftovers import own_folder
-from hwds.production.local.servers import Exchange, Headers, Servers, ask
-from hwds.production.local.transforms import Transforms
+from tests.support.aws_plane.endpoints import Endpoints, Json, RefusedCall, State, refusal_of
+from tests.support.aws_plane.leftovers import own_folder
+from tests.support.aws_plane.servers import Exchange, Headers, Servers, ask
+from tests.support.aws_plane.transforms import Transforms
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -176,7 +176,7 @@ def moto_server() -> Iterator[int]:
 def main(words: Sequence[str]) -> int:
     """Answer until a signal ends it."""
     if len(words) > 1 or (words and not words[0].isdigit()):
-        sys.stderr.write("usage: python -m hwds.production.local.plane [PORT]\n")
+        sys.stderr.write("usage: python -m tests.support.aws_plane.plane [PORT]\n")
         return 2
     try:
         missing = [name for name in ("boto3", "moto", "flask", "starlette", "uvicorn") if find_spec(name) is None]

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.production.local.endpoints import Json, Name, State
-from hwds.production.local.servers import Regions, Server, Servers, ask
 from hwds.production.s3 import keys_below, place_of
+from tests.support.aws_plane.endpoints import Json, Name, State
+from tests.support.aws_plane.servers import Regions, Server, Servers, ask
 
 MEGABYTE = 1 << 20
 
