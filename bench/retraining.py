@@ -64,9 +64,9 @@ def true_gain(bundle: Bundle, past: Rows, label: np.ndarray, new: Rows) -> float
     model = bundle.experiment().model
     table = table_of(bundle, past.captured, label)
     fitted = refitted(model, table, np.arange(table.height), RowContext(0))
-    refit = fitted.score_rows(table_of(bundle, new.captured, np.zeros(len(new.chance)))).probability
+    again = fitted.score_rows(table_of(bundle, new.captured, np.zeros(len(new.chance)))).probability
     served = np.array([each.answer["probability"] for each in new.captured])
-    return expected_loss(served, new.chance) - expected_loss(refit, new.chance)
+    return expected_loss(served, new.chance) - expected_loss(again, new.chance)
 
 
 def main(words: list[str]) -> int:

@@ -139,7 +139,7 @@ def test_the_mean_is_the_library_s_own(model):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_theta_fits_as_closely_as_the_library_but_for_the_prior_of_its_weight(form):
-    from statsforecast.theta import auto_theta, forecast_theta
+    from statsforecast.theta import auto_theta, forecast_theta as reference
 
     dynamic, weight = FORMS[form]
     name = {"standard": "STM", "optimised": "OTM", "dynamic": "DSTM", "dynamic_optimised": "DOTM"}[form]
@@ -151,7 +151,7 @@ def test_theta_fits_as_closely_as_the_library_but_for_the_prior_of_its_weight(fo
         fit = fit_theta(values, dynamic=dynamic, weight=weight)
         assert fit.loss <= loss * (1.05 if np.isnan(weight) else 1 + 1e-6)
         if not np.isnan(weight) and fit.loss > loss * (1 - 1e-5):
-            expected = forecast_theta(theirs, STEPS)["mean"]
+            expected = reference(theirs, STEPS)["mean"]
             np.testing.assert_allclose(ahead(fit, len(values), STEPS, dynamic=dynamic)[0], expected, rtol=0.01)
 
 
