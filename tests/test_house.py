@@ -118,7 +118,7 @@ def test_modules_are_small():
 
 FOLDERS = sorted({path.parent for path in MODULES})
 OPTION_FOLDERS = {folder for group in GROUPS for folder in option_folders(group).values()}
-MOST = 22
+MOST = 23
 """Modules side by side in a folder; an option folder has one for each option, found by its name, and may grow."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hwds.core.errors import ConfigError
 from hwds.core.hashing import digest, digest_bytes
+from hwds.core.moved import current_path
 from hwds.core.recipe import canonical
 from hwds.core.source import module_file, modules_reached, save_parsed
 
@@ -43,8 +44,10 @@ def modules_in(plain: Any) -> Iterator[str]:
     if isinstance(plain, list):
         for item in plain:
             yield from modules_in(item)
-    elif isinstance(plain, str) and (named := _NAMED.fullmatch(plain)) and module_file(named[1]) is not None:
-        yield named[1]
+    elif isinstance(plain, str):
+        named = _NAMED.fullmatch(current_path(plain))
+        if named and module_file(named[1]) is not None:
+            yield named[1]
 
 
 @cache

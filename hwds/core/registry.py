@@ -11,6 +11,7 @@ from typing import Any
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.inputs import noted_inputs
+from hwds.core.moved import current_path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of hwds itself."""
@@ -88,7 +89,7 @@ def module_file(group: str, recipe: str) -> Path | None:
 def module_name(group: str, recipe: str) -> str:
     """Return the module of a recipe, `my_pkg.models` of `my_pkg.models:MyModel`; empty where hwds has none of this name."""
     if ":" in recipe:
-        return recipe.partition(":")[0]
+        return current_path(recipe).partition(":")[0]
     path = module_file(group, recipe)
     return ".".join(("hwds", *path.relative_to(PACKAGE).with_suffix("").parts)) if path else ""
 
@@ -105,7 +106,7 @@ def resolve(group: str, recipe: str) -> type[Any]:
     Raises:
         ConfigError: No such module or class, with the nearest option.
     """
-    class_name = recipe.partition(":")[2]
+    class_name = current_path(recipe).partition(":")[2]
     name = module_name(group, recipe)
     if not name:
         return _entry_point(group, recipe)

@@ -13,11 +13,12 @@ import math
 import struct
 from abc import ABC
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ import polars as pl
 from hwds.core.atomic import write_bytes
 from hwds.core.decoding import COLUMNS, Decoder, class_path, names_of, parted
 from hwds.core.errors import DataError, HwdsError
+from hwds.core.moved import current_path
 from hwds.core.recipe import Recipe
 
 FILE = "fitted.hwds"
@@ -134,13 +136,31 @@ def buildable(path: str) -> type:
     return cls
 
 
-def dumps(value: Any) -> bytes:
+def _present(path: str) -> type:
+    """Return the class of a stored path, which an older version may have written."""
+    return buildable(current_path(path))
+
+
+def stored_paths(folder: Path) -> dict[str, str]:
+    """Return the old path of each class of a stored model that has moved, by its present path.
+
+    With them `dumps` gives the bytes that the version gave which stored the model.
+    """
+    head, _ = parted(memoryview((folder / FILE).read_bytes())[len(MARK) + 16 :])
+    return {new: old for old in head["classes"] if (new := current_path(old)) != old}
+
+
+def dumps(value: Any, paths: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """Return a value as bytes.
+
+    Args:
+        value: The value.
+        paths: Paths of classes to be written in place of others, as of `stored_paths`.
 
     Raises:
         Unserializable: It has no stored form.
     """
-    encoder = _Encoder()
+    encoder = _Encoder(paths)
     tree = encoder.encode(value)
     head = {"tree": tree, "tuples": encoder.tuples, "classes": list(encoder.classes), "arrays": encoder.sizes}
     text = json.dumps(head, separators=(",", ":")).encode()
@@ -166,7 +186,7 @@ def loads(data: bytes, source: str, remedy: str = "make it again") -> Any:
         raise DataError(f"{source}: is damaged; {remedy}.")
     try:
         head, arrays = parted(body)
-        return Decoder(head, arrays, buildable).decode(head["tree"])
+        return Decoder(head, arrays, _present).decode(head["tree"])
     except (
         ImportError,
         AttributeError,
@@ -187,7 +207,8 @@ class _Encoder:
     A plain value stands for itself; anything else is a list that begins with the name of its decoder.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, paths: Mapping[str, str]) -> None:
+        self._paths = paths
         self.tuples: list[Any] = []
         self.classes: dict[str, int] = {}
         self.arrays: dict[str, list[np.ndarray]] = {}
@@ -267,9 +288,10 @@ class _Encoder:
         stored_as = getattr(value, "stored_as", None)  # a registered class may have none
         if stored_as is not None and stored_as() is not value:
             return self.encode(stored_as())
-        path = class_path(type(value))
+        own = class_path(type(value))
+        path = self._paths.get(own, own)
         if path not in self.classes:
-            _check_importable(path, type(value))
+            _check_importable(own, type(value))
             self.classes[path] = len(self.classes)
         return [
             "object",

@@ -15,6 +15,7 @@ import yaml
 from hwds.core.atomic import write_text
 from hwds.core.checksums.files import write_json, write_parquet
 from hwds.core.errors import ConfigError, ResumeError, ambiguous, unknown
+from hwds.core.moved import current_paths
 from hwds.core.outputs import OUTPUTS
 from hwds.results.csv_files import write_csv
 from hwds.results.files import lies_in, read_mapping, read_table
@@ -120,12 +121,12 @@ class SweepFolder:
         write_json(self.path / SWEEP, content, allow_nan=False, ensure_ascii=False)
 
     def read_json(self) -> dict[str, Any]:
-        """Return the content that `write_json` wrote.
+        """Return the content that `write_json` wrote, with the present paths of moved classes.
 
         Raises:
             HwdsError: It is damaged.
         """
-        return read_mapping(self.path / SWEEP)
+        return dict(current_paths(read_mapping(self.path / SWEEP)))
 
     def tried(self) -> int:
         """Return the number of its own trials in its table; 0 where it is not finished."""

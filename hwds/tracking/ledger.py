@@ -11,6 +11,7 @@ from typing import Any, Literal
 from hwds.core.checksums.files import read_json, write_json
 from hwds.core.errors import HwdsError
 from hwds.core.locks import locked
+from hwds.core.moved import current_paths
 from hwds.core.outputs import OUTPUTS
 from hwds.results.files import undamaged
 
@@ -52,7 +53,7 @@ class Ledger:
         if not path.is_file():
             return {}
         with undamaged(path):
-            return {name: Entry(**data) for name, data in read_json(path).items()}
+            return {name: Entry(**current_paths(data)) for name, data in read_json(path).items()}
 
     def write(self, name: str, entry: Entry) -> None:
         """Set one entry."""

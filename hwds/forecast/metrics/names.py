@@ -11,6 +11,7 @@ from annotated_types import MinLen
 from pydantic import AfterValidator, PlainValidator
 
 from hwds.core.errors import ConfigError, nearest, with_article
+from hwds.core.moved import current_path
 from hwds.core.recipe import Level
 from hwds.forecast.metrics.ratios import ForecastArrays, Metric, Part, forecast_arrays, forecast_metrics
 from hwds.forecast.metrics.scores import forecast_measures
@@ -96,7 +97,7 @@ def _named(path: str, name: str | Metric) -> Metric:
     if isinstance(name, Metric):
         return name
     known = {metric.short for metric in forecast_metrics(1, (0.1, 0.5, 0.9)).values()}
-    module_name, _, attribute = name.partition(":")
+    module_name, _, attribute = current_path(name).partition(":")
     if name in known:
         raise ConfigError(f"{path}: '{name}' is built in and always computed; protocol.headline={name} orders models by it.")
     if not attribute:

@@ -11,6 +11,7 @@ import yaml
 from hwds.core.atomic import write_text
 from hwds.core.checksums.files import read_json, write_json
 from hwds.core.hashing import digest_bytes
+from hwds.core.moved import current_paths
 from hwds.core.secrets import redact_env
 from hwds.core.yaml_text import read_yaml
 
@@ -32,7 +33,7 @@ def write_config(path: Path, data: dict[str, Any]) -> None:
 
 
 def config_of(path: Path) -> dict[str, Any]:
-    """Return the config that a run wrote as YAML.
+    """Return the config that a run wrote as YAML, with the present paths of moved classes.
 
     The copy as JSON is read a hundred times as fast; where there is one, the text must be the very one that it belongs to.
 
@@ -48,7 +49,7 @@ def config_of(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path.name} ends early: it has no {missing}")
     if changed:
         raise ValueError(f"{path.name} has changed since the run wrote it")
-    return config
+    return dict(current_paths(config)) if "hwds." in text else config
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.checksums.files import read_json
+from hwds.core.moved import current_paths
 from hwds.core.settings import flatten
 from hwds.results.files import moment_of
 from hwds.results.labels import FILE as LABELS
@@ -90,7 +91,7 @@ def _scores(totals: Totals, model: str, headline: str, better: dict[str, str]) -
 
 
 def _sweep(folder: Path, better: dict[str, str]) -> RunFields:
-    sweep = read_json(folder / "sweep.json")
+    sweep = current_paths(read_json(folder / "sweep.json"))
     fields: RunFields = dict(flat({"sweep": sweep["sweep"], **sweep["config"]}))
     best = sweep.get("best") or {}
     better["score"] = sweep["better"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,12 +39,21 @@ class Followed:
         machine: The fields that name a machine.
         cycle: The field of the cycle.
         longest_gap: The readings in a row over which a number is carried on.
+        paths: The paths under which an older version stored the classes of the model, by those of
+            now: a folder names the model that it follows by its bytes.
     """
 
     fitted: FittedSensors
     machine: tuple[str, ...] = ("entity",)
     cycle: str = "cycle"
     longest_gap: int = 0
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of the model and of what is read of the data."""
+        model = dumps(self.fitted, self.paths).hex()
+        return digest([FORMAT, model, self.machine, self.cycle, self.longest_gap])
 
     @classmethod
     def of(cls, run: str | Path) -> Self:
@@ -54,19 +63,22 @@ class Followed:
             DataError: The run has kept no model.
             ConfigError: Its model is none of sensors.
         """
-        from hwds.core.serialization import load_fitted
+        from hwds.core.serialization import load_fitted, stored_paths
         from hwds.experiment.check import check
         from hwds.results.folder import RunFolder
 
         folder = RunFolder.find(str(run))
         experiment = check(folder.read_config(secrets=True))
-        fitted = load_fitted(folder.path / "model")
+        stored = folder.path / "model"
+        fitted = load_fitted(stored)
         if not isinstance(fitted, FittedSensors):
             raise ConfigError(f"run {folder.title}: '{experiment.model.name}' scores no sensors; `hwds serve` takes events.")
         roles = getattr(experiment.dataset, "roles", None)
         given = roles.given() if roles is not None else {}
         cycle = given.get("cycle", ("cycle",))[0]
-        return cls(fitted, given.get("entity", ("entity",)), cycle, getattr(experiment.dataset, "longest_gap", 0))
+        machine = given.get("entity", ("entity",))
+        gap = getattr(experiment.dataset, "longest_gap", 0)
+        return cls(fitted, machine, cycle, gap, stored_paths(stored))
 
 
 class Shard:
@@ -114,7 +126,7 @@ class Shard:
         self._files: dict[str, NumberedLines] = {}
         self._deliveries: list[Delivery] = []
         try:
-            model = digest([FORMAT, dumps(followed.fitted).hex(), followed.machine, followed.cycle, followed.longest_gap])
+            model = followed.fingerprint
             self._require_same(model)
             self._files = {name: NumberedLines(folder / file) for name, file in FILES.items()}
             self._state: ReplayedState[StreamState] = ReplayedState(self._log, self._behaviour, model, drop=True)
