@@ -17,18 +17,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hwds.ab.metrics.checks import adjusted
-from hwds.ab.metrics.sample import Arm, Design, Finding, Moments, Needs, Sample
+from hwds.ab.analysis import dilute_effect
+from hwds.ab.intervals import adjust_p_values
 from hwds.ab.models.base import Comparison
 from hwds.ab.models.cuped import Cuped
 from hwds.ab.models.stratified import Stratified
 from hwds.ab.models.welch import Welch
-from hwds.ab.protocols.analysis.ages import age_rows
-from hwds.ab.protocols.analysis.events import as_units
-from hwds.ab.protocols.analysis.metrics import TestMetric
-from hwds.ab.protocols.analysis.parts import diluted
-from hwds.ab.protocols.analysis.rows import Row
-from hwds.ab.protocols.analysis.units import Units
+from hwds.ab.protocols.ab_test import age_rows
+from hwds.ab.rows import AnalysisRow, TestMetric
+from hwds.ab.sample import ComparisonNeeds, Design, Finding, Sample, SampleArm, UnitMoments
+from hwds.ab.units import TestUnits, units_of_events
 from hwds.core.seeds import stream
 from hwds.frames.table import Table
 
@@ -143,9 +141,9 @@ class Tally:
         return f"{100 * share:5.1f} +- {100 * np.sqrt(share * (1 - share) / max(self.of, 1)):.1f}"
 
 
-def units_of(data: pl.DataFrame) -> Units:
+def units_of(data: pl.DataFrame) -> TestUnits:
     """Return the visitors as a test reads them."""
-    return Units.read(Table.build(data, ROLES), None).counting(METRICS)
+    return TestUnits.read(Table.build(data, ROLES), None).counting(METRICS)
 
 
 def covered(finding: Finding, truth: float) -> bool:
@@ -156,10 +154,12 @@ def covered(finding: Finding, truth: float) -> bool:
 def intervals(law: Amounts, worlds: int) -> Iterator[tuple[str, Tally, str]]:
     """Yield how often each fixed interval covers the effect of the lift, and that on all units of those exposed."""
     welch = Welch(rules=("fixed",))
-    models: list[tuple[str, str, Comparison, Needs]] = [(label, "welch", welch, Needs()) for label in METRICS]
+    models: list[tuple[str, str, Comparison, ComparisonNeeds]] = [
+        (label, "welch", welch, ComparisonNeeds()) for label in METRICS
+    ]
     for label in ("per_session", "p90_basket"):
-        models.append((label, "cuped", Cuped(rules=("fixed",)), Needs(inputs=("before",))))
-        models.append((label, "stratified", Stratified(rules=("fixed",)), Needs(strata=True)))
+        models.append((label, "cuped", Cuped(rules=("fixed",)), ComparisonNeeds(inputs=("before",))))
+        models.append((label, "stratified", Stratified(rules=("fixed",)), ComparisonNeeds(strata=True)))
     truth = true_effects(law)
     tallies = {(label, name): Tally() for label, name, _, _ in models}
     for world in range(worlds):
@@ -177,9 +177,9 @@ def exposed(law: Amounts, worlds: int) -> Iterator[tuple[str, Tally, str]]:
         rng = stream(world, "bench", law.words)
         units = units_of(visitors(law, ARM, LIFT, rng))
         met = rng.random(units.n) < 0.3
-        part = units.part(met).sample("spent", Needs(), int(met.sum()))
+        part = units.part(met).sample("spent", ComparisonNeeds(), int(met.sum()))
         finding = _of(welch.compare(part, Design()), "effect", "fixed")
-        row = diluted(Row.of(finding, "spent", n=0), "spent", int(met.sum()), units.n)
+        row = dilute_effect(AnalysisRow.of(finding, "spent", n=0), "spent", int(met.sum()), units.n)
         covers.add(row.low is not None and row.high is not None and row.low <= 0.3 * truth <= row.high)
     yield "spent, exposed units, of all, welch", covers, "94-96"
 
@@ -198,7 +198,7 @@ def verdicts(law: Amounts, worlds: int) -> Iterator[tuple[str, Tally, str]]:
         found = dict.fromkeys(METRICS, False)
         words: dict[tuple[str, str], list[str]] = {}
         for _, stop in units.days(DAYS):
-            by_label = {label: model.compare(units.sample(label, Needs(), stop), design) for label in METRICS}
+            by_label = {label: model.compare(units.sample(label, ComparisonNeeds(), stop), design) for label in METRICS}
             for label, findings in by_label.items():
                 found[label] |= not covered(_of(findings, "effect", "always_valid"), 0.0)
             for rule in ("always_valid", "fixed"):
@@ -219,7 +219,7 @@ def _of(findings: list[Finding], metric: str, rule: str) -> Finding:
 
 
 def _word(by_label: dict[str, list[Finding]], rule: str) -> str:
-    """Return the verdict of `hwds.ab.report.verdict` on the primary metric and the guardrail."""
+    """Return the verdict of `hwds.ab.report.sentences` on the primary metric and the guardrail."""
     effect, lift = _of(by_label["spent"], "effect", rule), _of(by_label["bought"], "lift", rule)
     margin = METRICS["bought"].margin or 0.0
     if effect.low is None or effect.high is None or lift.low is None or lift.high is None:
@@ -250,7 +250,7 @@ def at_the_margin(law: Amounts, worlds: int) -> Iterator[tuple[str, Tally, str]]
     yield from ((f"{label}, a guardrail at its margin holds, fixed", tally, "<= 2.5") for label, tally in holds.items())
 
 
-def _worse_arms(law: Amounts, rng: np.random.Generator) -> Iterator[tuple[str, Arm, Arm]]:
+def _worse_arms(law: Amounts, rng: np.random.Generator) -> Iterator[tuple[str, SampleArm, SampleArm]]:
     """Yield two metrics with an arm that is worse by a fifth and its control, in `BLOCK` worlds each."""
     shape = (BLOCK, ARM)
     bought = [_buyers(shape, rng) for _ in range(2)]
@@ -259,14 +259,14 @@ def _worse_arms(law: Amounts, rng: np.random.Generator) -> Iterator[tuple[str, A
     yield "bought", _arm_of("new", bought[1] & (rng.random(shape) < 0.8)), _arm_of("control", bought[0])
 
 
-def _arm_of(name: str, values: np.ndarray) -> Arm:
+def _arm_of(name: str, values: np.ndarray) -> SampleArm:
     """Return an arm of many worlds, of shape (worlds, units)."""
     n = np.full(len(values), float(values.shape[1]))
-    return Arm(name, Moments(n, values.mean(axis=1)[:, None], values.var(axis=1, ddof=1)[:, None, None]))
+    return SampleArm(name, UnitMoments(n, values.mean(axis=1)[:, None], values.var(axis=1, ddof=1)[:, None, None]))
 
 
-def _one_world(arm: Arm, world: int) -> Arm:
-    return Arm(arm.name, Moments(arm.total.n[world], arm.total.mean[world], arm.total.cov[world]))
+def _one_world(arm: SampleArm, world: int) -> SampleArm:
+    return SampleArm(arm.name, UnitMoments(arm.total.n[world], arm.total.mean[world], arm.total.cov[world]))
 
 
 def segments(law: Amounts, worlds: int) -> Iterator[tuple[str, Tally, str]]:
@@ -277,10 +277,13 @@ def segments(law: Amounts, worlds: int) -> Iterator[tuple[str, Tally, str]]:
         data = visitors(law, ARM, 0.0, rng)
         units, segment = units_of(data), rng.integers(0, 5, len(data))
         parts = [units.part(segment == place) for place in range(5)]
-        p = [_of(model.compare(part.sample("spent", Needs(), part.n), Design()), "effect", "fixed").p_value for part in parts]
+        p = [
+            _of(model.compare(part.sample("spent", ComparisonNeeds(), part.n), Design()), "effect", "fixed").p_value
+            for part in parts
+        ]
         for how, tally in wrong.items():
             values = [each for each in p if each is not None]
-            tally.add(min(adjusted(values, "holm") if how == "holm" else values) < 0.05)
+            tally.add(min(adjust_p_values(values, "holm") if how == "holm" else values) < 0.05)
     yield "any of five segments, Holm", wrong["holm"], "<= 5"
     yield "any of five segments, uncorrected", wrong["none"], ""
 
@@ -327,12 +330,12 @@ def clusters(law: Amounts, count: int, worlds: int, *, switchback: bool) -> Iter
         data = pl.DataFrame({"cluster": cluster, "arm": np.where(new[cluster], "new", "control"), "spent": spent})
         roles = {"arm": ("arm",), "outcome": ("spent",)}
         table = Table.build(data, roles | {"entity": ("cluster",)})
-        grouped = Units.read(as_units(table), None, grown=True).counting(metric)
+        grouped = TestUnits.read(units_of_events(table), None, grown=True).counting(metric)
         for name, units, label in (
             ("clustered", grouped, "spent_per_row"),
-            ("rows as units", Units.read(Table.build(data, roles), None), ""),
+            ("rows as units", TestUnits.read(Table.build(data, roles), None), ""),
         ):
-            finding = _of(model.compare(units.sample(label, Needs(), units.n), Design()), "effect", "fixed")
+            finding = _of(model.compare(units.sample(label, ComparisonNeeds(), units.n), Design()), "effect", "fixed")
             names[name].add(covered(finding, truth))
     kind = "hours of a switchback" if switchback else "stores"
     yield from ((f"{2 * count} {kind}, {name}", tally, "94-96" if name == "clustered" else "") for name, tally in names.items())

@@ -20,12 +20,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hwds.core.outputs import OUTPUTS
-from hwds.forecast.metrics.ratios import forecast_metrics
-from hwds.forecast.metrics.scores import coded, per_series, score_forecasts
+from hwds.core.files import OUTPUTS
+from hwds.forecast.metrics import code_rows, forecast_metrics, per_series, score_forecasts
 from hwds.results.folder import RunFolder
-from hwds.results.measure import short
-from hwds.results.tables import Tables
+from hwds.results.tables import Tables, short
 
 TABLES = Path(__file__).parents[1] / "experiments" / "published_tables"
 M3 = ("m3_monthly", "m3_quarterly", "m3_yearly", "m3_other")
@@ -154,7 +152,7 @@ def _smape(model: str, tables: Sequence[Tables]) -> dict[str, object]:
 def _per_series(rows: pl.DataFrame) -> np.ndarray:
     """The sMAPE on the scale of M4 (0 to 200) of each series, of its median forecasts."""
     season = int(rows["season"][0])
-    return per_series(forecast_metrics(season, LEVELS)["smape_m4"], coded(rows, LEVELS, season))
+    return per_series(forecast_metrics(season, LEVELS)["smape_m4"], code_rows(rows, LEVELS, season))
 
 
 def _keep(rows: Sequence[dict[str, object]]) -> None:

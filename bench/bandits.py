@@ -10,14 +10,14 @@ import numpy as np
 
 from bench.rows import Row, compared, interleaved
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Visit, begin, choose, learn, registered
-from hwds.bandit.models.kernels.draws import keyed, seed_stream, uniform
+from hwds.bandit.models.kernels.base import Visit, call_init, call_select, call_update, register_kernel
+from hwds.bandit.models.kernels.draws import key_below, seed_stream, uniform
 from hwds.bandit.models.kl_ucb import KLUCB
 from hwds.bandit.models.thompson import Thompson
 from hwds.bandit.models.ucb1 import UCB1
-from hwds.bandit.protocols.bandit_simulation import arms_of
-from hwds.bandit.protocols.simulation.play import Game, play
-from hwds.core.numba_cache import compiled
+from hwds.bandit.protocols.bandit_simulation import world_arms
+from hwds.bandit.simulation.play import Game, play_compiled
+from hwds.core.compiling import compiled
 from hwds.datasets.simulated.price_arms import PriceArms
 
 NAME = "bandit simulations (ten arms, 10,000 steps; customers shared by all policies)"
@@ -55,20 +55,20 @@ def alone(
     """The kernel alone: customers of the policy's own stream, not shared with rivals, and nothing kept but regret."""
     means, context, active, best = values
     for row in range(regret.size):
-        seed_stream(stream, keyed(key, row))
+        seed_stream(stream, key_below(key, row))
         state[:] = 0.0
-        begin(settings, state)
+        call_init(settings, state)
         lost = 0.0
         for step in range(horizon):
             visit = Visit(step, 0, context, active)
-            arm = choose(settings, state, visit, stream)
-            learn(settings, state, visit, arm, 1.0 if uniform(stream) < means[arm] else 0.0)
+            arm = call_select(settings, state, visit, stream)
+            call_update(settings, state, visit, arm, 1.0 if uniform(stream) < means[arm] else 0.0)
             lost += best - means[arm]
         regret[row] = lost
 
 
 def _alone(policy: Policy, replications: int) -> Regret:
-    kernel = registered(policy.kernel(arms_of(WORLD, GAME)))
+    kernel = register_kernel(policy.kernel(world_arms(WORLD, GAME)))
     run = compiled(alone, *kernel.functions)
     state, stream = np.zeros(kernel.size), np.zeros(4, np.uint64)
     values = np.array(MEANS), np.zeros(0), np.ones(len(MEANS), bool), max(MEANS)
@@ -98,8 +98,8 @@ def _alike(ours: np.ndarray, theirs: np.ndarray) -> bool:
 
 
 def _ours(policy: Policy, replications: int) -> Regret:
-    kernel = policy.kernel(arms_of(WORLD, GAME))
-    return lambda: play(kernel, WORLD, GAME, 1, 0, replications).pseudo[:, -1]
+    kernel = policy.kernel(world_arms(WORLD, GAME))
+    return lambda: play_compiled(kernel, WORLD, GAME, 1, 0, replications).pseudo[:, -1]
 
 
 def _compiled(policy: Policy) -> float:

@@ -15,18 +15,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
+from hwds.bandit.live.state import chances_of_arms
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.basket_thompson import BasketThompson
 from hwds.bandit.models.delayed_thompson import DelayedThompson
-from hwds.bandit.models.kernels.base import Kernel, Visit, registered
-from hwds.bandit.models.kernels.propensity import propensities
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit, register_kernel
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.models.thompson import Thompson
 from hwds.bandit.models.uniform_play import UniformPlay
-from hwds.bandit.protocols.bandit_simulation import arms_of
-from hwds.bandit.protocols.simulation.play import Game, play
-from hwds.core.numba_cache import compiled
+from hwds.bandit.protocols.bandit_simulation import world_arms
+from hwds.bandit.simulation.play import Game, play_compiled
+from hwds.core.compiling import compiled
 from hwds.core.seeds import stream
 from hwds.datasets.simulated.price_arms import BasketLaw, PriceArms, basket_amounts
 from hwds.frames.world import World
@@ -65,9 +64,9 @@ def regrets(world: World, games: int) -> dict[str, np.ndarray]:
     game = Game(world.horizon, 1, (world.horizon,))
     lost = {}
     for name, policy in POLICIES.items():
-        kernel = policy.kernel(arms_of(world, game))
+        kernel = policy.kernel(world_arms(world, game))
         assert isinstance(kernel, Kernel)
-        lost[name] = play(kernel, world, game, 7, 0, games).pseudo[:, -1]
+        lost[name] = play_compiled(kernel, world, game, 7, 0, games).pseudo[:, -1]
     return lost
 
 
@@ -84,12 +83,12 @@ def posteriors(law: BasketLaw, spread: float, seen: int) -> Iterator[tuple[np.nd
         arms = Arms(tuple("abcde"), np.full(5, 50.0), np.zeros((1, 0)))
         kernel = BasketThompson().kernel(arms)
         state = np.zeros(kernel.size)
-        compiled(kernel.init, *registered(kernel).functions)(kernel.settings, state)
+        compiled(kernel.init, *register_kernel(kernel).functions)(kernel.settings, state)
         for arm in range(5):
             brought = lift[arm] * amounts[rng.integers(0, len(amounts), rng.binomial(seen, conversion[arm]))]
             state[arm::5][:4] += len(brought), seen - len(brought), brought.sum(), np.square(brought).sum()
         visit = Visit(0, 0, np.zeros(0), arms.all_active)
-        chances = propensities(kernel, state, visit, draws=1_000, key=int(rng.integers(2**62))).values
+        chances = chances_of_arms(kernel, state, visit, draws=1_000, key=int(rng.integers(2**62))).values
         yield drawn_values(kernel, state, rng), 50.0 * conversion * lift, chances
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from hwds.datasets.simulated.price_sales import PriceSales
-from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.hierarchical_bayes import HierarchicalBayes
 from hwds.elasticity.models.pooled import Pooled
 

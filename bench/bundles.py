@@ -18,14 +18,14 @@ from io import StringIO
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-from hwds.app.run import run_experiment
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation
-from hwds.config.compose import compose
+from hwds.cli.run import run_experiment
+from hwds.core.compose import compose
 from hwds.core.errors import HwdsError
 from hwds.core.registry import options
-from hwds.experiment.check import check
-from hwds.production.bundle.make import make_bundle
-from hwds.production.services.policy import LiveSettings
+from hwds.experiment.spec import check
+from hwds.serve.bundle.make import make_bundle
+from hwds.serve.services.policy import LiveSettings
 
 GROUPS = ("model", "features", "protocol", "experiment")
 HEAD = "# python -m hwds "

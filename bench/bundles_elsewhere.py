@@ -18,11 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from hwds.core.errors import DataError
-from hwds.production.bundle.keys import signing_key
-from hwds.production.bundle.manifest import FORMAT, MANIFEST, PARITY, SIGNATURE, Manifest
-from hwds.production.bundle.parity import SINGLE, read_cases, worst_difference
-from hwds.production.runtime.pack import pack
-from hwds.production.services.opening import Bundle
+from hwds.serve.bundle.manifest import FORMAT, MANIFEST, PARITY, SIGNATURE, Manifest, signing_key
+from hwds.serve.bundle.reference import SINGLE, read_cases, worst_difference
+from hwds.serve.pack import pack
+from hwds.serve.services.opening import Bundle
 
 Harm = Callable[[Path], None]
 

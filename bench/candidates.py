@@ -2,7 +2,7 @@
 
 Beside the CPU seconds of one fit and one answer stand those that the law of `hwds/forecast/work.py` foresees, and the error of
 the median relative to that of the seasonal naive. `bench/candidates.txt` has the table, from which the order of candidates in
-`hwds/forecast/models/racing/candidates.py` and the laws were taken. Words choose: `python -m bench.candidates theta ets`;
+`hwds/forecast/racing.py` and the laws were taken. Words choose: `python -m bench.candidates theta ets`;
 the table leaves out those that take minutes.
 """
 
@@ -16,14 +16,13 @@ import numpy as np
 
 from bench.stacks import counts, hourly, made, trend
 from hwds.datasets import HardwareDemand, WeeklySales
-from hwds.features.none import None_
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.racing.candidates import Look, candidates
+from hwds.evaluation.panel_folds import future_of
+from hwds.forecast.models.base import ForecastContext, Forecaster
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
+from hwds.forecast.racing import PanelTraits, race_candidates
 from hwds.forecast.work import size_of, work_of
+from hwds.frames.features.none import None_
 from hwds.frames.panel import Panel
-from hwds.splitting.cutoffs import future_of
 
 PANELS: dict[str, Callable[[], Panel]] = {
     "weekly_sales, seed 900": lambda: WeeklySales(seed=900, young=0, gaps=0.0).load(),
@@ -58,7 +57,7 @@ def main(words: Sequence[str]) -> None:
     for name, make in PANELS.items():
         panel = make()
         naive = measured(SeasonalNaive(), panel)[2]
-        for candidate in candidates(Look.of(panel, panel.season)):
+        for candidate in race_candidates(PanelTraits.of(panel, panel.season)):
             if words and not any(word in candidate.name for word in words):
                 continue
             measured(candidate.model, panel.block(0, 3))  # compiled and imported once

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from bench.rows import Row
-from hwds.forecast.metrics.scores import forecast_measures
+from hwds.forecast.metrics import forecast_measures
 from hwds.results.folder import RunFolder
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 

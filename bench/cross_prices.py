@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from hwds.datasets.simulated.price_sales import PriceSales
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import CROSS
+from hwds.elasticity.design import CROSS
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.pooled import Pooled
 
 NEAR = PriceSales(nearness=1.5, cannibalisation=0.8, shortest=100)

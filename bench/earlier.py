@@ -74,12 +74,12 @@ def _played(tree: Path, model: str, dataset: str, seed: str, *changes: str) -> t
 
 
 def _play(model: str, dataset: str, seed: str, file: str, *changes: str) -> int:
-    from hwds.config.build import build
-    from hwds.config.compose import option
     from hwds.core.cache import Cache
-    from hwds.forecast.context import ForecastContext
-    from hwds.forecast.inner_backtest import InnerBacktests
-    from hwds.splitting.cutoffs import future_of
+    from hwds.core.compose import option
+    from hwds.core.config import build
+    from hwds.evaluation.panel_folds import future_of
+    from hwds.forecast.models.base import ForecastContext
+    from hwds.forecast.predictions import InnerBacktests
 
     given = {"seed": int(seed)} if seed else {}
     source: Any = build("dataset", "dataset", {**option("dataset", "dataset", dataset), **given})

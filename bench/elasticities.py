@@ -16,8 +16,7 @@ import numpy as np
 
 from hwds.core.seeds import stream
 from hwds.datasets.simulated.price_sales import PriceSales
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.estimation.ppml import ppml
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.models.iv import IV
 from hwds.elasticity.models.loglog_ols import LoglogOLS
@@ -25,6 +24,7 @@ from hwds.elasticity.models.network import Network
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
 from hwds.elasticity.models.stack import Stack
+from hwds.elasticity.sweeping import fit_ppml
 
 SEEDS, NULL_WORLDS, BIAS_WORLDS, STACKS = 25, 500, 400, 10
 FEW = 30
@@ -147,7 +147,7 @@ def _estimates(units: float, seed: int) -> tuple[float, float, float]:
     price = 0.15 * rng.standard_normal(8000)
     log_mean = 0.5 * rng.standard_normal(40)[cell] + 0.2 * rng.standard_normal(200)[period] - 2 * price
     sold = rng.poisson(units * np.exp(log_mean) / np.exp(log_mean).mean()).astype(float)
-    slope = float(ppml(sold, price[:, None], cell, period).beta[0])
+    slope = float(fit_ppml(sold, price[:, None], cell, period).beta[0])
     logs = np.log1p(sold)
     centred = price - np.bincount(cell, price)[cell] / 200
     return slope, float(centred @ logs / (centred @ centred)), float(np.mean(sold == 0))
@@ -184,7 +184,7 @@ def _placebo_p(seed: int) -> tuple[float, float, float]:
     cell = np.repeat(np.arange(products * channels), weeks - 1)
     period = np.tile(np.arange(weeks - 1), products * channels)
     product = cell // channels
-    fit = ppml(units, np.column_stack([now, ahead]), cell, period)
+    fit = fit_ppml(units, np.column_stack([now, ahead]), cell, period)
     both = fit.variance([product * weeks + period])
     few = fit.variance([product], stream(seed, "wild"))
     independent = 2 * norm.sf(abs(fit.beta[1]) / np.sqrt(fit.iid_variance()[1, 1]))

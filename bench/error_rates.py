@@ -12,14 +12,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from bench.ranking_errors import rankings
-from hwds.compare.seeds import seeded_effect
 from hwds.core.seeds import stream
-from hwds.statistics.delong import delong
-from hwds.statistics.diebold_mariano import cosine_effect, diebold_mariano
-from hwds.statistics.multiple_testing import holm
-from hwds.statistics.ranks import wilcoxon_p
-from hwds.statistics.reference_distribution import ReferenceDistribution
-from hwds.statistics.standard_errors import drawn, unit_effects
+from hwds.stats.effects import ReferenceDistribution, holm, shared_resamples, unit_effects
+from hwds.stats.evidence import seeded_effect
+from hwds.stats.periods import cosine_effect, diebold_mariano
+from hwds.stats.ranks import delong, wilcoxon_p
 
 TRIALS = 4000
 """The standard error of a rate of 5 % is .34 % then."""
@@ -54,7 +51,7 @@ def over_units(draw: Draw, sizes: tuple[int, ...]) -> tuple[float, int]:
     rng = stream(0, "error_rates", draw.__name__, *map(str, sizes))
     strata = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
     values = draw(rng, (sum(sizes), TRIALS))
-    effects = unit_effects(values, strata, drawn(strata, 1000, rng))
+    effects = unit_effects(values, strata, shared_resamples(strata, 1000, rng))
     return float(np.mean([(effect.p_value or 0.0) < 0.05 for effect in effects])), TRIALS
 
 

@@ -19,9 +19,9 @@ import polars as pl
 from bench.rows import Row
 from bench.sarima import DATA as PANEL
 from bench.sarima import STEPS, panel_of, sample
-from hwds.config.build import build
-from hwds.config.compose import option
-from hwds.forecast.context import ForecastContext
+from hwds.core.compose import option
+from hwds.core.config import build
+from hwds.forecast.models.base import ForecastContext
 
 NAME = "forecasters (M3 monthly, 18 steps, an 80 % interval)"
 SIZE = 100

@@ -23,8 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hwds.production.bundle.manifest import PARITY
-from hwds.production.bundle.parity import read_cases
+from hwds.serve.bundle.manifest import PARITY
+from hwds.serve.bundle.reference import read_cases
 from tests.support.aws_plane.servers import free_port
 from tests.support.fuzzed_bodies import bodies
 

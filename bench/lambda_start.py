@@ -29,9 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from hwds.production.bundle.manifest import PARITY
-from hwds.production.bundle.parity import SINGLE, read_cases, worst_difference
-from hwds.production.runtime.pack import pack
+from hwds.serve.bundle.manifest import PARITY
+from hwds.serve.bundle.reference import SINGLE, read_cases, worst_difference
+from hwds.serve.pack import pack
 from tests.support.aws_plane.servers import free_port
 
 MOST = 0.5
@@ -39,7 +39,7 @@ MOST = 0.5
 
 WARM = 100
 PATH = "/2015-03-31/functions/function/invocations"
-HANDLER = "hwds.production.aws_lambda.handler"
+HANDLER = "hwds.serve.runtime.handler"
 
 
 def invoked(port: int, question: Mapping[str, Any]) -> dict[str, Any]:

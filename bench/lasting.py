@@ -12,10 +12,9 @@ import numpy as np
 
 from hwds.core.seeds import stream
 from hwds.datasets.simulated.price_sales import PriceSales
-from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.pooled import Pooled
-from hwds.elasticity.protocols.rows.cells import cell_rows
-from hwds.elasticity.protocols.rows.evidence import evidence_of
+from hwds.elasticity.rows import cell_rows, demand_estimates_of
 
 DRAWS = 2000
 
@@ -28,7 +27,7 @@ def main(seeds: int) -> int:
         panel = dataset.load()
         fit = Pooled().learn(panel, ElasticityContext(0))
         rows = cell_rows(fit, panel, DRAWS, stream(0, "lasting"))
-        evidence = evidence_of(rows.with_columns(model=np.array(["pooled"] * len(rows))), panel, "pooled")
+        evidence = demand_estimates_of(rows.with_columns(model=np.array(["pooled"] * len(rows))), panel, "pooled")
         assert evidence is not None
         known = rows.join(dataset.parameters(), "series_id", "left", maintain_order="left", suffix="_true")
         truth = (known["elasticity_true"] + known["pull_forward"]).to_numpy()

@@ -14,13 +14,12 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.delayed_thompson import DelayedThompson
-from hwds.bandit.models.kernels.base import Kernel, Visit, registered
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit, register_kernel
 from hwds.bandit.models.kernels.draws import seed_stream
 from hwds.bandit.models.price_thompson import PriceThompson
-from hwds.core.numba_cache import compiled
+from hwds.core.compiling import compiled
 from hwds.core.seeds import stream
 
 GAMES, HORIZON, MEAN, WINDOW = 100, 4_000, 200.0, 1_000
@@ -53,7 +52,7 @@ def played(kernel: Kernel, drawn: np.ndarray, waits: np.ndarray, key: int) -> fl
         waits: The delay of a conversion of each customer and arm, shape (T, K).
         key: Names the policy's own draws.
     """
-    functions = registered(kernel).functions
+    functions = register_kernel(kernel).functions
     run = {name: compiled(getattr(kernel, name), *functions) for name in ("init", "select", "update")}
     offered = None if kernel.offered is None else compiled(kernel.offered, *functions)
     state, words = np.zeros(kernel.size), np.zeros(4, np.uint64)

@@ -14,12 +14,11 @@ from time import process_time
 import numpy as np
 
 from hwds.core.seeds import stream
+from hwds.datasets.simulated.engines import WearTruth
 from hwds.datasets.simulated.factory import Factory
-from hwds.datasets.simulated.wear.truth import WearTruth
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.lives import LEVELS
-from hwds.lifetime.models.base import FittedLife, LifetimeModel
+from hwds.lifetime.laws import LIFE_LEVELS
+from hwds.lifetime.models.base import FittedLife, LifetimeContext, LifetimeModel
 from hwds.lifetime.models.wear_rate import WearRate
 from hwds.lifetime.models.xgboost_windows import XGBoostWindows
 
@@ -57,7 +56,7 @@ def crps(fitted: FittedLife, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
             continue
         lives = fitted.predict(runs.until(np.where(half, rows, 0)))
         gap = (whole - rows)[half][:, None] - lives.quantiles
-        parts.append(2 * np.maximum(LEVELS * gap, (LEVELS - 1) * gap).mean(axis=1))
+        parts.append(2 * np.maximum(LIFE_LEVELS * gap, (LIFE_LEVELS - 1) * gap).mean(axis=1))
         machines.append(np.flatnonzero(half))
     return np.concatenate(parts), np.concatenate(machines)
 

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.live.policy import LivePolicy
+from hwds.bandit.models.kernels.base import Arms
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.core.serialization import dumps
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from bench.stacks import hourly, made
-from hwds.features.none import None_
+from hwds.evaluation.panel_folds import future_of
 from hwds.forecast import Damped, Forecaster, LongSeason, Theta, XGBoost
-from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.base import ForecastContext
+from hwds.frames.features.none import None_
 from hwds.frames.panel import Panel
-from hwds.splitting.cutoffs import future_of
 
 DAY, HOURS, STEPS, SERIES = 24, 880, 48, 30
 MEMBERS: Mapping[str, Forecaster] = {

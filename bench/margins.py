@@ -14,8 +14,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.seeds import stream
-from hwds.detection.metrics.arbitrage import thresholds
-from hwds.detection.metrics.reselling import Reselling
+from hwds.detection.reselling import Reselling, resale_thresholds
 
 SKUS, CHANNELS, REGIONS = 24, 5, ("east", "west")
 OWN, SALES, WITHIN = 0.08, 4.0, 0.06
@@ -45,7 +44,7 @@ def judged(rng: np.random.Generator, heavy: bool) -> pl.DataFrame:
     lines, cells = world(rng, heavy)
     parts = []
     for how, shrink in (("shrunk", True), ("as they are", False)):
-        best = thresholds(lines, COSTS, 3, shrink=shrink)
+        best = resale_thresholds(lines, COSTS, 3, shrink=shrink)
         for end, names in (("paid", ("bought_in", "from_region")), ("there", ("sold_in", "to_region"))):
             other = cells.rename({"channel": names[0], "region": names[1], "true": f"true_{end}"})
             best = best.join(other, on=["sku", *names], how="left", maintain_order="left")

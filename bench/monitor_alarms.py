@@ -14,10 +14,9 @@ import numpy as np
 import polars as pl
 from scipy.stats import ks_2samp
 
-from hwds.production.bundle.reference import WINDOW_ROWS, reference_of
-from hwds.production.monitor.distances import distances
-from hwds.production.monitor.evidence import Baseline, Detector
-from hwds.production.monitor.watch import window_statistics
+from hwds.serve.bundle.reference import WINDOW_ROWS, reference_of
+from hwds.serve.monitor.drift import Baseline, ChangeDetector, distances
+from hwds.serve.monitor.watch import window_statistics
 
 WORLDS, PER_MONTH = 100, 0.1
 COLUMNS, REFERENCE, MONTH = 5, 56, 60
@@ -52,7 +51,7 @@ def alarms(reference: list[pl.DataFrame], live: list[pl.DataFrame]) -> dict[str,
     """Return by rule the windows that raised an alarm."""
     whole = pl.concat(reference)
     stored: dict[str, Any] = reference_of(whole, whole.columns, [])
-    baseline, detector = Baseline(stored), Detector(PER_MONTH, MONTH)
+    baseline, detector = Baseline(stored), ChangeDetector(PER_MONTH, MONTH)
     raised: dict[str, list[int]] = {"hwds": [], "PSI > .2": [], "KS p < .05": []}
     for place, part in enumerate(live):
         window = window_statistics(baseline, part.to_dicts(), stored["components"], {*part.columns})

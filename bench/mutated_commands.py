@@ -54,7 +54,7 @@ def run(words: list[str], limit: float) -> dict[str, Any]:
 
 def leaves(words: list[str]) -> list[tuple[str, Any]]:
     """Return every value of a composed experiment with its path."""
-    from hwds.config.compose import compose
+    from hwds.core.compose import compose
     from hwds.core.settings import flatten
 
     data = compose(words)

@@ -13,7 +13,6 @@ import polars as pl
 
 from bench.rows import Row, compared
 from hwds.datasets.simulated.gray_market import GrayMarket
-from hwds.detection.context import RowContext
 from hwds.detection.features.arbitrage import Arbitrage
 from hwds.detection.features.entity_risk import EntityRisk
 from hwds.detection.features.network import Network
@@ -22,21 +21,20 @@ from hwds.detection.features.purchases import Purchases
 from hwds.detection.models.anomaly.autoencoder import Autoencoder
 from hwds.detection.models.anomaly.isolation_forest import IsolationForest
 from hwds.detection.models.anomaly.robust_z import RobustZ
-from hwds.detection.models.classify.base import Classifier, FittedClassifier
+from hwds.detection.models.base import Classifier, FittedClassifier
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.models.classify.mlp import MLP
 from hwds.detection.models.classify.random_forest import RandomForest
 from hwds.detection.models.classify.stack import Stack
 from hwds.detection.models.classify.xgboost import XGBoost
-from hwds.detection.protocols.rows.scored import main_inputs
-from hwds.features.rows.columns import HIDDEN
-from hwds.features.rows.live import microseconds
-from hwds.features.together import Together
+from hwds.detection.predictions import main_inputs
+from hwds.detection.rows import RowContext
+from hwds.frames.features.together import Together
+from hwds.frames.rows import HIDDEN_ROLES, microseconds
 from hwds.frames.table import Table
-from hwds.serving.online import Online
-from hwds.serving.reading import Reader
-from hwds.serving.schema import schema_of
-from hwds.serving.state import State
+from hwds.serve.events.online import Online
+from hwds.serve.events.reading import Reader
+from hwds.serve.events.store import FeatureState, schema_of
 
 NAME = "online (features of the gray market as events arrive; XGBoost of 200 trees)"
 SIZE = 10_000
@@ -143,14 +141,14 @@ def _in_arrival(table: Table, events: int) -> Table:
 
 
 def _events(table: Table) -> list[dict[str, Any]]:
-    gone = [name for role in HIDDEN for name in table.roles.get(role, ())]
+    gone = [name for role in HIDDEN_ROLES for name in table.roles.get(role, ())]
     return [row | {"id": k} for k, row in enumerate(table.data.drop("row_id", *gone).to_dicts())]
 
 
 def _one_by_one(table: Table) -> list[Any]:
     """The features of each event, reading included; returns are those of the table."""
     schema = schema_of(table)
-    reader, state, told = Reader(schema, "id"), State(FEATURES.live(schema)), []
+    reader, state, told = Reader(schema, "id"), FeatureState(FEATURES.live(schema)), []
     for k, row in enumerate(table.data.select(schema.data.columns).iter_rows(named=True)):
         read = reader.read(row | {"id": k})
         told.append(state.arrive(read.time, microseconds(row["available_at"]), read.values))

@@ -17,7 +17,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from bench.runs import lay, settled
-from hwds.report.ui.server import server
+from hwds.report.ui.server import runs_server
 from tests.support.browser import chromium
 
 RUNS, REPEATS = 5_000, 7
@@ -58,7 +58,7 @@ def main(runs: int = RUNS) -> None:
 @contextmanager
 def served() -> Iterator[str]:
     """The address of the local page of this folder."""
-    with server(0) as found:
+    with runs_server(0) as found:
         thread = threading.Thread(target=found.serve_forever)
         thread.start()
         try:

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.http_server import started
 from bench.serving import WORDS, made
-from hwds.production.bundle.keys import TRUST_VARIABLE
+from hwds.serve.bundle.manifest import TRUST_VARIABLE
 from tests.support.aws_plane.plane import KEYS
 from tests.support.aws_plane.servers import free_port
 
@@ -66,7 +66,7 @@ def answers(client: Callable[[str], Any], model: str) -> list[dict[str, Any]]:
 
 def main() -> int:
     """Print what each step does; 1 where an execution ends otherwise than it must."""
-    from hwds.production.deploy.endpoint import clients_of
+    from hwds.serve.deploy import clients_of
 
     port = free_port()
     os.environ |= {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.rows import Row, compared, interleaved
 from hwds.core.seeds import stream
-from hwds.elasticity.estimation.ppml import ppml
+from hwds.elasticity.sweeping import fit_ppml
 
 NAME = "poisson"
 SIZE = 10_000
@@ -44,7 +44,7 @@ def _rows(cells: int) -> Rows:
 
 
 def _ours(rows: Rows) -> np.ndarray:
-    fit = ppml(*rows)
+    fit = fit_ppml(*rows)
     return np.concatenate([fit.beta, fit.variance([rows[3]]).stderr])
 
 

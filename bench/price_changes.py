@@ -24,13 +24,11 @@ from hwds.ab.models.cuped import Cuped
 from hwds.ab.models.welch import Welch
 from hwds.ab.protocols.ab_test import AbTest
 from hwds.core.seeds import stream
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.score import Score
+from hwds.evaluation.protocol import Cell, RunContext, Score
 from hwds.frames.table import Table
+from hwds.pricing.arm_evidence import replications
 from hwds.pricing.decisions.price_choice import PriceChoice
-from hwds.pricing.evidence import replications
-from hwds.pricing.rule import apply_rule
+from hwds.pricing.price_choice import apply_rule
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
 WORLDS, DAYS, VISITORS = 1_000, 14, 4_000

@@ -10,12 +10,12 @@ import sys
 
 import numpy as np
 
-from hwds.app.run import compute_tables
-from hwds.config.compose import compose
-from hwds.experiment.check import check
+from hwds.cli.run import compute_tables
+from hwds.core.compose import compose
 from hwds.experiment.prepare import prepare
+from hwds.experiment.spec import check
 from hwds.pricing.decisions.optimal_price import OptimalPrice
-from hwds.pricing.optimum.verdict import OptimalPriceVerdict
+from hwds.pricing.optimal_price import OptimalPriceVerdict
 
 LINE = "{:<8} {:>6} {:>8} {:>10} {:>10} {:>10} {:>9} {:>7} {:>11} {:>6}\n"
 

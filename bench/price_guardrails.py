@@ -6,8 +6,8 @@ import sys
 from collections import Counter
 
 from hwds.core.seeds import stream
-from hwds.pricing.optimum.draws import DemandDraws
-from hwds.pricing.optimum.recommend import recommend
+from hwds.pricing.demand_draws import DemandDraws
+from hwds.pricing.recommended_prices import recommend
 from tests.support.price_limits import beyond_capacity, breaches, random_limits
 from tests.support.price_worlds import price_world
 

@@ -18,9 +18,9 @@ import polars as pl
 from hwds.core.seeds import stream
 from hwds.datasets.simulated.price_log import PriceLog, contexts
 from hwds.frames.table import Table
-from hwds.ope.metrics.estimates import chance_of_low_mean, refutes_propensities
-from hwds.ope.protocols.estimation.log import Log, read_log
-from hwds.ope.protocols.estimation.support import groups_of, model_of_log
+from hwds.ope.estimates import chance_of_low_mean, refutes_propensities
+from hwds.ope.log import DecisionLog, read_log
+from hwds.ope.support import context_groups, model_of_log
 
 LOGS = 100
 SIZES = (2_000, 20_000)
@@ -139,7 +139,7 @@ def _third(context: pl.DataFrame) -> np.ndarray:
     return (first < first.quantile(1 / 3) if first.dtype.is_numeric() else first == first[0]).to_numpy()
 
 
-def logged(log: Drawn) -> Log:
+def logged(log: Drawn) -> DecisionLog:
     """Return a log as a run reads it."""
     n = len(log.action)
     columns = {"arm": [f"a{arm:02}" for arm in log.action], "propensity": np.ones(n), "outcome": np.ones(n)}
@@ -153,7 +153,7 @@ def logged(log: Drawn) -> Log:
     return read_log(Table.build(table, {role: names for role, names in roles.items() if names}), "outcome", None)
 
 
-def mean_refuted(log: Log, target: np.ndarray) -> bool:
+def mean_refuted(log: DecisionLog, target: np.ndarray) -> bool:
     """Return whether the mean weight refutes the propensities, of a policy that shows each arm with these, shape (n,)."""
     assert log.propensity is not None
     weights = target / log.propensity
@@ -182,7 +182,7 @@ def _called(law: Callable[[np.random.Generator, int], Drawn], n: int, logs: int)
         rng = stream(number, "bench", law.__name__)
         made = law(rng, n)
         log, offered = logged(made), made.law > 0
-        target, model, groups = 1 / offered.sum(axis=1), model_of_log(log), groups_of(log)
+        target, model, groups = 1 / offered.sum(axis=1), model_of_log(log), context_groups(log)
         for name, propensity in faults(made, rng).items():
             own = replace(log, propensity=propensity)
             refuted = any(test.refuted for test in model.calibrations(propensity, groups))

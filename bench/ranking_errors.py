@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from hwds.compare.contrasts import Scale
 from hwds.core.seeds import stream
-from hwds.detection.metrics.scores import apart
-from hwds.detection.metrics.weighted import MetricSettings
-from hwds.detection.metrics.windows import resampled, windows_of
+from hwds.detection.metrics import MetricSettings
 from hwds.detection.protocols.prequential import Prequential
+from hwds.detection.scores import model_difference, resample_windows, scored_windows
+from hwds.stats.contrasts import Scale
 
 TRIALS = 400
 RESAMPLES = 200
@@ -21,8 +20,10 @@ def rankings(metric: str, rows: int, customers: int, days: int) -> tuple[float, 
     rng, wrong, asked = stream(0, "error_rates", metric, str(rows)), 0, MetricSettings.by(Prequential())
     families = [family for family, names in asked.families.items() if metric in names]
     for _ in range(TRIALS):
-        both = [resampled(windows_of(each, asked), families, RESAMPLES) for each in _judged(rng, rows, customers, days)]
-        effect = apart(metric, both[0], both[1], Scale(low=False, relative=True))
+        both = [
+            resample_windows(scored_windows(each, asked), families, RESAMPLES) for each in _judged(rng, rows, customers, days)
+        ]
+        effect = model_difference(metric, both[0], both[1], Scale(low=False, relative=True))
         wrong += (effect.p_value or 1.0) < 0.05
     return wrong / TRIALS, TRIALS
 

@@ -18,10 +18,10 @@ import numpy as np
 import polars as pl
 
 from bench.serving import COLUMNS, made
-from hwds.detection.context import RowContext
-from hwds.production.monitor.captured import Captured
-from hwds.production.monitor.retraining import proposed, refitted, table_of
-from hwds.production.services.opening import Bundle
+from hwds.detection.rows import RowContext
+from hwds.serve.monitor.retraining import propose_refit, refit, table_of
+from hwds.serve.monitor.watch import Captured
+from hwds.serve.services.opening import Bundle
 
 TURNED, NEW, DAYS, PART = "visits", 20_000, 30, 500
 
@@ -63,7 +63,7 @@ def true_gain(bundle: Bundle, past: Rows, label: np.ndarray, new: Rows) -> float
     """Return the gain on new rows of the model that is refitted on all captured ones."""
     model = bundle.experiment().model
     table = table_of(bundle, past.captured, label)
-    fitted = refitted(model, table, np.arange(table.height), RowContext(0))
+    fitted = refit(model, table, np.arange(table.height), RowContext(0))
     again = fitted.score_rows(table_of(bundle, new.captured, np.zeros(len(new.chance)))).probability
     served = np.array([each.answer["probability"] for each in new.captured])
     return expected_loss(served, new.chance) - expected_loss(again, new.chance)
@@ -84,7 +84,7 @@ def main(words: list[str]) -> int:
                 rng = np.random.default_rng([seed, int(10 * change)])
                 past = drawn(service, table, rng, rows, np.where(np.arange(rows) >= rows // 3, change, 0.0))
                 label = past.labels(rng)
-                proposal = proposed(bundle, past.captured, {str(place): value for place, value in enumerate(label)})
+                proposal = propose_refit(bundle, past.captured, {str(place): value for place, value in enumerate(label)})
                 new = drawn(service, table, rng, NEW, np.full(NEW, change))
                 gains.append((proposal.low or 0.0, proposal.gain or 0.0, true_gain(bundle, past, label, new)))
             low, gain, truth = np.array(gains).T

@@ -23,8 +23,7 @@ import polars as pl
 from hwds.core.seeds import stream
 from hwds.datasets.fraud_handbook import FraudHandbook
 from hwds.datasets.simulated.gray_market import GrayMarket
-from hwds.detection.cases.table import ScoreOf
-from hwds.detection.context import RowContext
+from hwds.detection.cases import ScoreOf
 from hwds.detection.decisions.review_cases import ReviewCases
 from hwds.detection.features.arbitrage import Arbitrage
 from hwds.detection.features.entity_risk import EntityRisk
@@ -33,22 +32,22 @@ from hwds.detection.features.lowest import Lowest
 from hwds.detection.features.network import Network
 from hwds.detection.features.peers import Peers
 from hwds.detection.features.purchases import Purchases
-from hwds.detection.metrics.days import flagged
+from hwds.detection.metrics import flag_top_entities
 from hwds.detection.models.anomaly.isolation_forest import IsolationForest
 from hwds.detection.models.anomaly.robust_z import RobustZ
 from hwds.detection.models.anomaly.tails import Tails
-from hwds.detection.models.classify.base import Classifier
+from hwds.detection.models.base import Classifier
 from hwds.detection.models.classify.few_labels import FewLabels
 from hwds.detection.models.classify.xgboost import XGBoost
+from hwds.detection.predictions import row_predictions
 from hwds.detection.protocols.prequential import Prequential
-from hwds.detection.protocols.queue.overlap import ranked
-from hwds.detection.protocols.rows.codes import numbered
-from hwds.detection.protocols.rows.scored import prediction_rows
-from hwds.features.together import Together
+from hwds.detection.protocols.review_queue import ranked_entities
+from hwds.detection.rows import RowContext, distinct_codes
+from hwds.evaluation.row_folds import as_known, last_midnight, row_arrivals
+from hwds.frames.features.together import Together
 from hwds.frames.table import Table
 from hwds.results.tables import Tables
-from hwds.splitting.row_windows import arrivals, as_known, last_midnight
-from hwds.statistics.reference_distribution import student_critical
+from hwds.stats.effects import student_critical
 
 FEATURES = Together(parts=(Purchases(), Peers(), Arbitrage(), EntityRisk(), Network(), Lowest()))
 HIGH = ("loss_at_stake", "spread_share", "best_pair_share", "quantity_30d_z", "stores_90d", "network_degree")
@@ -85,7 +84,7 @@ class Market:
     def __init__(self, seed: int) -> None:
         self.frame = GrayMarket(seed=seed, days=240, customers=6000, rings=28).load()
         self.cutoff = last_midnight(self.frame) - timedelta(days=28)
-        known = as_known(self.frame, arrivals(self.frame).max(), 7)
+        known = as_known(self.frame, row_arrivals(self.frame).max(), 7)
         label, when = known.name("label"), known.name("label_time")
         none = [pl.lit(None, pl.Float64).alias(label), pl.lit(None, pl.Datetime("us")).alias(when)]
         bare = replace(known, data=known.data.with_columns(none))
@@ -96,15 +95,15 @@ class Market:
 
     def parts(self, rows: Table, days: int = 0) -> tuple[Table, Table]:
         """Return the rows before the cutoff (of so many days, 0 for all), and those after it."""
-        times = arrivals(rows)
+        times = row_arrivals(rows)
         since = self.cutoff - timedelta(days=days or 10_000)
         return rows.filter((times >= since) & (times < self.cutoff)), rows.filter(times >= self.cutoff)
 
     def found(self, model: Classifier, train: Table, test: Table, score_of: ScoreOf) -> list[int]:
         """Return the true resellers among the first cases of each budget, and all there are."""
         fitted = model.fit(train, context=CONTEXT)
-        rows = prediction_rows(fitted, test, self.frame, "test", 0)
-        truth = ranked(rows, score_of)["truth"]
+        rows = row_predictions(fitted, test, self.frame, "test", 0)
+        truth = ranked_entities(rows, score_of)["truth"]
         return [*(int(truth.head(budget).sum()) for budget in BUDGETS), int(truth.sum())]
 
 
@@ -144,7 +143,7 @@ def reviewed(market: Market, how: str, seed: int) -> tuple[list[int], int]:
             ids = open_rows.data["row_id"].to_numpy()
             chosen = stream(seed, "random reviews", turn).choice(ids, EACH, replace=False).tolist()
         else:
-            rows = prediction_rows(model.fit(learned, context=CONTEXT), open_rows, market.frame, "test", 0)
+            rows = row_predictions(model.fit(learned, context=CONTEXT), open_rows, market.frame, "test", 0)
             rows = rows.with_columns(label=pl.lit(None, pl.Float64), fold=pl.lit(turn), model=pl.lit("own"))
             tables = Tables(pl.DataFrame({"seed": [seed]}), rows, pl.DataFrame())
             share = EXPLORE[how]
@@ -177,9 +176,9 @@ def handbook() -> None:
     for name, (model, inputs) in models.items():
         given = {part: replace(rows, roles=rows.roles | {"covariate": inputs}) for part, rows in parts.items()}
         fitted = model.fit(given["train"], context=RowContext(0))
-        rows = prediction_rows(fitted, given["test"], frame, "test", 0)
-        day = numbered(rows["time"].dt.date())
-        mask = flagged(rows["score"].to_numpy(), numbered(rows["entity"]), day, 100)
+        rows = row_predictions(fitted, given["test"], frame, "test", 0)
+        day = distinct_codes(rows["time"].dt.date())
+        mask = flag_top_entities(rows["score"].to_numpy(), distinct_codes(rows["entity"]), day, 100)
         cards = rows.with_columns(pl.Series("day", day), pl.Series("flag", mask)).filter(pl.col("label") == 1)
         both = cards.join(kinds, on="row_id").group_by("day", "entity").agg(pl.col("flag").any(), pl.col("scenario").max())
         found = [int(both.filter(scenario=kind)["flag"].sum()) for kind in KINDS]

@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 
 from bench.rows import Row, compared
-from hwds.detection.features.kernels.reference import NORMAL
 from hwds.detection.features.peers import BY, COLUMNS, Peers
 from hwds.detection.features.purchases import Purchases
-from hwds.features.together import Together
+from hwds.detection.kernels.peers import NORMAL
+from hwds.frames.features.together import Together
 from hwds.frames.table import Table
 
 NAME = "row features (purchases and peers; half a year, 200 lines a customer)"

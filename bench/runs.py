@@ -11,12 +11,11 @@ from typing import Any
 import polars as pl
 
 from bench.rows import Row, compared, interleaved
-from hwds.report.ui.rows import table_data
+from hwds.report.ui.data import table_data
+from hwds.results import index as run_index
 from hwds.results.folder import RunFolder
-from hwds.results.provenance import provenance
-from hwds.results.runs import index as run_index
-from hwds.results.runs.index import RunIndex
-from hwds.results.runs.query import matching, ordered
+from hwds.results.index import RunIndex, matching_folders, order_folders
+from hwds.results.records import provenance
 from hwds.results.tables import SCORES, TIMINGS, Tables
 
 NAME = "runs"
@@ -61,7 +60,7 @@ def asked(root: Path, *, known: bool = True) -> tuple[list[str], list[object]]:
         for file in (root / "cache").glob("runs-*.parquet"):
             file.unlink()
     index = RunIndex.of(root)
-    found = ordered(index, matching(index, ["sales3", "mase<0.9", "model.units>=32"]), "mase")
+    found = order_folders(index, matching_folders(index, ["sales3", "mase<0.9", "model.units>=32"]), "mase")
     return found, [index.column("mase")[path] for path in found]
 
 

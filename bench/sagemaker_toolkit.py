@@ -27,7 +27,7 @@ import os
 import sys
 
 sys.path += {PATHS}
-from hwds.production.services.opening import Bundle
+from hwds.serve.services.opening import Bundle
 
 
 def model_fn(folder, *context):

@@ -16,10 +16,8 @@ import numpy as np
 import polars as pl
 
 from bench.rows import Row
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.arima.reference_orders import Orders
-from hwds.forecast.models.arima.search import Limits, Search, form_of
-from hwds.forecast.models.arima.series import Series
+from hwds.forecast.arima import ArimaSeries, OrderLimits, Orders, OrderSearch, arima_form
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.sarima import Sarima
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
@@ -30,7 +28,7 @@ DATA = "m3/m3_monthly.parquet"
 """Series, unless another number is asked for."""
 
 SEASON, STEPS, TURN = 12, 18, 10
-LIMITS = Limits(ordinary=5, seasonal=2, total=6, finalists=5)
+LIMITS = OrderLimits(ordinary=5, seasonal=2, total=6, finalists=5)
 """What ours looks at by default; the others bound p, q, P and Q likewise, and not their sum in a stepwise search."""
 
 
@@ -105,9 +103,9 @@ def _differences(orders: Orders) -> tuple[int, int]:
 
 def _aicc(values: np.ndarray, orders: Orders) -> float:
     (p, d, q), (big_p, big_d, big_q), constant = orders
-    series = Series.of(values, np.zeros((len(values), 0)), SEASON, (d, big_d))
-    search = Search(LIMITS, SEASON, len(values), 0, thorough=True)
-    return search.fit(series, form_of(series, p, q, big_p, big_q, int(constant and series.may_drift))).criterion
+    series = ArimaSeries.of(values, np.zeros((len(values), 0)), SEASON, (d, big_d))
+    search = OrderSearch(LIMITS, SEASON, len(values), 0, thorough=True)
+    return search.fit(series, arima_form(series, p, q, big_p, big_q, int(constant and series.may_drift))).criterion
 
 
 def sample(count: int) -> list[np.ndarray]:

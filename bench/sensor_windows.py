@@ -15,15 +15,14 @@ import numpy as np
 import polars as pl
 
 from bench.rows import Row, compared
-from hwds.features.signal_windows import LearnedSignalWindows
+from hwds.frames.features.signal_windows import LearnedSignalWindows
 from hwds.frames.roles import Roles
 from hwds.frames.runs import Runs
-from hwds.sensors.context import WINDOWS, SensorContext
-from hwds.sensors.models.base import FittedSensors
+from hwds.sensors.models.base import WINDOWS, FittedSensors, SensorContext
 from hwds.sensors.models.pca import PCA
-from hwds.serving.stream.rules import StreamRules
-from hwds.serving.stream.shard import Followed, Shard
-from hwds.serving.stream.sources.lines import JsonLines
+from hwds.serve.stream.machines import StreamRules
+from hwds.serve.stream.shard import FollowedModel, Shard
+from hwds.serve.stream.sources import JsonLines
 
 NAME = "sensor windows (mean and standard deviation of ten rows of eight sensors) and PCA"
 SIZE = 100_000
@@ -102,7 +101,7 @@ def _streamed(fitted: FittedSensors) -> float:
             for number, row in enumerate(values):
                 named = {"entity": f"m{number % MACHINES}", "cycle": number // MACHINES, **dict(zip(SENSORS, row, strict=True))}
                 file.write(json.dumps(named) + "\n")
-        with Shard(Followed(fitted), Path(place, "store"), StreamRules()) as shard:
+        with Shard(FollowedModel(fitted), Path(place, "store"), StreamRules()) as shard:
             source = JsonLines(path)
             return _seconds(lambda: shard.run(source))
 

@@ -29,13 +29,13 @@ import polars as pl
 import xgboost
 
 from bench.http_server import free_port, loaded, served, started
-from hwds.app.run import run_experiment
-from hwds.config.compose import compose
+from hwds.cli.run import run_experiment
+from hwds.core.compose import compose
 from hwds.core.serialization import load_fitted
-from hwds.experiment.check import check
-from hwds.production.bundle.keys import KEY_VARIABLE
-from hwds.production.bundle.make import make_bundle
-from hwds.production.bundle.prove import proven
+from hwds.experiment.spec import check
+from hwds.serve.bundle.make import make_bundle
+from hwds.serve.bundle.manifest import KEY_VARIABLE
+from hwds.serve.bundle.prove import prove_bundle
 from tests.support.rows import toy_rows
 
 COLUMNS = ("spent", "quantity", "visits", "promoted")
@@ -108,7 +108,7 @@ def made(folder: Path) -> Any:
         data = compose([*WORDS, f"dataset.path={folder / 'rows.csv'}"])
         run = run_experiment(check(data), data).prepared.folder
         key = folder / "key.pem"
-        bundle = make_bundle(str(run.path), folder / "bundle", key=key, fields={}, budget=5000, prove=proven)
+        bundle = make_bundle(str(run.path), folder / "bundle", key=key, fields={}, budget=5000, prove=prove_bundle)
     (folder / "booster.ubj").write_bytes(load_fitted(bundle.folder / "model").scorer.booster)
     return xgboost.Booster(model_file=folder / "booster.ubj")
 

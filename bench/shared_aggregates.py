@@ -13,8 +13,8 @@ import numpy as np
 
 from bench.shared_shocks import WINDOW, YEAR, Law, common, factor, seasonal_factor
 from hwds.core.seeds import stream
-from hwds.statistics.aggregate import Estimate, median, pooled
-from hwds.statistics.shared_periods import Cells, median_estimate, ratio_estimate
+from hwds.stats.estimates import Estimate, pooled_ratio, unit_median
+from hwds.stats.periods import Cells, median_estimate, ratio_estimate
 
 TRIALS = 1000
 """The standard error of a rate of 5 % is .7 % then."""
@@ -35,8 +35,8 @@ def rates(law: Law, share: float, series: int, origins: int) -> np.ndarray:
         values = (((1 - share) / 2) ** 0.5 * own + share**0.5 * law(rng, 1, series, origins))[0]
         size = rng.lognormal(0, 0.5, (series, 1)) * np.ones(origins)
         by_series = (size * values).sum(axis=1), size.sum(axis=1)
-        wrong[0] += misses(median_estimate(values.ravel(), cells)), misses(median(values.mean(axis=1)))
-        wrong[1] += misses(ratio_estimate((size * values).ravel(), size.ravel(), cells)), misses(pooled(*by_series))
+        wrong[0] += misses(median_estimate(values.ravel(), cells)), misses(unit_median(values.mean(axis=1)))
+        wrong[1] += misses(ratio_estimate((size * values).ravel(), size.ravel(), cells)), misses(pooled_ratio(*by_series))
     return wrong / TRIALS
 
 

@@ -14,16 +14,14 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from hwds.compare.contrasts import Scale
 from hwds.core.seeds import stream
-from hwds.detection.metrics.clusters import BY_DAY, BY_ENTITY
-from hwds.detection.metrics.scores import apart
-from hwds.detection.metrics.weighted import MetricSettings
-from hwds.detection.metrics.windows import Resampled, resampled, windows_of
+from hwds.detection.metrics import MetricSettings
 from hwds.detection.protocols.prequential import Prequential
-from hwds.ope.metrics.estimates import EstimatorTerms, influence, stderr
-from hwds.ope.protocols.estimation.scores import shared_days
-from hwds.statistics.reference_distribution import Z95, ReferenceDistribution
+from hwds.detection.scores import BY_DAY, BY_ENTITY, ResampledMetrics, model_difference, resample_windows, scored_windows
+from hwds.ope.estimates import EstimatorTerms, influence, stderr
+from hwds.ope.protocols.off_policy import shared_days
+from hwds.stats.contrasts import Scale
+from hwds.stats.effects import Z95, ReferenceDistribution
 
 TRIALS, POWER = 500, 100
 """The standard error of a rate of 5 % is 1.0 % in the first."""
@@ -88,14 +86,14 @@ def judged(rng: np.random.Generator, law: Law, share: float, customers: int, day
 def calls(rng: np.random.Generator, metric: str, tables: list[pl.DataFrame]) -> tuple[bool, bool, bool]:
     """Return whether a comparison answers, whether it calls the two apart, and whether the wider of two ways does."""
     family = [family for family, names in SETTINGS.families.items() if metric in names]
-    first, second = (resampled(windows_of(rows, SETTINGS), family, RESAMPLES) for rows in tables)
+    first, second = (resample_windows(scored_windows(rows, SETTINGS), family, RESAMPLES) for rows in tables)
     if not min(first.values[metric], second.values[metric]) > 0:
         return False, False, False
-    effect = apart(metric, first, second, SCALE)
+    effect = model_difference(metric, first, second, SCALE)
     return effect.stderr is not None, (effect.p_value or 1.0) < 0.05, abs(effect.value) > _wider(metric, first, second)
 
 
-def _wider(metric: str, first: Resampled, second: Resampled) -> float:
+def _wider(metric: str, first: ResampledMetrics, second: ResampledMetrics) -> float:
     """Return half of the wider interval by customer alone and by day alone, with Student's t of the clusters there are."""
     widths = [np.inf]
     for way in (BY_ENTITY, BY_DAY):

@@ -14,9 +14,8 @@ from math import inf
 import numpy as np
 
 from hwds.core.seeds import stream
-from hwds.statistics.reference_distribution import Effect
-from hwds.statistics.shared_periods import Cells, period_part, with_periods
-from hwds.statistics.standard_errors import drawn, unit_effects
+from hwds.stats.effects import Effect, shared_resamples, unit_effects
+from hwds.stats.periods import Cells, period_part, with_periods
 
 TRIALS = 2000
 """The standard error of a rate of 5 % is .5 % then."""
@@ -85,7 +84,7 @@ def rates(law: Law, share: float, series: int, origins: int) -> np.ndarray:
     """Return the shares called sure, without and with a difference, by series alone and with origins, shape (2, 2)."""
     rng = stream(0, "shared_shocks", law.__name__, str(share), str(series), str(origins))
     strata = [np.arange(series)]
-    counts = drawn(strata, RESAMPLES, rng)
+    counts = shared_resamples(strata, RESAMPLES, rng)
     unit, period = np.repeat(np.arange(series), origins), np.tile(np.arange(origins), series)
     cells = Cells(unit, period, season_seen=origins * WINDOW / YEAR if law in (seasonal_factor, waves) else inf)
     difference = 3 * ((1 / 2 + 1 / (2 * origins)) / series) ** 0.5

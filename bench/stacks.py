@@ -18,15 +18,15 @@ import polars as pl
 
 from hwds.core.cache import Cache
 from hwds.datasets import HardwareDemand, WeeklySales
-from hwds.features.none import None_
+from hwds.evaluation.panel_folds import AtTime, future_of, panel_known_at, select_series
 from hwds.forecast import Analog, Drift, SeasonalNaive, Stack, Theta, XGBoost
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.inner_backtest import InnerBacktests
-from hwds.forecast.metrics.scale import seasonal_scales, short_scales
+from hwds.forecast.metrics import seasonal_scales, short_scales
+from hwds.forecast.models.base import ForecastContext
+from hwds.forecast.predictions import InnerBacktests
+from hwds.frames.features.none import None_
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
-from hwds.splitting.cutoffs import AtTime, future_of, known_at, select
 
 MEMBERS = (
     SeasonalNaive(),
@@ -124,10 +124,10 @@ def losses(panel: Panel) -> Iterator[tuple[str, float]]:
     horizon = panel.horizon
     end = pl.Series([panel.table["time"].max()], dtype=panel.table.schema["time"])
     cutoff = AtTime(panel.frequency.after(end, -horizon)[0])
-    history = known_at(panel, cutoff)
+    history = panel_known_at(panel, cutoff)
     ends = cutoff.ends(panel)
     asked = np.flatnonzero(cutoff.alive(panel, ends) & (panel.lengths >= ends + horizon))
-    known = known_at(select(panel, asked), cutoff)
+    known = panel_known_at(select_series(panel, asked), cutoff)
     future = future_of(panel, asked, ends, horizon)
     actual = np.stack([panel.series(i)[ends[i] : ends[i] + horizon] for i in asked])
     scale, _ = seasonal_scales(known.target, known.offsets, panel.season)

@@ -12,33 +12,26 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hwds.core import numba_cache
+from hwds.core import compiling as numba_cache
 from hwds.core.cache import Cache
-from hwds.core.checksums.files import write_parquet
-from hwds.core.checksums.folders import is_sound
+from hwds.core.checksums import is_sound, write_parquet
+from hwds.core.keys import SYNTAXES
 from hwds.core.serialization import load_fitted, save_fitted
-from hwds.core.source import SYNTAXES
-from hwds.evaluation.codecs import COLUMNS, FITTED, FORECASTS, ROWS, TimedRows
-from hwds.eventlog.entry import Entry
-from hwds.eventlog.log import EventLog
-from hwds.execution.job import lay_frame
-from hwds.frames.forecasts import Forecasts
+from hwds.evaluation.cells import COLUMNS, FITTED, FORECASTS, ROWS, TimedRows, lay_frame
 from hwds.frames.frequency import Frequency
-from hwds.frames.panel import Panel
+from hwds.frames.panel import Forecasts, Panel
 from hwds.frames.roles import Roles
-from hwds.results.comparison import Comparison
+from hwds.results import index as run_index
+from hwds.results.comparison import STUDY_CONTRASTS, STUDY_RUNS, Comparison, StudyResult, StudyState
+from hwds.results.event_log import EventLog, LogEntry
 from hwds.results.files import read_table, undamaged
 from hwds.results.folder import RunFolder
-from hwds.results.labels import Labels
-from hwds.results.measure import Measure
-from hwds.results.runs import index as run_index
-from hwds.results.runs.progress import RunProgress
-from hwds.results.study import CONTRASTS, RUNS, StudyResult, StudyState
+from hwds.results.index import RunProgress
+from hwds.results.records import Labels
 from hwds.results.sweep_folder import SweepFolder
-from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
-from hwds.results.verdict import Verdict
-from hwds.tracking.ledger import Entry as Mirror
-from hwds.tracking.ledger import Ledger
+from hwds.results.tables import SCORES, TIMINGS, Measure, Tables, Verdict, metrics_table
+from hwds.track.mirroring import Ledger
+from hwds.track.mirroring import MirrorEntry as Mirror
 
 TABLE = pl.DataFrame({"series_id": ["a", "b"] * 40, "step": range(80), "mean": np.random.default_rng(0).normal(size=80)})
 MEMBER = Forecasts(np.random.default_rng(3).normal(size=(4, 3)), np.ones((4, 3, 2)), np.zeros(4, bool))
@@ -154,11 +147,11 @@ def _progress(folder: Path) -> bool:
     return RunProgress.read(_run(folder).path) in (None, PROGRESS)
 
 
-INDEX = pl.DataFrame([dict.fromkeys(run_index.COLUMNS) | {"path": f"runs/e/{k}", "number": k / 7} for k in range(30)])
+INDEX = pl.DataFrame([dict.fromkeys(run_index.INDEX_COLUMNS) | {"path": f"runs/e/{k}", "number": k / 7} for k in range(30)])
 
 
 def _write_index(folder: Path) -> None:
-    run_index._save(folder / "runs-1.parquet", INDEX.cast(run_index.COLUMNS))
+    run_index._save(folder / "runs-1.parquet", INDEX.cast(run_index.INDEX_COLUMNS))
 
 
 def _index(folder: Path) -> bool:
@@ -184,9 +177,11 @@ def _read_sweep(folder: Path) -> Any:
 
 
 def _write_study(folder: Path) -> None:
-    contrast = dict.fromkeys(CONTRASTS) | {"contrast": "near", "effect": 0.25, "low": 0.1, "high": 0.4, "clusters": 9}
-    contrasts = pl.DataFrame([contrast | {"effect": k / 7} for k in range(9)], schema=CONTRASTS)
-    scores = pl.DataFrame([dict.fromkeys(RUNS) | {"experiment": "e", "value": k / 3, "n": k} for k in range(9)], schema=RUNS)
+    contrast = dict.fromkeys(STUDY_CONTRASTS) | {"contrast": "near", "effect": 0.25, "low": 0.1, "high": 0.4, "clusters": 9}
+    contrasts = pl.DataFrame([contrast | {"effect": k / 7} for k in range(9)], schema=STUDY_CONTRASTS)
+    scores = pl.DataFrame(
+        [dict.fromkeys(STUDY_RUNS) | {"experiment": "e", "value": k / 3, "n": k} for k in range(9)], schema=STUDY_RUNS
+    )
     StudyResult("s", {"question": "which"}, "0f", "Take it.", "series", contrasts, scores).write(folder / "results")
     StudyState(folder / "state").write({"question": "which"}, "0f", {"e": {"0": "e/1a"}}, ["2026: more seeds"])
 
@@ -221,8 +216,8 @@ def _read_verdict(folder: Path) -> Any:
     return _run(folder).read_verdict(), _as_bytes(read_table(_run(folder).path / "future.parquet"))
 
 
-def _entry(k: int, durable: bool) -> Entry:
-    return Entry(
+def _entry(k: int, durable: bool) -> LogEntry:
+    return LogEntry(
         "event", None if durable else f"e{k}", k, 1000.0 + k, f'{{"k":{k}}}', "[1.0]", None if durable else b"12345678"
     )
 

@@ -16,12 +16,11 @@ import polars as pl
 
 from hwds.frames.roles import Roles
 from hwds.frames.runs import Runs
-from hwds.sensors.context import SensorContext
+from hwds.sensors.models.base import SensorContext
 from hwds.sensors.models.pca import PCA
-from hwds.serving.stream.rules import StreamRules
-from hwds.serving.stream.shard import Followed, Shard
-from hwds.serving.stream.sources.base import Batch
-from hwds.serving.stream.sources.lines import JsonLines
+from hwds.serve.stream.machines import StreamRules
+from hwds.serve.stream.shard import FollowedModel, Shard
+from hwds.serve.stream.sources import Batch, JsonLines
 
 SENSORS = ("heat", "flow", "noise")
 MACHINES, FIRST, LATE = 8, 60, 10
@@ -40,7 +39,7 @@ class World:
         alerts: The ids of all messages.
     """
 
-    followed: Followed
+    followed: FollowedModel
     sent: list[str]
     readings: int
     scores: dict[tuple[str, float], float]
@@ -62,7 +61,7 @@ def world(cycles: int, folder: Path) -> World:
         parts.append(pl.DataFrame({"entity": [f"m{number}"] * cycles, "cycle": np.arange(1.0, cycles + 1), **columns}))
     table = pl.concat(parts)
     runs = Runs.build(table, Roles(entity="entity", cycle="cycle", sensor=SENSORS))
-    followed = Followed(PCA().fit(runs.until(np.full(runs.n, 2 * FIRST)), context=SensorContext(0, first=FIRST)))
+    followed = FollowedModel(PCA().fit(runs.until(np.full(runs.n, 2 * FIRST)), context=SensorContext(0, first=FIRST)))
     keys = zip(runs.data["entity"], runs.cycles.tolist(), followed.fitted.predict(runs).score.tolist(), strict=True)
     scores = {(name, cycle): score for name, cycle, score in keys if cycle > FIRST}
     ordered = [json.dumps(row) for row in table.sort("cycle", maintain_order=True).to_dicts()]

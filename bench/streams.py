@@ -26,12 +26,11 @@ from typing import Any
 import numpy as np
 
 from bench.streamed import RULES, Until, World, verdict, world
-from hwds.sensors.context import SensorContext
+from hwds.sensors.models.base import SensorContext
 from hwds.sensors.models.pca import PCA
-from hwds.serving.stream.opening import sink_of, source_of
-from hwds.serving.stream.rules import StreamRules
-from hwds.serving.stream.shard import Followed, Shard
-from hwds.serving.stream.sources.lines import JsonLines
+from hwds.serve.stream.machines import StreamRules
+from hwds.serve.stream.shard import FollowedModel, Shard, open_sink, open_source
+from hwds.serve.stream.sources import JsonLines
 
 AHEAD = 20
 """Messages that the sender has under way at once: when they are sent again they are that far out of order."""
@@ -146,7 +145,7 @@ def broker_kills(kills: int, cycles: int, folder: Path) -> list[str]:
     broker = Mosquitto(folder / "broker")
     broker.start()
     address = f"mqtt://127.0.0.1:{broker.port}/plant/+/readings"
-    os.waitpid(forked(lambda: source_of(address, store, follow=False).close()), 0)  # the broker keeps what comes from now on
+    os.waitpid(forked(lambda: open_source(address, store, follow=False).close()), 0)  # the broker keeps what comes from now on
     sender = forked(lambda: send(made.sent, broker))
     restarts = 0
 
@@ -162,7 +161,7 @@ def broker_kills(kills: int, cycles: int, folder: Path) -> list[str]:
     struck = killed(
         kills,
         lambda: forked(
-            lambda: work(made, store, lambda: source_of(address, store, follow=False), lambda: [sink_of(sink, store)])
+            lambda: work(made, store, lambda: open_source(address, store, follow=False), lambda: [open_sink(sink, store)])
         ),
         lambda: size(store / "scores.jsonl"),
         size(folder / "plain" / "scores.jsonl"),
@@ -216,7 +215,7 @@ def kinesis_kills(kills: int, cycles: int, folder: Path) -> list[str]:
     struck = killed(
         kills,
         lambda: forked(
-            lambda: work(made, store, lambda: source_of(source, store, follow=False), lambda: [sink_of(sink, store)])
+            lambda: work(made, store, lambda: open_source(source, store, follow=False), lambda: [open_sink(sink, store)])
         ),
         lambda: size(store / "scores.jsonl"),
         size(folder / "plain" / "scores.jsonl"),
@@ -322,7 +321,7 @@ def memory(lines: int, folder: Path) -> list[str]:
     writer = forked(write)
     sizes: dict[int, float] = {}
     began = time.process_time()
-    with Shard(Followed(fitted), folder / "store", StreamRules(late=2, snapshot_after=50_000)) as shard:
+    with Shard(FollowedModel(fitted), folder / "store", StreamRules(late=2, snapshot_after=50_000)) as shard:
         source = JsonLines(pipe)
         for part in range(1, 11):
             shard.run(Until(source, shard, part * lines // 10))

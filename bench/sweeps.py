@@ -11,17 +11,16 @@ from time import perf_counter
 from typing import Any, cast
 
 from bench.rows import Row
-from hwds.config.compose import compose
-from hwds.execution.limits import alone
-from hwds.execution.ray.executor import join
-from hwds.experiment.check import check
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.base import FittedForecaster, Forecaster
+from hwds.core.compose import compose
+from hwds.evaluation.ray.executor import join_ray
+from hwds.evaluation.workers import alone
+from hwds.experiment.spec import check
+from hwds.forecast.models.base import FittedForecaster, ForecastContext, Forecaster
 from hwds.forecast.models.naive import Naive
 from hwds.frames.panel import Panel
-from hwds.tuning.drive import run_trials
-from hwds.tuning.rungs import FINISHED
-from hwds.tuning.search import Search, prepare_search
+from hwds.search.drive import run_trials
+from hwds.search.rungs import FINISHED
+from hwds.search.search import Search, prepare_search
 
 NAME = "sweeps (trials of one window that do nothing, on Ray with two CPUs; seconds a trial)"
 SIZE = 40
@@ -118,7 +117,7 @@ def _bare(trials: int) -> None:
     def trivial(config: dict[str, Any]) -> None:
         tune.report({"score": config["shift"]})
 
-    join(cast("Any", _search(1, 2).experiment.compute))
+    join_ray(cast("Any", _search(1, 2).experiment.compute))
     tune.Tuner(
         tune.with_resources(trivial, {"cpu": 1}),
         param_space={"shift": tune.uniform(0.0, 1.0)},

@@ -28,9 +28,9 @@ from importlib.abc import Loader, MetaPathFinder
 
 LOG = os.environ["HWDS_BENCH_LOG"]
 PARTS = {
-    "hwds.execution.compute_cell": [("cell", "compute_cell")],
+    "hwds.evaluation.cells": [("cell", "compute_cell")],
     "hwds.experiment.prepare": [("data", "prepare")],
-    "hwds.execution.run": [("scores", "tables"), ("scores", "_report")],
+    "hwds.evaluation.run_cells": [("scores", "tables"), ("scores", "_report")],
 }
 outer, within, imported = False, 0, 0.0
 plain = builtins.__import__

@@ -17,9 +17,9 @@ from io import StringIO
 import numpy as np
 from scipy import stats
 
-from hwds.app.experiment import run
-from hwds.app.notebook import Sweep, load_sweep
-from hwds.config.compose import compose
+from hwds.cli.experiment import run_composed
+from hwds.cli.notebook import StoredSweep, load_sweep
+from hwds.core.compose import compose
 
 SEARCHES = {"optuna": ("sweep.startup=4", "sweep.batch=2"), "bohb": ("sweep.startup=4", "sweep.batch=4")}
 EARLIER, NEW = 10, 8
@@ -77,9 +77,9 @@ def _of_seed(space: str, search: str, seed: int) -> tuple[float, ...]:
         )
 
 
-def _swept(*words: str) -> Sweep:
+def _swept(*words: str) -> StoredSweep:
     """Return the sweep of these words, run in this process."""
-    run(compose(list(words)))
+    run_composed(compose(list(words)))
     return load_sweep("sweeps/adhoc")
 
 

@@ -10,7 +10,7 @@ MODEL = os.environ.get("HWDS_BUNDLE", "/opt/ml/model")
 WORKERS = os.environ.get("HWDS_WORKERS", "2")
 COMMANDS = {
     "serve": ["hwds", "serve", MODEL, "--http", "--host", "0.0.0.0", "--workers", WORKERS],
-    "train": ["hwds.app.train"],
+    "train": ["hwds.cli.train"],
 }
 
 if sys.argv[1:] not in ([name] for name in COMMANDS):

@@ -10,4 +10,4 @@ RUN pip install --no-cache-dir --constraint requirements.lock ".[serve]"
 ENV HWDS_BUNDLE=/var/task/bundle HWDS_TRUSTED_KEYS=/var/task/trusted.pub NUMBA_CACHE_DIR=/tmp/numba OMP_NUM_THREADS=1
 COPY trusted.pub trusted.pub
 COPY ${BUNDLE} bundle
-CMD ["hwds.production.aws_lambda.handler"]
+CMD ["hwds.serve.runtime.handler"]

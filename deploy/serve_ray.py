@@ -15,9 +15,9 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hwds.production.server.app import application
-from hwds.production.server.core import Core
-from hwds.production.server.settings import TOKENS, ServerSettings, tokens_of
+from hwds.serve.server.app import application
+from hwds.serve.server.core import Core
+from hwds.serve.server.settings import TOKENS, ServerSettings, tokens_of
 
 
 @serve.deployment

@@ -9,14 +9,14 @@ from shutil import disk_usage
 import pytest
 from hypothesis import HealthCheck, settings
 
-from hwds.execution.threads import ONCE, VARIABLES
+from hwds.evaluation.workers import READ_ONCE, THREAD_VARIABLES
 from tests.support import browser, mosquitto, tansu
 
 pytest_plugins = ["tests.support.command_line"]
 ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "outputs" / "cache" / "numba"))
 """A policy is compiled once for all tests, those in processes and folders of their own too."""
-THREADS = dict.fromkeys((*VARIABLES, *ONCE), "1")
+THREADS = dict.fromkeys((*THREAD_VARIABLES, *READ_ONCE), "1")
 """Set before any library is loaded: threads that wait for one another on shared cores take three times what the work does."""
 os.environ.update(THREADS)
 for name in [name for name in os.environ if name.startswith("HWDS_") and name != "HWDS_DATA"]:

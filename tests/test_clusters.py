@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ROOT / "clusters"

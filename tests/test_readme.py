@@ -17,8 +17,8 @@ import polars as pl
 import pytest
 
 from hwds.cli import main as cli
-from hwds.config.compose import compose
-from hwds.experiment.check import check
+from hwds.core.compose import compose
+from hwds.experiment.spec import check
 from tests.support.command_line import Answer, forget_options
 
 ROOT = Path(__file__).resolve().parents[1]

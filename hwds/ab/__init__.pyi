@@ -1,6 +1,3 @@
-from .metrics.sample import Design as Design
-from .metrics.sample import Finding as Finding
-from .metrics.sample import Sample as Sample
 from .models.base import Comparison as Comparison
 from .models.bayes import Bayes as Bayes
 from .models.cuped import Cuped as Cuped
@@ -11,3 +8,6 @@ from .models.stratified import Stratified as Stratified
 from .models.welch import Welch as Welch
 from .protocols.ab_plan import AbPlan as AbPlan
 from .protocols.ab_test import AbTest as AbTest
+from .sample import Design as Design
+from .sample import Finding as Finding
+from .sample import Sample as Sample

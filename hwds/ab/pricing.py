@@ -9,26 +9,42 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hwds.ab.metrics.intervals import sequence_bounds, sequence_p, sequence_rate, t_bounds, t_p
-from hwds.ab.metrics.sample import Design, Needs
-from hwds.ab.protocols.analysis.sums import Sums
-from hwds.ab.protocols.analysis.units import Units
-from hwds.ab.report.scores import Effect, arms_of, corrected, decisive, final_scores, guardrails_hold, ratio_row
-from hwds.ab.report.tables import RULES
+from hwds.ab.intervals import sequence_bounds, sequence_p, sequence_rate, t_bounds, t_p
+from hwds.ab.report.scores import (
+    FinalEffect,
+    compared_arms,
+    corrected_p_value,
+    decisive_effects,
+    final_scores,
+    guardrails_hold,
+    ratio_row,
+)
+from hwds.ab.report.tables import RULE_NAMES
+from hwds.ab.sample import ComparisonNeeds, Design
+from hwds.ab.units import RunningSums, TestUnits
 from hwds.frames.table import Table
-from hwds.pricing.contrasts import Contrast
-from hwds.pricing.evidence import EVIDENCE, ArmEvidence, EvidenceTable, replications
-from hwds.pricing.offers import Measured, Offer, Offers, is_binary, value_by_arm
+from hwds.pricing.arm_evidence import (
+    EVIDENCE,
+    ArmEvidence,
+    Contrast,
+    EvidenceTable,
+    Measured,
+    Offer,
+    PriceOffers,
+    is_binary,
+    replications,
+    value_by_arm,
+)
 from hwds.results.tables import Tables
 
-MONEY = ("margin", "revenue")
+MONEY_OUTCOMES = ("margin", "revenue")
 """The outcomes that are money that an arm brings, the preferred first."""
 
-MANY = np.asarray(np.inf)
+NORMAL_DF = np.asarray(np.inf)
 """The degrees of freedom of a normal law."""
 
 
-def arm_offers(table: Table, evidence: Units | Sums) -> Offers:
+def arm_offers(table: Table, evidence: TestUnits | RunningSums) -> PriceOffers:
     """Return the arms of a test.
 
     Args:
@@ -38,10 +54,12 @@ def arm_offers(table: Table, evidence: Units | Sums) -> Offers:
     arm = table.column("arm").cast(pl.String).to_numpy()
     price, cost = (value_by_arm(table, role, arm) for role in ("price", "cost"))
     arms = tuple(Offer(name, price.get(name), cost.get(name)) for name in evidence.arms)
-    return Offers(arms, _measured(table, evidence), table.unit, "test")
+    return PriceOffers(arms, _measured_unit(table, evidence), table.unit, "test")
 
 
-def arm_evidence(tables: Tables, model: str, offers: Offers, own: Offers, design: Design, size: int | None) -> EvidenceTable:
+def arm_evidence(
+    tables: Tables, model: str, offers: PriceOffers, own: PriceOffers, design: Design, size: int | None
+) -> EvidenceTable:
     """Return counts or the mean of the first outcome, the money of arms that have no price of their own; see `PriceEvidence`.
 
     Args:
@@ -57,49 +75,51 @@ def arm_evidence(tables: Tables, model: str, offers: Offers, own: Offers, design
         return EvidenceTable(pl.DataFrame(schema=EVIDENCE))
     whole = rows.filter(pl.col("look").is_null() & pl.col("arm").is_not_null())
     means = {(row["metric"], row["arm"]): row for row in whole.to_dicts()}
-    lines = [line for offer in offers.all if (line := _line(offer, means, offers.measured)) is not None]
+    lines = [line for offer in offers.all if (line := _evidence_line(offer, means, offers.measured)) is not None]
     rows = pl.DataFrame(lines, schema=EVIDENCE, orient="row")
     if ratio_row(tables).get("status") != "ok":
         return EvidenceTable(rows)
-    tested = _tested(tables, model, 1 - design.alpha) if offers.all == own.all else {}
-    computed = _computed(rows, offers, design, size)
+    tested = _tested_contrasts(tables, model, 1 - design.alpha) if offers.all == own.all else {}
+    computed = _mean_contrasts(rows, offers, design, size)
     others = {pair: contrast for pair, contrast in computed.items() if pair not in tested and pair[::-1] not in tested}
     return EvidenceTable(rows, contrasts=others | tested)
 
 
-def _tested(tables: Tables, model: str, confidence: float) -> dict[tuple[str, str], Contrast]:
+def _tested_contrasts(tables: Tables, model: str, confidence: float) -> dict[tuple[str, str], Contrast]:
     """Return the effects on money of the model against the control, where the rule that it decides by holds."""
-    own = [effect for effect in decisive(tables) if effect.model == model]
-    label = next((label for label in MONEY if any(effect.outcome == label for effect in own)), "")
-    control = _control(tables, own)
+    own = [effect for effect in decisive_effects(tables) if effect.model == model]
+    label = next((label for label in MONEY_OUTCOMES if any(effect.outcome == label for effect in own)), "")
+    control = _control_arm(tables, own)
     found = {}
     for effect in own:
         shown = effect.value is not None and effect.p_value is not None and effect.status == "ok" and effect.rule != "bayes"
         if effect.outcome == label and shown:
             assert effect.value is not None
-            words = RULES.get(effect.rule or "", "")
+            words = RULE_NAMES.get(effect.rule or "", "")
             harmless = guardrails_hold(tables, model, effect.arm)
             words = words if harmless else f"{words}, a guardrail is not sure to hold,"
-            risk = _corrected(tables, effect) if harmless else 1.0
+            risk = _corrected_p_value(tables, effect) if harmless else 1.0
             found[effect.arm, control] = Contrast(effect.value, effect.low, effect.high, risk, words, confidence)
     return found
 
 
-def _control(tables: Tables, own: Sequence[Effect]) -> str:
+def _control_arm(tables: Tables, own: Sequence[FinalEffect]) -> str:
     """Return the arm that effects are held against: the one that has a mean and no effect."""
     arms = final_scores(tables).filter(pl.col("metric") == "arm_mean")["segment"].unique(maintain_order=True)
     others = {effect.arm for effect in own}
     return next((arm for arm in arms if arm not in others), "")
 
 
-def _corrected(tables: Tables, effect: Effect) -> float:
+def _corrected_p_value(tables: Tables, effect: FinalEffect) -> float:
     """Return the p-value as the test's sentence has it; where that is uncorrected, Bonferroni's for its arms."""
     assert effect.p_value is not None
-    adjusted = corrected(tables, effect)
-    return min(1.0, effect.p_value * arms_of(tables)) if adjusted is None else adjusted
+    adjusted = corrected_p_value(tables, effect)
+    return min(1.0, effect.p_value * compared_arms(tables)) if adjusted is None else adjusted
 
 
-def _computed(rows: pl.DataFrame, offers: Offers, design: Design, size: int | None) -> dict[tuple[str, str], Contrast]:
+def _mean_contrasts(
+    rows: pl.DataFrame, offers: PriceOffers, design: Design, size: int | None
+) -> dict[tuple[str, str], Contrast]:
     """Return the differences of the arms' means in the money of the decision, for pairs that the test does not compare.
 
     The interval is an always-valid one, that of a fixed sample where exactly the registered units came; p-values are
@@ -107,11 +127,11 @@ def _computed(rows: pl.DataFrame, offers: Offers, design: Design, size: int | No
     """
     arms = [each for each in next(iter(replications(rows, offers)), []) if each.posterior is not None]
     fixed = size is not None and size == sum(each.customers for each in arms)
-    pairs = {(own.arm, other.arm): (_moments(own), _moments(other)) for own, other in combinations(arms, 2)}
+    pairs = {(own.arm, other.arm): (_arm_moments(own), _arm_moments(other)) for own, other in combinations(arms, 2)}
     return {pair: _difference(*moments, design, len(arms) - 1, fixed=fixed) for pair, moments in pairs.items()}
 
 
-def _moments(arm: ArmEvidence) -> tuple[float, float, int]:
+def _arm_moments(arm: ArmEvidence) -> tuple[float, float, int]:
     """Return what an arm earns, its standard error, and its customers."""
     if arm.counts is not None:
         share = arm.counts.successes / arm.customers
@@ -127,16 +147,18 @@ def _difference(
     if not stderr:
         return Contrast(float(gain), None, None, 1.0, "", 1 - design.alpha)
     if fixed:
-        (low, high), p = t_bounds(gain, stderr, MANY, design.alpha), t_p(gain, stderr, MANY)
+        (low, high), p = t_bounds(gain, stderr, NORMAL_DF, design.alpha), t_p(gain, stderr, NORMAL_DF)
     else:
         n, rate = np.asarray(own[2] + other[2]), sequence_rate(design.tuned_for, design.alpha)
         (low, high), p = sequence_bounds(gain, stderr, n, rate, design.alpha), sequence_p(gain, stderr, n, rate)
-    words = RULES["fixed" if fixed else "always_valid"]
+    words = RULE_NAMES["fixed" if fixed else "always_valid"]
     return Contrast(float(gain), float(low), float(high), min(1.0, float(p) * tries), words, 1 - design.alpha)
 
 
-def _line(offer: Offer, means: Mapping[tuple[str, str], Mapping[str, Any]], measured: Measured) -> tuple[Any, ...] | None:
-    names = [f"arm_mean[{label}]" for label in MONEY]
+def _evidence_line(
+    offer: Offer, means: Mapping[tuple[str, str], Mapping[str, Any]], measured: Measured
+) -> tuple[Any, ...] | None:
+    names = [f"arm_mean[{label}]" for label in MONEY_OUTCOMES]
     money = next((means[name, offer.arm] for name in names if (name, offer.arm) in means), None)
     row = means.get(("arm_mean", offer.arm))
     alone = row is None and offer.cost is None  # the metrics of the test are of money alone
@@ -149,10 +171,12 @@ def _line(offer: Offer, means: Mapping[tuple[str, str], Mapping[str, Any]], meas
     return 0, offer.arm, row["n"], None, None, row["value"], row["stderr"], measured
 
 
-def _measured(table: Table, evidence: Units | Sums) -> Measured:
+def _measured_unit(table: Table, evidence: TestUnits | RunningSums) -> Measured:
     """Return what the first outcome of a test measures; running sums of conversions are recognised by their variance."""
-    if isinstance(evidence, Sums):
-        return "conversions" if all(arm.price == 1 for arm in evidence.sample("", Needs(), evidence.n).arms) else "money"
+    if isinstance(evidence, RunningSums):
+        return (
+            "conversions" if all(arm.price == 1 for arm in evidence.sample("", ComparisonNeeds(), evidence.n).arms) else "money"
+        )
     if table.roles.get("amount") and not table.roles.get("price"):
         return "money"
     if is_binary(table):

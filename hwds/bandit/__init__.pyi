@@ -1,4 +1,3 @@
-from .arms import Arms as Arms
 from .models.ab_then_commit import ABThenCommit as ABThenCommit
 from .models.base import Policy as Policy
 from .models.basket_thompson import BasketThompson as BasketThompson
@@ -9,6 +8,7 @@ from .models.discounted_thompson import DiscountedThompson as DiscountedThompson
 from .models.epsilon_greedy import EpsilonGreedy as EpsilonGreedy
 from .models.exp3 import Exp3 as Exp3
 from .models.gaussian_thompson import GaussianThompson as GaussianThompson
+from .models.kernels.base import Arms as Arms
 from .models.kernels.base import BatchKernel as BatchKernel
 from .models.kernels.base import Kernel as Kernel
 from .models.kernels.base import Visit as Visit

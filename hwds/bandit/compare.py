@@ -6,17 +6,20 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from hwds.compare.answers import Answer, shared
-from hwds.compare.evidence import UnitEvidence, long_table
-from hwds.compare.hooks import TaskComparison
-from hwds.compare.matrix import Matrix
 from hwds.core.errors import ConfigError, nearest
+from hwds.stats.contrasts import Matrix
+from hwds.stats.evidence import TaskComparison, UnitEvidence, long_table
+from hwds.stats.sources import ModelRows, shared_rows
 
-COLUMNS = {"pseudo_regret": "pseudo_regret", "pseudo_regret[fixed]": "fixed_regret", "realised_regret": "realised_regret"}
+REGRET_COLUMNS = {
+    "pseudo_regret": "pseudo_regret",
+    "pseudo_regret[fixed]": "fixed_regret",
+    "realised_regret": "realised_regret",
+}
 """The column of each metric that is one of a replication."""
 
 
-def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
+def regret_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
     """Return the evidence of answers, and how many replications were left out because some policy lacks them.
 
     Replications of one number meet the same customers under every policy (common random numbers), so that differences are
@@ -30,18 +33,18 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
     Raises:
         ConfigError: The metric is not one of a replication.
     """
-    if metric not in COLUMNS:
-        raise ConfigError(f"--metric: policies cannot be compared by '{metric}'{nearest(metric, COLUMNS)}")
+    if metric not in REGRET_COLUMNS:
+        raise ConfigError(f"--metric: policies cannot be compared by '{metric}'{nearest(metric, REGRET_COLUMNS)}")
     tables, lost = [], 0
     for seed in dict.fromkeys(answer.seed for answer in answers):
-        kept, left_out = shared([answer for answer in answers if answer.seed == seed], ["replication"])
+        kept, left_out = shared_rows([answer for answer in answers if answer.seed == seed], ["replication"])
         lost += left_out
-        tables += [_values(answer, COLUMNS[metric]) for answer in kept]
+        tables += [_values(answer, REGRET_COLUMNS[metric]) for answer in kept]
     return UnitEvidence(Matrix.of(pl.concat(tables), nested=True), "replications", resamples), lost
 
 
-def _values(answer: Answer, column: str) -> pl.DataFrame:
+def _values(answer: ModelRows, column: str) -> pl.DataFrame:
     return long_table([answer], answer.rows["replication"], [answer.rows[column].to_numpy()])
 
 
-COMPARISON = TaskComparison(evidence=evidence, trained=False)
+COMPARISON = TaskComparison(evidence=regret_evidence, trained=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwds.core.families import Family, Task
+from hwds.core.registry import Family, Task
 from hwds.frames.table import Table
 from hwds.frames.world import World
 
@@ -10,10 +10,10 @@ SIMULATION = Task(
     name="bandit",
     frame=World,
     headline="pseudo_regret",
-    report="hwds.bandit.report.run:REPORT",
+    report="hwds.bandit.report:REPORT",
     comparison="hwds.bandit.compare:COMPARISON",
 )
 
-REPLAY = Task(name="replay", frame=Table, headline="mean_reward", report="hwds.bandit.report.replay:REPORT", comparable=False)
+REPLAY = Task(name="replay", frame=Table, headline="mean_reward", report="hwds.bandit.report:REPLAY_REPORT", comparable=False)
 
 FAMILY = Family(name="bandit", tasks=(SIMULATION, REPLAY))

@@ -1,19 +1,22 @@
-"""Options, settings and roles as text: what they are, what each setting means, may be and is."""
+"""Options, settings and roles described, as text, as JSON and as the pages of the reference."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
+from hwds.core.describe import Setting, about, settings_of
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import GROUPS, WRITTEN, no_option, options
 from hwds.frames.roles import FrameKind, roles_of
+from hwds.results.files import write_markdown
 
-if TYPE_CHECKING:
-    from hwds.config.describe import Setting
+# Options, settings and roles as text: what they are, what each setting means, may be and is.
 
 WIDTH = 100
 """Letters of a line."""
@@ -22,7 +25,7 @@ ROLES, EXPERIMENT = "roles", "experiment"
 OF_ALL = "What every experiment has beside its options."
 
 
-def described(named: Sequence[str], as_json: bool) -> str:
+def describe_named(named: Sequence[str], as_json: bool) -> str:
     """Return what options, settings and roles are, as text or as JSON.
 
     Raises:
@@ -61,16 +64,16 @@ def _roles(wanted: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _values(group: str, name: str) -> dict[str, Any]:
     """Return a file of values as settings: each name with what is written below it, and the comment on top of the file."""
-    from hwds.config.compose import written_values
+    from hwds.core.compose import written_values
 
     values = written_values(group, group, name)
-    settings = [{"name": str(key), "value": _joined(value), "allowed": "", "meaning": ""} for key, value in values.items()]
+    settings = [{"name": str(key), "value": _with_and(value), "allowed": "", "meaning": ""} for key, value in values.items()]
     lines = options(group)[name].read_text(encoding="utf-8").splitlines()
     comments = [line[1:].strip() for line in lines if line.startswith("#")]
     return {"about": " ".join(comments[1:]), "settings": settings}
 
 
-def _joined(value: Any) -> str:
+def _with_and(value: Any) -> str:
     return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -78,7 +81,7 @@ ARTICLES = {"panel": "a panel (series in time)", "table": "a table (rows)", "run
 
 
 def _option(group: str, name: str) -> dict[str, Any]:
-    from hwds.config.describe import about, settings_of
+    from hwds.core.describe import about, settings_of
 
     if group not in GROUPS:
         raise ConfigError(f"no group '{group}' that has settings{nearest(group, GROUPS)}")
@@ -122,7 +125,7 @@ def _with_paths() -> Iterator[tuple[str, str, Setting]]:
 
 def settings_of_experiment() -> Iterator[Setting]:
     """Return the settings that every experiment has beside its options."""
-    from hwds.config.describe import root_settings
+    from hwds.core.describe import root_settings
     from hwds.experiment.spec import Experiment
 
     return root_settings(Experiment)
@@ -130,7 +133,7 @@ def settings_of_experiment() -> Iterator[Setting]:
 
 def every_setting() -> Iterator[tuple[str, str, Setting]]:
     """Yield every setting of every option, with its group and its option."""
-    from hwds.config.describe import settings_of
+    from hwds.core.describe import settings_of
 
     for group in GROUPS:
         for option in options(group):
@@ -147,3 +150,72 @@ def _text(word: str, found: Mapping[str, Any]) -> str:
         lines += ["", f"  {each['name']}{value}{allowed}"]
         lines += wrap(each["meaning"], WIDTH, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)
+
+
+# The reference: a page for each group of options, and one of the roles of columns, in Markdown.
+
+
+def write_reference(folder: Path) -> list[Path]:
+    """Write the pages into a folder, and return their paths.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = reference_pages()
+    for name, text in texts.items():
+        write_markdown(folder / name, text)
+    return [folder / name for name in texts]
+
+
+def reference_pages() -> dict[str, str]:
+    """Return the text of each page by the name of its file."""
+    texts = {f"{title.replace('/', '_')}.md": _page(title, group, names) for title, group, names in _groups()}
+    texts |= {"experiment.md": _experiment(), "roles.md": _roles_page()}
+    return {"README.md": _index(texts), **texts}
+
+
+def _index(texts: Mapping[str, str]) -> str:
+    """Return the page that says what the others are of."""
+    rows = [(f"`{name}`", text.partition("\n")[0].removeprefix("# "), str(text.count("\n## "))) for name, text in texts.items()]
+    return f"# Reference\n\nWritten by `make reference`.\n\n{_rows(('page', 'of', 'sections'), rows)}\n"
+
+
+def _groups() -> Iterator[tuple[str, str, list[str]]]:
+    """Yield the title of each page, its group, and the options in it: those of models by family."""
+    for group in GROUPS:
+        if group != "model":
+            yield group, group, list(options(group))
+            continue
+        for family, names in groupby(sorted(options(group)), lambda name: name.partition("/")[0]):
+            yield f"model/{family}", group, list(names)
+
+
+def _experiment() -> str:
+    parts = ["# experiment", f"{OF_ALL} `hwds describe experiment` prints the same.", _table(settings_of_experiment())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _page(title: str, group: str, names: Iterable[str]) -> str:
+    parts = [f"# {title}", "`hwds describe GROUP/OPTION` prints the same."]
+    for name in names:
+        parts += [f"## {group}/{name}", about(group, name), _table(settings_of(group, name))]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(settings: Iterable[Setting]) -> str:
+    rows = [(f"`{each.name}`", f"`{each.value}`" if each.value else "", each.allowed, each.meaning) for each in settings]
+    return _rows(("setting", "value", "may be", "meaning"), rows) if rows else ""
+
+
+def _roles_page() -> str:
+    parts = ["# Roles of columns", "Given as `dataset.roles.ROLE=COLUMN` or `dataset.roles.ROLE=[COLUMN,COLUMN]`."]
+    for frame in get_args(FrameKind):
+        rows = [(f"`{role.name}`", role.allowed(frame), role.meaning) for role in roles_of(frame)]
+        parts += [f"## {ARTICLES[frame].capitalize()}", _rows(("role", "plays it", "meaning"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [titles, ("---",) * len(titles), *rows]
+    return "\n".join("| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in line) + " |" for line in lines)

@@ -1,134 +1,77 @@
-"""An experiment from the words of a command line: Hydra composes, all jobs are checked, then each runs."""
+"""Composed experiments: a run, or a search for other settings and the run of the best of them; several one after the other."""
 
 from __future__ import annotations
 
-import os
-import re
-import sys
-from contextlib import redirect_stdout
-from io import StringIO
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-import click
-from click.shell_completion import CompletionItem
-
-from hwds.cli.words import Command, OneOf
-from hwds.core.errors import ConfigError
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-INFORMATION = ("cfg", "info", "hydra_help", "version")
-"""Flags that only ask Hydra for information."""
-
-DETAILS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+from hwds.cli.run import exit_code, run_experiment
+from hwds.core.files import OUTPUTS
+from hwds.core.registry import GROUPS
+from hwds.experiment.spec import check
+from hwds.report.leaderboard import print_grids
+from hwds.report.runs import runs_grid
+from hwds.results.formatting import counted
+from hwds.results.index import RunIndex, flatten_config
+from hwds.search.sweeps.base import Searching
 
 
-def as_override(word: str) -> str:
-    """Return `experiment=x` as `+experiment=x`: the config has no such entry, so that it can be added to any."""
-    return f"+{word}" if word.startswith("experiment=") else word
+def main(jobs: Sequence[dict[str, Any]]) -> int:
+    """Run experiments, print the results of each and a table of all, and return the highest exit code.
+
+    Args:
+        jobs: The composed config of each.
+    """
+    names = differing_settings(jobs)
+    outcomes = []
+    for number, data in enumerate(jobs, 1):
+        if len(jobs) > 1:
+            print(f"{chr(10) if number > 1 else ''}Job {number} of {len(jobs)}: {job_label(data, names) or 'the same again'}")
+        outcomes.append(run_composed(data))
+    folders = [folder for _, folder in outcomes if folder is not None]
+    if len(jobs) > 1 and folders:
+        print_jobs(folders, names)
+    return max(code for code, _ in outcomes)
 
 
-class Override(click.ParamType[str, str]):
-    """A word that changes an experiment, which Hydra reads and completes."""
+def run_composed(data: dict[str, Any]) -> tuple[int, Path | None]:
+    """Run one experiment or its search, and return the exit code, and the folder of a run."""
+    experiment = check(data)
+    if isinstance(experiment.sweep, Searching):
+        from hwds.cli.sweep import run_sweep
 
-    name = "override"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the word as Hydra wants it."""
-        return as_override(value)
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return what Hydra knows to end the word with, after the words before it."""
-        assert param.name is not None
-        os.environ["COMP_LINE"] = " ".join(["hwds", *(ctx.params.get(param.name) or ()), as_override(incomplete)])
-        with redirect_stdout(StringIO()) as printed:
-            compose_all(["-sc", "query=bash"])
-        return [CompletionItem(word) for word in printed.getvalue().split()]
+        return run_sweep(experiment, data), None
+    result = run_experiment(experiment, data)
+    return exit_code(result), result.prepared.folder.path
 
 
-OVERRIDES = click.argument("overrides", nargs=-1, type=Override(), metavar="[GROUP=OPTION] [PATH.TO.KEY=VALUE] ...")
-"""The words of one experiment."""
+def differing_settings(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the paths of settings that are not the same in all jobs; of an option that differs, its name alone."""
+    settings = [dict(flatten_config(data)) for data in jobs]
+    paths = dict.fromkeys(path for each in settings for path in each)
+    names = [path for path in paths if len({str(each.get(path)) for each in settings}) > 1]
+    chosen = {path for path in names if path in GROUPS}
+    return [path for path in names if path in chosen or path.partition(".")[0] not in chosen]
 
 
-class Experiment(Command):
-    """The command without a name: its flags are Hydra's."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the words as Hydra does: `-p=model` is `-p model`, and `--info` needs no value."""
-        words = [part for word in args for part in (word.split("=", 1) if re.match(r"-\w=", word) else [word])]
-        alone = (word in ("--info", "-i") and following not in DETAILS for word, following in pairwise([*words, ""]))
-        words = ["--info=all" if bare else word for word, bare in zip(words, alone, strict=True)]
-        return super().parse_args(ctx, words)
+def job_label(data: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Return `seed=2, model=forecast/theta`: what tells a job from the others."""
+    settings = dict(flatten_config(data))
+    return ", ".join(f"{name}={_plain(settings.get(name))}" for name in names)
 
 
-@click.command("", cls=Experiment, help=__doc__)
-@OVERRIDES
-@click.option("--multirun", "-m", is_flag=True, help="Run every combination of comma-separated values.")
-@click.option("--cfg", "-c", type=OneOf("job", "hydra", "all"), help="Print the composed config and run nothing.")
-@click.option("--package", "-p", metavar="PATH", help="Print only this part of the config.")
-@click.option("--resolve", is_flag=True, help="Resolve interpolations in what is printed.")
-@click.option("--info", "-i", type=OneOf(*DETAILS), help="Print what Hydra knows of the config and run nothing.")
-@click.option("--run", "-r", is_flag=True, help="Run one experiment, which is what happens anyway.")
-@click.option("--hydra-help", is_flag=True, help="Print Hydra's own help.")
-@click.option("--version", is_flag=True, help="Print Hydra's version.")
-def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
-    """Compose, check and run; all jobs of a multirun are checked before the first runs."""
-    given = {name: value for name, value in flags.items() if value}
-    words = [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in given.items()]
-    composed = compose_all([*words, *overrides])
-    if not composed and not set(INFORMATION) & set(given):
-        raise ConfigError("nothing to run: a glob or range in the overrides matched no option.")
-    searching = next((data["sweep"]["name"] for data in composed if data["sweep"]["name"] != "none"), None)
-    if searching and flags["multirun"]:
-        raise ConfigError(f"--multirun: cannot go with sweep={searching}, which tries many configs itself; drop one of them.")
-    from hwds.experiment.check import check
-
-    for data in composed:
-        check(data)
-    if not composed:
-        return 0
-    from hwds.app import experiment as app
-
-    return app.main(composed)
+def print_jobs(folders: Sequence[Path], names: Sequence[str]) -> None:
+    """Print a table of runs, a row each: what tells them apart, and the score of each one's model."""
+    index = RunIndex.of()
+    paths = [path.relative_to(OUTPUTS.resolve()).as_posix() for path in folders]
+    shown = {"run", "status", "metric", "score", "stderr", "model", *names}
+    runs = [
+        {name: value for name, value in each.items() if name in shown} for each in index.fields(dict.fromkeys(paths)).values()
+    ]
+    print()
+    print_grids((runs_grid(runs, names),), (), f"{counted(len(runs), 'runs')}; `hwds compare` says which differ for sure.")
 
 
-def compose_all(words: list[str]) -> list[dict[str, Any]]:
-    """Return the plain data of each job of a command line; none where a flag only asks for information."""
-    if any(word.startswith(("-", "hydra")) for word in words):
-        return compose_in_application(words)
-    from hwds.config.compose import compose
-
-    return [compose(words)]
-
-
-def compose_in_application(words: list[str]) -> list[dict[str, Any]]:
-    """Return the same of words with flags, by a Hydra application, which composes a single job twice."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # its exceptions reach us, unprinted
-    import hydra
-
-    from hwds.config.compose import plain_errors, plain_from_application, quoted, refuse_no_option
-    from hwds.config.source import register
-
-    composed: list[dict[str, Any]] = []
-    failures: list[Exception] = []
-
-    @hydra.main(version_base="1.3", config_path=None, config_name="config")
-    def job(config: DictConfig) -> None:
-        try:
-            composed.append(plain_from_application(config))
-        except Exception as error:  # raised here, Hydra would print its own line first
-            failures.append(error)
-
-    register(application=True)
-    words = [word if word.startswith("-") else quoted(word) for word in words]
-    refuse_no_option([word for word in words if not word.startswith("-")])
-    typed = {word.partition("=")[0] for word in words}
-    silent = ("hydra/hydra_logging=none", "hydra/job_logging=none")
-    sys.argv[1:] = [*words, *(word for word in silent if word.partition("=")[0] not in typed)]
-    with plain_errors():
-        job()
-    if failures:
-        raise failures[0]
-    return composed
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -10,14 +10,16 @@ import sys
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, ShellComplete, add_completion_class, get_completion_class
 
-from hwds.cli.experiment import experiment
-from hwds.cli.words import HELP
+from hwds.cli.words import HELP, experiment
 from hwds.core.errors import ConfigError, HwdsError, nearest
 from hwds.core.registry import GROUPS
+
+# The command line: the first bare word is a command, everything else is an experiment's.
 
 COMMANDS = Path(__file__).resolve().parent / "commands"
 
@@ -35,13 +37,13 @@ def main() -> int:
     words = [word for word in words if word != "-v"]
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # as `python -m hwds` has it
-    from hwds.core.secrets import filtered
+    from hwds.core.secrets import filter_secrets
 
-    with filtered():
-        return _answered(words, verbose)
+    with filter_secrets():
+        return _answer(words, verbose)
 
 
-def _answered(words: list[str], verbose: bool) -> int:
+def _answer(words: list[str], verbose: bool) -> int:
     """Return the exit code of the words; an error is printed in a line."""
     try:
         return dispatch(words)
@@ -62,9 +64,7 @@ def dispatch(words: list[str]) -> int:
     """Run the command that the words name, or the experiment that they compose."""
     shell = words[:1] in (["-sc"], ["--shell-completion"])
     if shell or os.environ.get("_HWDS_COMPLETE"):
-        from hwds.cli import completion
-
-        return completion.answer(PROGRAM, words[1:]) if shell else completion.complete(PROGRAM, os.environ["_HWDS_COMPLETE"])
+        return answer_shell(PROGRAM, words[1:]) if shell else complete_line(PROGRAM, os.environ["_HWDS_COMPLETE"])
     if not words or words[0] in HELP:
         print(usage())
         return 0
@@ -102,7 +102,9 @@ class Program(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands that begin so, and what an experiment may begin with."""
-        begun = [CompletionItem(name, help=sentence(name)) for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        begun = [
+            CompletionItem(name, help=command_sentence(name)) for name in self.list_commands(ctx) if name.startswith(incomplete)
+        ]
         with experiment.make_context("", [], parent=ctx, resilient_parsing=True) as context:
             words = experiment if incomplete.startswith("-") else experiment.params[0]
             return [*begun, *words.shell_complete(context, incomplete)]
@@ -117,11 +119,11 @@ PROGRAM = Program(
 
 def commands() -> list[str]:
     """Return the names of the commands' modules."""
-    return sorted(files())
+    return sorted(command_files())
 
 
 @cache
-def files() -> dict[str, Path]:
+def command_files() -> dict[str, Path]:
     """Return the module of each command, by its name with underscores; those of one job lie in a folder."""
     paths = (*COMMANDS.glob("*.py"), *COMMANDS.glob("[!_]*/*.py"))
     return {path.stem: path for path in paths if not path.stem.startswith("_")}
@@ -129,7 +131,7 @@ def files() -> dict[str, Path]:
 
 def module_of(command: str) -> str:
     """Return the name of a command's module."""
-    path = files()[command.replace("-", "_")].relative_to(COMMANDS).with_suffix("")
+    path = command_files()[command.replace("-", "_")].relative_to(COMMANDS).with_suffix("")
     return ".".join(("hwds.cli.commands", *path.parts))
 
 
@@ -140,15 +142,15 @@ def no_command(word: str) -> ConfigError:
     return ConfigError(f"no command '{word}'{nearest(word, [known.replace('_', '-') for known in commands()])}")
 
 
-def sentence(command: str) -> str:
+def command_sentence(command: str) -> str:
     """Return the first line of a command's module, read without importing it."""
-    tree = ast.parse(files()[command.replace("-", "_")].read_text())
+    tree = ast.parse(command_files()[command.replace("-", "_")].read_text())
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
 def usage() -> str:
     """Return what `hwds --help` prints."""
-    lines = [f"  {name.replace('_', '-'):<15}{sentence(name)}" for name in commands()]
+    lines = [f"  {name.replace('_', '-'):<15}{command_sentence(name)}" for name in commands()]
     return (
         "usage: hwds [COMMAND] [group=option] [path.to.key=value] ...\n\n"
         "  hwds +experiment=lstm_forecast                        run an experiment\n"
@@ -159,3 +161,83 @@ def usage() -> str:
         "Groups are dataset, features, model, protocol, compute, decision, sweep and tracker; `hwds list` shows options.\n"
         "-v shows the traceback of a refusal; --cfg job and --info are Hydra's; -sc install=bash (zsh, fish) completes."
     )
+
+
+# Completion in the shell: click knows the commands and their words, Hydra the overrides.
+
+VARIABLE = "_HWDS_COMPLETE"
+"""The variable in which click's own scripts, those for zsh and fish, pass their instruction."""
+
+_BASH = r"""_hwds_completion() {
+    COMPREPLY=()
+    local line="${COMP_LINE:0:COMP_POINT}" choice choices words
+    read -ra words <<< "$line"
+    local run=("${words[0]}") word="${line##*[[:space:]]}"
+    if [[ ${run[0]##*/} == python* ]]; then
+        [[ "${words[1]} ${words[2]}" == "-m hwds" ]] || return
+        run+=(-m hwds)
+    fi
+    # bash replaces only what stands behind the last of its own word breaks
+    local kept="${word%%"${word##*["$COMP_WORDBREAKS"]}"}"
+    read -r -d '' -a choices < <(COMP_LINE="$line" "${run[@]}" -sc query=bash 2> /dev/null)
+    for choice in "${choices[@]}"; do
+        [[ $choice == *[=./] ]] || choice+=" "
+        [[ $choice == "$word"* && $choice != "$word" ]] && COMPREPLY+=("${choice#"$kept"}")
+    done
+}
+complete -o nospace -o default -F _hwds_completion %(prog_name)s
+"""
+
+
+@add_completion_class
+class Bash(ShellComplete):
+    """Completion in bash, of `python -m hwds` too, and of words with `=`, which click's own script leaves alone."""
+
+    name = "bash"
+    source_template = _BASH
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return the words after `hwds` or `python -m hwds`, and the last one, empty where a new word begins."""
+        line = os.environ.get("COMP_LINE", "")
+        words = line.split() + [""] * line.endswith(" ")
+        *before, last = words[3 if words[1:3] == ["-m", "hwds"] else 1 :] or [""]
+        return [word for word in before if word != "-v"], last
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        """Return whole words: after `--to=` click gives the value alone."""
+        flag, equals, _ = incomplete.partition("=")
+        before = f"{flag}=" if equals and flag.startswith("--") else ""
+        return [CompletionItem(f"{before}{item.value}") for item in super().get_completions(args, incomplete)]
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """Return the word alone."""
+        return str(item.value)
+
+
+def answer_shell(program: click.Command, words: list[str]) -> int:
+    """Answer `-sc`: print what a shell is to evaluate (`install=bash`), or what may end the line (`query=bash`).
+
+    Raises:
+        ConfigError: The word asks for something else, or for a shell that is not known.
+    """
+    verb, _, shell = (words or [""])[0].partition("=")
+    if verb not in ("install", "uninstall", "query") or get_completion_class(shell) is None:
+        raise ConfigError(f"-sc: must be followed by install=, uninstall= or query= and a shell, got '{' '.join(words)}'.")
+    name = "python python3" if sys.argv[0].endswith(".py") else os.path.basename(sys.argv[0])
+    if verb == "uninstall":
+        print(f"complete -r {name}")
+        return 0
+    return complete_line(program, f"{shell}_{'source' if verb == 'install' else 'complete'}", name)
+
+
+def complete_line(program: click.Command, instruction: str, name: str = "hwds") -> int:
+    """Do what a shell's script asks for: `zsh_source` prints the script, `zsh_complete` completes a line."""
+    shell, _, verb = instruction.partition("_")
+    kind = get_completion_class(shell)
+    if kind is None:
+        return 1
+    completion: Any = kind(program, {}, name, VARIABLE)
+    text = completion.source() if verb == "source" else completion.complete()
+    if text:
+        print(text)
+    return 0

@@ -1,18 +1,29 @@
-"""The words after a command: refusals in one line, and the types of values with their completions in a shell."""
+"""The words of a command line: types, completions, refusals in one line, an experiment's words."""
 
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
 from functools import partial
+from io import StringIO
 from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from hwds.core.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+# The words after a command: refusals in one line, and the types of values with their
+# completions in a shell.
 
 HELP = ("-h", "--help")
 
@@ -53,13 +64,13 @@ class Command(click.Command):
         except click.NoSuchOption as error:
             raise self._no_flag(ctx, error.option_name) from error
         except click.BadOptionUsage as error:
-            raise ConfigError(f"{beginning(ctx, error.option_name)} takes no value.") from error
+            raise ConfigError(f"{refusal_start(ctx, error.option_name)} takes no value.") from error
         except click.MissingParameter as error:
             missing = next(param for param in self.params if param is error.param)
-            raise ConfigError(f"{beginning(ctx, flag_of(missing))} must be given: {wanted(missing)}.") from error
+            raise ConfigError(f"{refusal_start(ctx, flag_of(missing))} must be given: {wanted_value(missing)}.") from error
         except click.UsageError as error:
             _, rest, _ = self.make_parser(ctx).parse_args(words)
-            raise ConfigError(f"{name_of(ctx)}: takes no words, got '{rest[0]}'.") from error
+            raise ConfigError(f"{command_name(ctx)}: takes no words, got '{rest[0]}'.") from error
 
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
         """Return -h and --help under any context: click keeps the option of the first context that asks for it."""
@@ -72,13 +83,13 @@ class Command(click.Command):
         for word, following in pairwise([*takewhile(lambda word: word != "--", words), "--"]):
             flag = word.removesuffix("=")
             if flag in valued and (word != flag or following.startswith("--")):
-                raise ConfigError(f"{beginning(ctx, flag)} must be followed by {wanted(valued[flag])}.")
+                raise ConfigError(f"{refusal_start(ctx, flag)} must be followed by {wanted_value(valued[flag])}.")
 
     def _no_flag(self, ctx: click.Context, flag: str) -> ConfigError:
         known = [name for param in self.get_params(ctx) for name in param.opts if name.startswith("--")]
         if set(known) <= set(COMMON):
-            return ConfigError(f"{name_of(ctx)}: takes no flag, got '{flag}'.")
-        command = f"{name_of(ctx)}: " if name_of(ctx) else ""
+            return ConfigError(f"{command_name(ctx)}: takes no flag, got '{flag}'.")
+        command = f"{command_name(ctx)}: " if command_name(ctx) else ""
         return ConfigError(f"{command}no flag '{flag}'{nearest(flag, known)}")
 
 
@@ -95,7 +106,7 @@ class Group(Command, click.Group):
         """
         if cmd_name not in self.commands and not ctx.resilient_parsing:
             *some, last = self.commands
-            message = f"{name_of(ctx)}: must be followed by {', '.join(some)} or {last}"
+            message = f"{command_name(ctx)}: must be followed by {', '.join(some)} or {last}"
             raise ConfigError(f"{message}, got '{cmd_name}'{nearest(cmd_name, self.commands)}")
         return super().get_command(ctx, cmd_name)
 
@@ -125,7 +136,7 @@ def is_folder(path: str) -> bool:
         return False
 
 
-def name_of(ctx: click.Context) -> str:
+def command_name(ctx: click.Context) -> str:
     """Return the name of a command after `hwds`: `prune runs`; empty for an experiment."""
     return ctx.command_path.partition(" ")[2].strip()
 
@@ -135,13 +146,13 @@ def flag_of(param: click.Parameter | None) -> str:
     return max(param.opts, key=len) if param else ""
 
 
-def beginning(ctx: click.Context, flag: str) -> str:
+def refusal_start(ctx: click.Context, flag: str) -> str:
     """Return the beginning of a refusal of a flag: `compare: --metric`, or `--cfg:` for an experiment's."""
-    name = name_of(ctx)
+    name = command_name(ctx)
     return f"{name}: {flag}" if name else f"{flag}:"
 
 
-def wanted(param: click.Parameter) -> str:
+def wanted_value(param: click.Parameter) -> str:
     """Return the kind of value that a flag is followed by, in words."""
     kind = param.type
     if isinstance(kind, OneOf):
@@ -154,7 +165,7 @@ def exactly(number: int, what: str) -> Callable[[click.Context, click.Parameter,
 
     def check(ctx: click.Context, _: click.Parameter, names: tuple[str, ...]) -> Any:
         if len(names) != number:
-            raise ConfigError(f"{name_of(ctx)}: must be followed by {NUMBERS[number]} {what}, got {len(names)}.")
+            raise ConfigError(f"{command_name(ctx)}: must be followed by {NUMBERS[number]} {what}, got {len(names)}.")
         return names[0] if number == 1 else names
 
     return check
@@ -209,7 +220,7 @@ class OneOf(KnownWord):
         return value
 
 
-class Read(click.ParamType[Any, str]):
+class ReadValue(click.ParamType[Any, str]):
     """A value that a function reads from the word.
 
     Args:
@@ -237,7 +248,7 @@ class Read(click.ParamType[Any, str]):
             raise ConfigError(f"{flag_of(param)}: must be {self.kind}, got '{value}'.") from error
 
 
-class Whole(Read):
+class WholeNumber(ReadValue):
     """A whole number.
 
     Args:
@@ -264,7 +275,7 @@ class Whole(Read):
         return number
 
 
-class Within(Read):
+class NumberWithin(ReadValue):
     """A number between two bounds, both allowed.
 
     Args:
@@ -304,8 +315,8 @@ def run_and_sweep_names() -> list[str]:
 
 RUN = KnownWord("run", run_names)
 RUN_OR_SWEEP = KnownWord("run", run_and_sweep_names)
-FILE = Read("file", str)
-NUMBER = Read("number", float)
+FILE = ReadValue("file", str)
+NUMBER = ReadValue("number", float)
 
 ONE_RUN = click.argument("run", nargs=-1, type=RUN, callback=exactly(1, "run"), metavar="RUN")
 """The run that a command is about."""
@@ -314,3 +325,126 @@ ONE_RUN_OR_SWEEP = click.argument("run", nargs=-1, type=RUN_OR_SWEEP, callback=e
 """The run or sweep that a command is about."""
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print data.")
+
+
+# An experiment from the words of a command line: Hydra composes, all jobs are checked, then
+# each runs.
+
+INFORMATION = ("cfg", "info", "hydra_help", "version")
+"""Flags that only ask Hydra for information."""
+
+DETAILS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+
+
+def as_override(word: str) -> str:
+    """Return `experiment=x` as `+experiment=x`: the config has no such entry, so that it can be added to any."""
+    return f"+{word}" if word.startswith("experiment=") else word
+
+
+class Override(click.ParamType[str, str]):
+    """A word that changes an experiment, which Hydra reads and completes."""
+
+    name = "override"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word as Hydra wants it."""
+        return as_override(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return what Hydra knows to end the word with, after the words before it."""
+        assert param.name is not None
+        os.environ["COMP_LINE"] = " ".join(["hwds", *(ctx.params.get(param.name) or ()), as_override(incomplete)])
+        with redirect_stdout(StringIO()) as printed:
+            compose_all(["-sc", "query=bash"])
+        return [CompletionItem(word) for word in printed.getvalue().split()]
+
+
+OVERRIDES = click.argument("overrides", nargs=-1, type=Override(), metavar="[GROUP=OPTION] [PATH.TO.KEY=VALUE] ...")
+"""The words of one experiment."""
+
+
+class ExperimentCommand(Command):
+    """The command without a name: its flags are Hydra's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words as Hydra does: `-p=model` is `-p model`, and `--info` needs no value."""
+        words = [part for word in args for part in (word.split("=", 1) if re.match(r"-\w=", word) else [word])]
+        alone = (word in ("--info", "-i") and following not in DETAILS for word, following in pairwise([*words, ""]))
+        words = ["--info=all" if bare else word for word, bare in zip(words, alone, strict=True)]
+        return super().parse_args(ctx, words)
+
+
+EXPERIMENT_HELP = """An experiment from the words of a command line.
+
+Hydra composes, all jobs are checked, then each runs.
+"""
+
+
+@click.command("", cls=ExperimentCommand, help=EXPERIMENT_HELP)
+@OVERRIDES
+@click.option("--multirun", "-m", is_flag=True, help="Run every combination of comma-separated values.")
+@click.option("--cfg", "-c", type=OneOf("job", "hydra", "all"), help="Print the composed config and run nothing.")
+@click.option("--package", "-p", metavar="PATH", help="Print only this part of the config.")
+@click.option("--resolve", is_flag=True, help="Resolve interpolations in what is printed.")
+@click.option("--info", "-i", type=OneOf(*DETAILS), help="Print what Hydra knows of the config and run nothing.")
+@click.option("--run", "-r", is_flag=True, help="Run one experiment, which is what happens anyway.")
+@click.option("--hydra-help", is_flag=True, help="Print Hydra's own help.")
+@click.option("--version", is_flag=True, help="Print Hydra's version.")
+def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
+    """Compose, check and run; all jobs of a multirun are checked before the first runs."""
+    given = {name: value for name, value in flags.items() if value}
+    words = [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in given.items()]
+    composed = compose_all([*words, *overrides])
+    if not composed and not set(INFORMATION) & set(given):
+        raise ConfigError("nothing to run: a glob or range in the overrides matched no option.")
+    searching = next((data["sweep"]["name"] for data in composed if data["sweep"]["name"] != "none"), None)
+    if searching and flags["multirun"]:
+        raise ConfigError(f"--multirun: cannot go with sweep={searching}, which tries many configs itself; drop one of them.")
+    from hwds.experiment.spec import check
+
+    for data in composed:
+        check(data)
+    if not composed:
+        return 0
+    from hwds.cli import experiment as app
+
+    return app.main(composed)
+
+
+def compose_all(words: list[str]) -> list[dict[str, Any]]:
+    """Return the plain data of each job of a command line; none where a flag only asks for information."""
+    if any(word.startswith(("-", "hydra")) for word in words):
+        return compose_in_application(words)
+    from hwds.core.compose import compose
+
+    return [compose(words)]
+
+
+def compose_in_application(words: list[str]) -> list[dict[str, Any]]:
+    """Return the same of words with flags, by a Hydra application, which composes a single job twice."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # its exceptions reach us, unprinted
+    import hydra
+
+    from hwds.core.compose import plain_errors, plain_from_application, quote_override, refuse_no_option, register
+
+    composed: list[dict[str, Any]] = []
+    failures: list[Exception] = []
+
+    @hydra.main(version_base="1.3", config_path=None, config_name="config")
+    def job(config: DictConfig) -> None:
+        try:
+            composed.append(plain_from_application(config))
+        except Exception as error:  # raised here, Hydra would print its own line first
+            failures.append(error)
+
+    register(application=True)
+    words = [word if word.startswith("-") else quote_override(word) for word in words]
+    refuse_no_option([word for word in words if not word.startswith("-")])
+    typed = {word.partition("=")[0] for word in words}
+    silent = ("hydra/hydra_logging=none", "hydra/job_logging=none")
+    sys.argv[1:] = [*words, *(word for word in silent if word.partition("=")[0] not in typed)]
+    with plain_errors():
+        job()
+    if failures:
+        raise failures[0]
+    return composed

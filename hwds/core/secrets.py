@@ -2,7 +2,7 @@
 
 A secret is the value of a variable that is named like one, and of any that a config was given by `${oc.env:NAME}`: those are
 remembered by name in `HWDS_CONFIG_ENV`, which processes inherit. Everything that leaves goes through here: what is printed
-(`filtered`), texts, data and tables that are written, pages, and the texts of pictures.
+(`filter_secrets`), texts, data and tables that are written, pages, and the texts of pictures.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _secrets_of(environment: tuple[Any, ...]) -> tuple[str, ...]:
 
 
 @contextmanager
-def filtered() -> Iterator[None]:
+def filter_secrets() -> Iterator[None]:
     """Show no secret in what is printed within the block, nor in the traceback of what ends it."""
     streams = sys.stdout, sys.stderr
     sys.excepthook = _traceback

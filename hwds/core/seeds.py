@@ -1,6 +1,6 @@
 """Random streams, each named by its purpose: the same in any process, order or chunk, and for every model."""
 
-from __future__ import annotations  # so that `numpy.random` is imported by those who draw alone
+from __future__ import annotations
 
 import hashlib
 

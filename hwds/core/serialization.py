@@ -1,10 +1,4 @@
-"""The one codec: values as JSON and arrays, from which every bit comes back; no code is stored and none is run.
-
-It stores numbers, texts, bytes, dates, arrays, tables, random generators, lists, tuples, dicts, sets, deques, and objects of
-classes that opt in: subclasses of `Serializable` (or registered with it) and of `Recipe`. One checksum covers all of it, and a
-class is built only where `buildable` allows it. A stored value is one block of bytes: a mark, the checksum, the length of the
-JSON, the JSON, and the arrays, those of a type one after the other.
-"""
+"""The one codec: values as JSON and arrays, from which every bit comes back; no code is stored."""
 
 from __future__ import annotations
 
@@ -14,6 +8,7 @@ import struct
 from abc import ABC
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from hashlib import blake2b
 from importlib import import_module
@@ -25,11 +20,160 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from hwds.core.atomic import write_bytes
-from hwds.core.decoding import COLUMNS, Decoder, class_path, names_of, parted
 from hwds.core.errors import DataError, HwdsError
+from hwds.core.files import write_bytes
 from hwds.core.moved import current_path
 from hwds.core.recipe import Recipe
+
+# The reading of stored values: a JSON tree and arrays, of which no part is read more often than
+# it was written.
+
+INTEGER_TYPES = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+COLUMN_TYPES = {str(kind): kind for kind in (pl.String, pl.Boolean, pl.Float32, pl.Float64, pl.Date, *INTEGER_TYPES)}
+"""The types of a table's columns, by their names."""
+
+GENERATORS = ("PCG64", "PCG64DXSM", "Philox", "SFC64", "MT19937")
+
+
+def class_path(cls: type) -> str:
+    """Return `module:Class`, which `buildable` reads."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def stored_attributes(cls: Any, value: Any) -> tuple[str, ...]:
+    """Return the names of the attributes that are stored of an object."""
+    if issubclass(cls, tuple):
+        return tuple(cls._fields)
+    if is_dataclass(cls):
+        return tuple(field.name for field in fields(cls) if field.init)
+    return tuple(name for base in cls.__mro__ for name in getattr(base, "__slots__", ())) or tuple(vars(value))
+
+
+def split_body(body: memoryview) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the JSON of a body, and the arrays behind it, which can be no longer than the body itself."""
+    size = int.from_bytes(body[:8], "little")
+    head, at = json.loads(bytes(body[8 : 8 + size])), 8 + size
+    arrays: dict[str, np.ndarray] = {}
+    for kind, count in head["arrays"].items():
+        if np.dtype(kind).hasobject or not 0 <= count <= len(body):
+            raise ValueError(f"{count} items of {kind}")
+        arrays[kind] = np.frombuffer(body, kind, count, at)
+        at += arrays[kind].nbytes
+    return head, arrays
+
+
+class Decoder:
+    """The reader of the trees that `_Encoder` builds.
+
+    What is read is no larger than what was stored: each item of an array, and each tuple that is not flat, is read once, as it
+    was written once. Otherwise a file of a few kilobytes could name its own parts again and again until memory ends.
+
+    Args:
+        head: The tree, its tuples, and its classes.
+        arrays: All of a type one after the other.
+        buildable: Returns the class of `module:Class`, where an object may be built of it.
+    """
+
+    def __init__(self, head: dict[str, Any], arrays: dict[str, np.ndarray], buildable: Callable[[str], type]) -> None:
+        self._classes = [buildable(path) for path in head["classes"]]
+        self._arrays = arrays
+        self._left = {kind: array.size for kind, array in arrays.items()}
+        self._tuples: list[tuple[Any, ...]] = []
+        self._deep: dict[int, bool] = {}
+        for number, tree in enumerate(head["tuples"]):  # tuples inside a tuple come before it
+            self._tuples.append(tuple(self.decode(tree)))
+            self._deep[number] = tree[0] != "plain"
+
+    def decode(self, tree: Any) -> Any:
+        """Return the value of a tree."""
+        return _DECODE[tree[0]](self, *tree[1:]) if isinstance(tree, list) else tree
+
+    def _list(self, trees: list[Any]) -> list[Any]:
+        return [self.decode(tree) for tree in trees]
+
+    def _dict(self, keys: Any, values: Any) -> dict[Any, Any]:
+        return dict(zip(self.decode(keys), self.decode(values), strict=True))
+
+    def _tuple(self, number: int) -> tuple[Any, ...]:
+        if number < 0 or self._deep.get(number) is None:
+            raise ValueError(f"tuple {number} is read twice")
+        if self._deep[number]:
+            self._deep.pop(number)
+        return self._tuples[number]
+
+    def _slice(self, kind: str, begin: int, size: int) -> np.ndarray:
+        self._left[kind] -= size
+        if begin < 0 or size < 0 or self._left[kind] < 0:
+            raise ValueError(f"an array of {size} items is read twice")
+        return self._arrays[kind][begin : begin + size].copy()
+
+    def _array(self, kind: str, shape: list[int], turned: bool, begin: int) -> np.ndarray:
+        flat = self._slice(kind, begin, int(np.prod(shape, dtype=np.int64)))
+        return flat.reshape(shape[::-1]).T if turned else flat.reshape(shape)
+
+    def _table(self, names: list[str], kinds: list[str], columns: list[Any]) -> pl.DataFrame:
+        values = [self.decode(column) for column in columns]
+        if len({len(column) for column in values}) > 1:
+            raise ValueError("a table has columns of several lengths")
+        parts = zip(names, kinds, values, strict=True)
+        return pl.DataFrame([pl.Series(name, column, COLUMN_TYPES[kind]) for name, kind, column in parts])
+
+    def _generator(self, tree: Any) -> np.random.Generator:
+        state = self.decode(tree)
+        bits = {name: getattr(np.random, name) for name in GENERATORS}[state["bit_generator"]]()
+        bits.state = state
+        return np.random.Generator(bits)
+
+    def _object(self, number: int, trees: dict[str, Any]) -> Any:
+        cls: Any = self._classes[number]
+        renamed = getattr(cls, "renamed", {})
+        values = {renamed.get(name, name): self.decode(tree) for name, tree in trees.items()}
+        values = {**getattr(cls, "added", {}), **values}
+        if issubclass(cls, tuple) or is_dataclass(cls):
+            if set(values) != set(stored_attributes(cls, None)):
+                raise TypeError(f"'{class_path(cls)}' has other fields")
+            return cls(**values)
+        made = cls.__new__(cls)
+        for name, value in values.items():
+            setattr(made, name, value)
+        return made
+
+
+_DECODE: dict[str, Callable[..., Any]] = {
+    "nan": lambda _, text: struct.unpack("<d", bytes.fromhex(text))[0],
+    "plain": lambda _, values: values,
+    "floats": lambda self, begin, size: self._slice("<f8", begin, size).tolist(),
+    "list": Decoder._list,
+    "tuple": Decoder._tuple,
+    "tuples": lambda self, numbers: [self._tuple(number) for number in numbers],
+    "dict": Decoder._dict,
+    "set": lambda self, tree: set(self.decode(tree)),
+    "frozenset": lambda self, tree: frozenset(self.decode(tree)),
+    "deque": lambda self, tree, most: deque(self.decode(tree), most),
+    "table": Decoder._table,
+    "bytes": lambda self, begin, size: self._slice("|u1", begin, size).tobytes(),
+    "bytearray": lambda self, begin, size: bytearray(self._slice("|u1", begin, size)),
+    "array": Decoder._array,
+    "scalar": lambda self, *array: self._array(*array)[()],
+    "generator": Decoder._generator,
+    "date": lambda _, text: date.fromisoformat(text),
+    "instant": lambda _, text, zone, fold: _instant_of(text, zone, fold),
+    "object": Decoder._object,
+}
+
+
+def _instant_of(text: str, zone: str, fold: int) -> datetime:
+    made = datetime.fromisoformat(text).replace(fold=fold)
+    return made.replace(tzinfo=ZoneInfo(zone)) if zone else made
+
+
+# The one codec: values as JSON and arrays, from which every bit comes back; no code is stored
+# and none is run.
+# It stores numbers, texts, bytes, dates, arrays, tables, random generators, lists, tuples,
+# dicts, sets, deques, and objects of classes that opt in: subclasses of `Serializable` (or
+# registered with it) and of `Recipe`. One checksum covers all of it, and a class is built only
+# where `buildable` allows it. A stored value is one block of bytes: a mark, the checksum, the
+# length of the JSON, the JSON, and the arrays, those of a type one after the other.
 
 FILE = "fitted.hwds"
 """The file in the folder of one stored object."""
@@ -37,14 +181,14 @@ FILE = "fitted.hwds"
 OLD_FILES = ("class.json", "fields.json")
 """The files that older versions wrote in its place."""
 
-MARK = b"hwds stored 1\n"
+STORED_MARK = b"hwds stored 1\n"
 PLAIN = frozenset((type(None), bool, int, float, str))
 """Types that JSON stores exactly, but for a NaN with other bits than the usual one."""
 
 SHARED = frozenset((type(None), bool, int, str))
 """Types of the items of tuples that are stored once however often they occur: equal ones have the same bits."""
 
-MANY = 16
+LEAST_ARRAY = 16
 """A list of at least so many floats is stored as an array."""
 
 NAN = struct.pack("<d", float("nan"))
@@ -146,7 +290,7 @@ def stored_paths(folder: Path) -> dict[str, str]:
 
     With them `dumps` gives the bytes that the version gave which stored the model.
     """
-    head, _ = parted(memoryview((folder / FILE).read_bytes())[len(MARK) + 16 :])
+    head, _ = split_body(memoryview((folder / FILE).read_bytes())[len(STORED_MARK) + 16 :])
     return {new: old for old in head["classes"] if (new := current_path(old)) != old}
 
 
@@ -166,7 +310,7 @@ def dumps(value: Any, paths: Mapping[str, str] = MappingProxyType({})) -> bytes:
     text = json.dumps(head, separators=(",", ":")).encode()
     arrays = [part.tobytes() for parts in encoder.arrays.values() for part in parts]
     body = b"".join([len(text).to_bytes(8, "little"), text, *arrays])
-    return MARK + _checksum(body) + body
+    return STORED_MARK + _checksum(body) + body
 
 
 def loads(data: bytes, source: str, remedy: str = "make it again") -> Any:
@@ -180,12 +324,12 @@ def loads(data: bytes, source: str, remedy: str = "make it again") -> Any:
     Raises:
         DataError: They are damaged, or a class is gone, has other fields, or may not be built.
     """
-    start = len(MARK) + 16
+    start = len(STORED_MARK) + 16
     body = memoryview(data)[start:]
-    if not data.startswith(MARK) or data[len(MARK) : start] != _checksum(body):
+    if not data.startswith(STORED_MARK) or data[len(STORED_MARK) : start] != _checksum(body):
         raise DataError(f"{source}: is damaged; {remedy}.")
     try:
-        head, arrays = parted(body)
+        head, arrays = split_body(body)
         return Decoder(head, arrays, _present).decode(head["tree"])
     except (
         ImportError,
@@ -234,7 +378,7 @@ class _Encoder:
 
     def _list(self, values: list[Any]) -> Any:
         kinds = set(map(type, values))
-        if kinds == {float} and len(values) >= MANY:
+        if kinds == {float} and len(values) >= LEAST_ARRAY:
             return ["floats", *self._append(np.array(values, np.float64))]
         if kinds <= PLAIN and not (float in kinds and any(map(_odd_nan, values))):
             return ["plain", values]
@@ -268,7 +412,7 @@ class _Encoder:
 
     def _table(self, value: pl.DataFrame) -> Any:
         kinds = [str(kind) for kind in value.dtypes]
-        unknown = [kind for kind in kinds if kind not in COLUMNS]
+        unknown = [kind for kind in kinds if kind not in COLUMN_TYPES]
         if unknown:
             raise Unserializable(f"a table with a column of {unknown[0]} cannot be stored.")
         return ["table", value.columns, kinds, [self._list(column.to_list()) for column in value]]
@@ -296,7 +440,7 @@ class _Encoder:
         return [
             "object",
             self.classes[path],
-            {name: self.encode(getattr(value, name)) for name in names_of(type(value), value)},
+            {name: self.encode(getattr(value, name)) for name in stored_attributes(type(value), value)},
         ]
 
 

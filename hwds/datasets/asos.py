@@ -7,8 +7,7 @@ from typing import Literal
 import polars as pl
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.datasets.base import Dataset
-from hwds.datasets.reading.public import PublicFile
+from hwds.datasets.base import Dataset, PublicFile
 from hwds.frames.table import Table
 
 PUBLIC = PublicFile(

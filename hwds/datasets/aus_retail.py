@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwds.datasets.reading.public import PublicFile, PublicSeries
+from hwds.datasets.base import PublicFile, PublicSeries
 from hwds.frames.roles import Roles
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from hwds.datasets.reading.public import PublicFile, PublicSeries
+from hwds.datasets.base import PublicFile, PublicSeries
 from hwds.frames.roles import SERIES, TARGET
 
 

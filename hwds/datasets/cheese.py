@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from hwds.datasets.base import PanelDataset
-from hwds.datasets.reading.public import PublicFile, SeriesAtMost, sampled
+from hwds.datasets.base import PanelDataset, PublicFile, SeriesAtMost, limit_series
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME, Roles
@@ -51,7 +50,7 @@ class Cheese(PanelDataset):
             account.str.split(" - ").list.first().alias("market"),
         )
         frequency = Frequency("1i")
-        return Panel.build(sampled(table, self.series), frequency, roles=ROLES, season=1, horizon=8, unit="units")
+        return Panel.build(limit_series(table, self.series), frequency, roles=ROLES, season=1, horizon=8, unit="units")
 
     def source(self) -> str:
         """Return where it is to be had."""

@@ -11,7 +11,7 @@ import polars as pl
 from hwds.core.errors import DataError
 from hwds.core.recipe import PositiveInt, Small
 from hwds.datasets.base import Dataset
-from hwds.frames.reading.files import read
+from hwds.frames.files import read_files
 from hwds.frames.roles import Roles
 from hwds.frames.runs import Runs
 
@@ -110,7 +110,7 @@ class Cmapss(Dataset):
         file = folder / f"{self.subset.lower()}_{part}.parquet"
         if not file.is_file():
             raise DataError(f"dataset: there is no file '{file}': {ORIGIN}.")
-        table = read(str(file)).table
+        table = read_files(str(file)).table
         missing = [name for name in columns or () if name not in table.columns]
         if missing:
             raise DataError(f"dataset.path: '{file}' has no column '{missing[0]}'.")

@@ -15,18 +15,13 @@ from pydantic import AfterValidator
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Names, Steps
 from hwds.datasets.base import PanelDataset
-from hwds.datasets.reading.columns import joined
-from hwds.datasets.reading.gaps import Gaps, without_gaps
-from hwds.datasets.reading.panel_leakage import refuse_leaking_columns
-from hwds.datasets.reading.role_names import RoleNames, column_of, refuse_taken
-from hwds.frames.base import Frame
-from hwds.frames.frequency import SEASONS, Frequency
-from hwds.frames.infer_frequency import find_frequency, is_month_end
+from hwds.datasets.reading.columns import Gaps, RoleNames, column_of, refuse_taken, series_of_rows, without_gaps
+from hwds.datasets.reading.leakage import refuse_leaking_columns
+from hwds.frames.files import Decimal, FileSource, TextFormat, read_files, without_line_break
+from hwds.frames.frequency import SEASONS, Frequency, find_frequency, is_month_end
 from hwds.frames.panel import Panel
-from hwds.frames.reading.endings import without_line_break
-from hwds.frames.reading.files import FileSource, read
-from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.roles import KEYS, SERIES, TARGET, TIME, Roles
+from hwds.frames.table import Frame
 from hwds.results.formatting import counted
 
 
@@ -110,7 +105,7 @@ class File(PanelDataset):
         given = self.roles.given()
         roles = _in_panel(given)
         _refuse_strangers(self.trust, given)
-        source = read(self.path, given.names, sha256=self.sha256, form=self.text_format)
+        source = read_files(self.path, given.names, sha256=self.sha256, form=self.text_format)
         table = _renamed(source, given, roles)
         if not given.get("series", ()):
             _refuse_many(table)
@@ -206,7 +201,7 @@ def _refuse_many(table: pl.DataFrame) -> None:
 def _renamed(source: FileSource, given: Roles, roles: Roles) -> pl.DataFrame:
     """Return the columns with a role, series, time and target under the names that they have in every panel."""
     keys = {TIME: given["time"][0], TARGET: given["target"][0]}
-    columns = {SERIES: joined(source, given.get("series", ()))}
+    columns = {SERIES: series_of_rows(source, given.get("series", ()))}
     columns |= {key: column_of(source, name, given) for key, name in keys.items()}
     return pl.DataFrame(columns | {name: column_of(source, name, roles) for name in roles.names})
 

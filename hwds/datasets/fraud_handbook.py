@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from hwds.datasets.base import Dataset
-from hwds.datasets.reading.public import PublicFile
+from hwds.datasets.base import Dataset, PublicFile
 from hwds.frames.table import Table
 
 FEATURES = (

@@ -10,15 +10,12 @@ import polars as pl
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Names
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.archives import PICTURES, open_archive, read_pictures
-from hwds.datasets.reading.role_names import RoleNames
-from hwds.frames.base import Frame
+from hwds.datasets.reading.columns import PICTURES, RoleNames, open_archive, read_pictures
+from hwds.frames.files import Decimal, FileSource, TextFormat, read_files, without_line_break
 from hwds.frames.images import BOARD, IMAGE, KIND
 from hwds.frames.images import Images as ImagesFrame
-from hwds.frames.reading.endings import without_line_break
-from hwds.frames.reading.files import FileSource, read
-from hwds.frames.reading.text import Decimal, TextFormat
 from hwds.frames.roles import Roles
+from hwds.frames.table import Frame
 
 
 class ImageRoles(RoleNames, frame="images"):
@@ -89,7 +86,7 @@ class Images(Dataset):
     def _source(self, given: Roles) -> FileSource:
         """Return the table of labels."""
         try:
-            source = read(self.labels, form=TextFormat(self.encoding, self.separator, self.decimal))
+            source = read_files(self.labels, form=TextFormat(self.encoding, self.separator, self.decimal))
             source.must_have(given.names)
         except DataError as error:  # files of rows are called by the key that they usually have
             raise DataError(str(error).replace("dataset.path:", "dataset.labels:", 1)) from error

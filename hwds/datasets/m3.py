@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hwds.datasets.base import PanelDataset
-from hwds.datasets.reading.public import PublicFile, SeriesAtMost, sampled
+from hwds.datasets.base import PanelDataset, PublicFile, SeriesAtMost, limit_series
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME, Roles
@@ -49,7 +48,7 @@ class M3(PanelDataset):
         every, horizon = _SHAPES[self.subset]
         table = file.read().rename({file.columns[1]: TIME, "y": TARGET, "series_id": SERIES})
         roles = Roles(static=("category",), split="split")
-        return Panel.build(sampled(table, self.series), Frequency(every), roles=roles, horizon=horizon)
+        return Panel.build(limit_series(table, self.series), Frequency(every), roles=roles, horizon=horizon)
 
     def source(self) -> str:
         """Return where it is to be had."""

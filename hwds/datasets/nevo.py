@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from hwds.datasets.base import PanelDataset
-from hwds.datasets.reading.public import PublicFile
+from hwds.datasets.base import PanelDataset, PublicFile
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME, Roles

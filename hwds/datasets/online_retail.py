@@ -7,8 +7,7 @@ from typing import Annotated
 import polars as pl
 from annotated_types import Ge, Le
 
-from hwds.datasets.base import PanelDataset
-from hwds.datasets.reading.public import PublicFile, SeriesAtMost, sampled
+from hwds.datasets.base import PanelDataset, PublicFile, SeriesAtMost, limit_series
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME, Roles
@@ -56,7 +55,7 @@ class OnlineRetail(PanelDataset):
             pl.col("Quantity").sum().alias(TARGET), (pl.col("Quantity") * pl.col("UnitPrice")).sum().alias("revenue")
         )
         kept = weekly.filter(pl.len().over(SERIES) >= self.least_weeks)
-        table = _completed(sampled(kept.sort(SERIES, TIME), self.series))
+        table = _completed(limit_series(kept.sort(SERIES, TIME), self.series))
         return Panel.build(table, Frequency("1w"), roles=ROLES, horizon=self.horizon, unit="units")
 
     def source(self) -> str:

@@ -7,11 +7,9 @@ from typing import ClassVar, Literal
 import numpy as np
 import polars as pl
 
-from hwds.datasets.base import Dataset, Truth
-from hwds.datasets.reading.public import PublicFile
+from hwds.datasets.base import Dataset, PublicFile, Truth
 from hwds.frames.table import Table
-from hwds.ope.metrics.estimates import EstimatorTerms
-from hwds.ope.metrics.evidence import LogEvidence
+from hwds.ope.estimates import EstimatorTerms, LogEvidence
 
 _COLUMNS = ("timestamp", "item_id", "position", "click", "propensity_score", *(f"user_feature_{i}" for i in range(4)))
 _ORIGIN, _LICENCE = "the repository st-tech/zr-obp, obd/{}/men", "Apache-2.0"

@@ -8,9 +8,8 @@ import polars as pl
 from annotated_types import Ge, Le
 
 from hwds.core.recipe import Small
-from hwds.datasets.base import PanelDataset
-from hwds.datasets.reading.gaps import without_gaps
-from hwds.datasets.reading.public import PublicFile
+from hwds.datasets.base import PanelDataset, PublicFile
+from hwds.datasets.reading.columns import without_gaps
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME, Roles

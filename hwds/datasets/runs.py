@@ -9,13 +9,11 @@ from annotated_types import Ge, Le
 
 from hwds.core.recipe import Names, ZeroSteps
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.role_names import RoleNames, column_of
-from hwds.frames.base import Frame
-from hwds.frames.reading.endings import without_line_break
-from hwds.frames.reading.files import read
-from hwds.frames.reading.text import Decimal, TextFormat
+from hwds.datasets.reading.columns import RoleNames, column_of
+from hwds.frames.files import Decimal, TextFormat, read_files, without_line_break
 from hwds.frames.runs import Runs as RunsFrame
 from hwds.frames.runs import other_numbers
+from hwds.frames.table import Frame
 
 
 class RunsRoles(RoleNames, frame="runs"):
@@ -64,7 +62,7 @@ class Runs(Dataset):
                 remaining life away.
         """
         given = self.roles.given()
-        source = read(self.path, sha256=self.sha256, form=TextFormat(self.encoding, self.separator, self.decimal))
+        source = read_files(self.path, sha256=self.sha256, form=TextFormat(self.encoding, self.separator, self.decimal))
         source.must_have(given.names)
         ignored = given.get("ignore", ())
         data = pl.DataFrame([column_of(source, name, given) for name in source.table.columns if name not in ignored])

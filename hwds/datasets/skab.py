@@ -7,8 +7,7 @@ from typing import Annotated
 import polars as pl
 
 from hwds.core.recipe import PositiveInt, Small
-from hwds.datasets.base import Dataset
-from hwds.datasets.reading.public import PublicFile
+from hwds.datasets.base import Dataset, PublicFile
 from hwds.frames.roles import Roles
 from hwds.frames.runs import Runs
 

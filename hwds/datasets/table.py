@@ -2,23 +2,185 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import polars as pl
 
-from hwds.core.errors import DataError
+from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Names
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.exposures import from_exposure
-from hwds.datasets.reading.reviewed import with_reviewed
-from hwds.datasets.reading.role_names import RoleNames, column_of
-from hwds.datasets.reading.target_leakage import refuse_leaking_inputs, refuse_order_of_labels
-from hwds.frames.base import Frame
-from hwds.frames.reading.endings import without_line_break
-from hwds.frames.reading.files import read
-from hwds.frames.reading.text import Decimal, TextFormat
+from hwds.datasets.reading.columns import RoleNames, column_of, times_of_column
+from hwds.datasets.reading.leakage import refuse_leaking_inputs, refuse_order_of_labels
+from hwds.frames.files import Decimal, FileSource, TextFormat, read_files, require_columns, without_line_break
 from hwds.frames.roles import ROLES, Roles
+from hwds.frames.table import EVENTS_BEFORE, ROW_ID, Frame
 from hwds.frames.table import Table as TableFrame
+
+# Events of units that a file of exposures has put into arms: each counts from its first
+# exposure on.
+
+EVENTS = "rows"
+"""The column that is 1 in an event and 0 in an exposure, so that a unit's sum is the number of its events."""
+
+
+BEGAN_AT = "__began"
+
+
+def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl.DataFrame:
+    """Return a row for the first exposure of each unit and one for each of its events from then on.
+
+    A unit without an event counts, with 0 of everything; events of others and those before the exposure do not. What the file
+    of exposures says of a unit (its arm, strata, covariates) stands in all of its rows, and numbers of events are 0 in the
+    row of the exposure.
+
+    Args:
+        events: The events, which have no arm.
+        exposures: The units, the arm and the time of each exposure; other columns are those of the first one.
+        roles: Of the columns of both files; `entity` and `time` are in both.
+
+    Raises:
+        ConfigError: A role that is needed is not given.
+        DataError: A column is missing, the arm stands in both files, a unit is in two arms, or an exposure or an event does
+            not say when it was.
+    """
+    entity, (arm,), (time,) = (_role(roles, name) for name in ("entity", "arm", "time"))
+    exposures.must_have([*entity, arm, time])
+    events.must_have([*entity, time])
+    if arm in events.table.columns:
+        raise DataError(f"dataset.exposures: the arm '{arm}' stands in '{events.files[0]}', too; rename it there.")
+    keys, ignored = [*entity, time], roles.get("ignore", ())
+    own = [name for name in exposures.table.columns if name not in ignored]
+    others = [name for name in events.table.columns if name in keys or name not in (*own, *ignored)]
+    require_columns([name for name in roles.names if name not in ignored], [*own, *others], "both files together")
+    shown, happened = (
+        pl.DataFrame([column_of(file, name, roles) for name in names]).with_columns(pl.col(entity).cast(pl.String))
+        for file, names in ((exposures, own), (events, others))
+    )
+    _refuse_missing(shown, (*entity, arm, time), exposures)
+    _refuse_missing(happened, (time,), events)
+    if shown.schema[time] != happened.schema[time]:
+        raise DataError(f"dataset.exposures: column '{time}' must hold dates in both files, or instants in both.")
+    _refuse_two_arms(shown, entity, arm)
+    first = shown.sort(time, maintain_order=True).unique(entity, keep="first", maintain_order=True)
+    began = first.rename({time: BEGAN_AT})
+    joined = happened.join(began, on=list(entity), how="inner", maintain_order="left")
+    early = pl.col(time) < pl.col(BEGAN_AT)
+    before = joined.filter(early).group_by(entity).agg(pl.len().cast(pl.Int64).alias(EVENTS_BEFORE))
+    first = first.join(before, on=list(entity), how="left", maintain_order="left").with_columns(
+        pl.col(EVENTS_BEFORE).fill_null(0)
+    )
+    zeros = _zeros(happened, keys, ()) | {EVENTS: pl.lit(0)}
+    late = joined.filter(~early).drop(BEGAN_AT)
+    once = _zeros(first, keys, roles.names) | {EVENTS: pl.lit(1)}  # numbers without a role are added up
+    return pl.concat([first.with_columns(**zeros), late.with_columns(**once)], how="diagonal")
+
+
+def _zeros(data: pl.DataFrame, keys: Sequence[str], kept: Collection[str]) -> dict[str, pl.Expr]:
+    """Return 0 for each column of numbers that is none of the names."""
+    numbers = {name: kind for name, kind in data.schema.items() if kind.is_numeric() or kind == pl.Boolean}
+    return {name: pl.lit(0).cast(kind) for name, kind in numbers.items() if name not in keys and name not in kept}
+
+
+def _role(roles: Roles, name: str) -> tuple[str, ...]:
+    if name not in roles:
+        raise ConfigError(f"dataset.roles.{name}: must be given with dataset.exposures.")
+    return tuple(roles[name])
+
+
+def _refuse_missing(data: pl.DataFrame, names: Sequence[str], file: FileSource) -> None:
+    for name in names:
+        if len(missing := data[name].is_null().arg_true()):
+            raise DataError(f"dataset.exposures: row {missing[0] + 1} of '{file.files[0]}' has no value in column '{name}'.")
+
+
+def _refuse_two_arms(shown: pl.DataFrame, entity: tuple[str, ...], arm: str) -> None:
+    arms = shown.group_by(entity, maintain_order=True).agg(pl.col(arm).n_unique().alias("n"))
+    several = arms.filter(pl.col("n") > 1)
+    if len(several):
+        who = ", ".join(map(str, several.select(entity).row(0)))
+        raise DataError(f"dataset.exposures: {len(several):,} of {len(arms):,} units are in several arms, '{who}' first.")
+
+
+# Labels that came back from reviewers as a file, joined to a table by its ids.
+
+LABEL, WHEN = "label", "reviewed_at"
+"""The columns of the file: the label, and when it was given, which may be missing."""
+
+
+def with_reviewed(data: pl.DataFrame, roles: Roles, path: str, form: TextFormat) -> tuple[pl.DataFrame, Roles]:
+    """Return a table with the labels of a file, and its roles.
+
+    The file has the column with the role `id` (or `row_id`, the number of a row from 0, where there is none) and `label`: 1, 0
+    or empty for what has not been reviewed; and, if it says when, `reviewed_at`. A label of the file counts beside those of the
+    table; where both have one they must agree.
+
+    Args:
+        data: The rows.
+        roles: Their roles.
+        path: Of the file.
+        form: How it is written.
+
+    Raises:
+        DataError: With the column, or the row that is not in the table, twice in the file, or labelled otherwise.
+    """
+    source = read_files(path, sha256=None, form=form)
+    file = source.table
+    key = roles["id"][0] if "id" in roles else ROW_ID
+    for name in (key, LABEL):
+        if name not in file.columns:
+            raise DataError(f"dataset.reviewed: '{path}' has no column '{name}'{nearest(name, file.columns)}")
+    rows = data if key != ROW_ID else data.with_row_index(ROW_ID)
+    if WHEN in file.columns:
+        file = file.with_columns(times_of_column(source, WHEN, "label_time").alias(WHEN))
+    given = _given(file, key, rows[key], path)
+    label = roles["label"][0] if "label" in roles else LABEL
+    when = roles["label_time"][0] if "label_time" in roles else ""
+    both = rows.select(key).with_columns(pl.col(key).cast(pl.String)).join(given, on=key, how="left", maintain_order="left")
+    old = data[label].cast(pl.Float64) if label in data.columns else pl.Series(label, [None] * len(data), dtype=pl.Float64)
+    apart = (old.is_not_null() & both[LABEL].is_not_null() & (old != both[LABEL])).fill_null(False).arg_true()
+    if len(apart):
+        row = apart[0]
+        raise DataError(
+            f"dataset.reviewed: '{both[key][row]}' is {both[LABEL][row]:g} in '{path}' and {old[row]:g} in column '{label}'."
+        )
+    made = data.with_columns(old.fill_null(both[LABEL]).alias(label))
+    if when and WHEN in file.columns:
+        made = made.with_columns(_moments(data[when], both[WHEN], path))
+    return made, roles | {"label": (label,)}
+
+
+def _moments(known: pl.Series, given: pl.Series, path: str) -> pl.Series:
+    """Return the moments of a table, and where it has none those of a file; dates and instants together are instants."""
+    null = pl.Null in (known.dtype, given.dtype)
+    if not null and known.dtype.is_temporal() != given.dtype.is_temporal():
+        both = f"'{WHEN}' of '{path}' and column '{known.name}'"
+        raise DataError(f"dataset.reviewed: {both} must both hold dates, or both numbers.")
+    return pl.select(pl.coalesce(known, given).alias(known.name)).to_series()
+
+
+def _given(file: pl.DataFrame, key: str, ids: pl.Series, path: str) -> pl.DataFrame:
+    """Return the labels of a file by id, checked."""
+    given = file.filter(pl.col(LABEL).is_not_null()).with_columns(
+        pl.col(key).cast(pl.String), pl.col(LABEL).cast(pl.Float64, strict=False)
+    )
+    bad = (~given[LABEL].is_in([0.0, 1.0])).fill_null(True).arg_true()
+    if len(bad):
+        raise DataError(
+            f"dataset.reviewed: column 'label' of '{path}' must be 1, 0 or empty; '{given[key][bad[0]]}' has neither."
+        )
+    known = ids.cast(pl.String)
+    strange = given.filter(~pl.col(key).is_in(known.implode()))[key]
+    if len(strange):
+        raise DataError(f"dataset.reviewed: no row has the {key} '{strange[0]}' of '{path}'.")
+    twice = given.group_by(key, maintain_order=True).agg(pl.col(LABEL).n_unique().alias("n")).filter(pl.col("n") > 1)[key]
+    if len(twice):
+        raise DataError(f"dataset.reviewed: '{twice[0]}' is both 0 and 1 in '{path}'.")
+    columns = [key, LABEL, *([WHEN] if WHEN in given.columns else [])]
+    return given.select(columns).unique(key, keep="first", maintain_order=True)
+
+
+# A user's own rows that are not series.
 
 
 class TableRoles(RoleNames, frame="table"):
@@ -77,13 +239,13 @@ class Table(Dataset):
                 away.
         """
         given = self.roles.given()
-        source = read(self.path, sha256=self.sha256, form=self.text_format)
+        source = read_files(self.path, sha256=self.sha256, form=self.text_format)
         ignored, roles = given.get("ignore", ()), given.without("ignore")
         if self.exposures is None:
             source.must_have([*given.names, *self.trust])
             data = pl.DataFrame([column_of(source, name, roles) for name in source.table.columns if name not in ignored])
         else:
-            data = from_exposure(source, read(self.exposures, form=self.text_format), given)
+            data = from_exposure(source, read_files(self.exposures, form=self.text_format), given)
         if self.reviewed is not None:
             data, roles = with_reviewed(data, roles, self.reviewed, self.text_format)
         if "label" in roles:

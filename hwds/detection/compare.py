@@ -9,23 +9,29 @@ from math import inf, sqrt
 import numpy as np
 import polars as pl
 
-from hwds.compare.answers import Answer, shared
-from hwds.compare.contrasts import Pair, Scale
-from hwds.compare.evidence import shares_of
-from hwds.compare.hooks import TaskComparison
-from hwds.config.build import build, sized
+from hwds.core.config import build, sized_node
 from hwds.core.errors import DataError
-from hwds.detection.metrics.clusters import BY_BOTH, BY_DAY, effect_of
-from hwds.detection.metrics.measures import detection_measures
-from hwds.detection.metrics.positives import Positives, few_positives
-from hwds.detection.metrics.weighted import MetricSettings
-from hwds.detection.metrics.windows import TRUE, Resampled, resampled, windows_of
+from hwds.detection.metrics import MetricSettings
 from hwds.detection.protocols.base import Detection
-from hwds.results.measure import short
-from hwds.statistics.delong import delong
-from hwds.statistics.reference_distribution import LEAST_SURE, Effect, ReferenceDistribution, SumDistribution, student_critical
-from hwds.statistics.standard_errors import LEVEL
-from hwds.statistics.two_way import ClusterCounts
+from hwds.detection.scores import (
+    BY_BOTH,
+    BY_DAY,
+    TRUE,
+    Positives,
+    ResampledMetrics,
+    detection_measures,
+    effect_of,
+    few_positives,
+    resample_windows,
+    scored_windows,
+)
+from hwds.results.tables import short
+from hwds.stats.clusters import ClusterCounts
+from hwds.stats.contrasts import Pair, Scale
+from hwds.stats.effects import LEAST_SURE, LEVEL, Effect, ReferenceDistribution, SumDistribution, student_critical
+from hwds.stats.evidence import TaskComparison, shares_of
+from hwds.stats.ranks import delong
+from hwds.stats.sources import ModelRows, shared_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +103,7 @@ class DrawnEvidence:
         least = min(map(len, apart.values()))
         if least < 2:
             return None
-        draws = np.sum([each[:least] * _stretch(self.counts[way]) for way, each in ways.items()], axis=0)
+        draws = np.sum([each[:least] * _few_clusters_factor(self.counts[way]) for way, each in ways.items()], axis=0)
         if BY_BOTH in apart:
             variances = {way: _variance(each[:least]) for way, each in apart.items()}
             alone = max(variances[way] for way in ways)
@@ -151,7 +157,7 @@ def _with_seeds(effect: Effect, by_seed: np.ndarray) -> Effect:
     return replace(effect, stderr=sqrt(total), distribution=SumDistribution(parts), method=method, independent=independent)
 
 
-def _stretch(counts: ClusterCounts) -> float:
+def _few_clusters_factor(counts: ClusterCounts) -> float:
     """Return how much wider resamples of so few clusters are to be: a bootstrap varies too little."""
     return sqrt(counts.even / counts.df) * student_critical(counts.df, LEVEL) / student_critical(inf, LEVEL)
 
@@ -161,7 +167,7 @@ def _variance(draws: np.ndarray) -> float:
     return float(np.var(draws - draws.mean(axis=1, keepdims=True), axis=0, ddof=1).mean())
 
 
-def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[DrawnEvidence, int]:
+def detection_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[DrawnEvidence, int]:
     """Return the evidence of answers, and how many test rows were left out because some model lacks them.
 
     Args:
@@ -170,17 +176,19 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Dr
         resamples: Of each way, as many as the protocol's at most: a run's page and a comparison of it say the same.
     """
     tests = [replace(answer, rows=answer.rows.filter(pl.col("part") == "test")) for answer in answers]
-    common, left_out = shared(tests, ["fold", "row_id"])
+    common, left_out = shared_rows(tests, ["fold", "row_id"])
     if not len(common[0].rows):
         raise DataError("compare: no test row is shared by all models.")
     models = tuple(dict.fromkeys(answer.model for answer in common))
     datasets = tuple(dict.fromkeys(answer.dataset for answer in common))
     seeds = _shared_seeds(common, models, datasets)
-    protocol = build("protocol", "protocol", sized(common[0].source.config, "protocol"))
+    protocol = build("protocol", "protocol", sized_node(common[0].source.config, "protocol"))
     assert isinstance(protocol, Detection)
     full = next((each.name for each in detection_measures(protocol, "") if metric in (each.name, each.short)), metric)
     drawn = {
-        (answer.dataset, answer.seed, answer.model): _drawn(answer, protocol, full, min(resamples, protocol.resamples))
+        (answer.dataset, answer.seed, answer.model): _resample_metrics(
+            answer, protocol, full, min(resamples, protocol.resamples)
+        )
         for answer in common
         if answer.seed in seeds
     }
@@ -198,11 +206,11 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Dr
     positives = [Positives.of(answer.rows, label).clusters for answer in common if answer.seed in seeds]
     fewest = {way: min(each[way] for each in positives) for way in positives[0]}
     first = [answer for answer in common if (answer.dataset, answer.seed) == (datasets[0], seeds[0])]
-    areas = _areas(first, full) if len(seeds) == len(datasets) == 1 and BY_DAY not in ways else None
+    areas = _delong_covariance(first, full) if len(seeds) == len(datasets) == 1 and BY_DAY not in ways else None
     return DrawnEvidence(models, values, samples, counts, fewest, areas), left_out
 
 
-def _shared_seeds(answers: Sequence[Answer], models: Sequence[str], datasets: Sequence[str]) -> list[int]:
+def _shared_seeds(answers: Sequence[ModelRows], models: Sequence[str], datasets: Sequence[str]) -> list[int]:
     have = {(answer.model, answer.dataset, answer.seed) for answer in answers}
     every = sorted({answer.seed for answer in answers})
     seeds = [seed for seed in every if all((m, d, seed) in have for m in models for d in datasets)]
@@ -211,15 +219,15 @@ def _shared_seeds(answers: Sequence[Answer], models: Sequence[str], datasets: Se
     return seeds
 
 
-def _drawn(answer: Answer, protocol: Detection, metric: str, resamples: int) -> Resampled:
+def _resample_metrics(answer: ModelRows, protocol: Detection, metric: str, resamples: int) -> ResampledMetrics:
     """Return the metrics of a model, and those of resamples, of the family of one metric."""
     settings = MetricSettings.by(protocol)
     base = metric.removeprefix(TRUE)
     family = [family for family, names in settings.families.items() if base in names]
-    return resampled(windows_of(answer.rows, settings), family, resamples)
+    return resample_windows(scored_windows(answer.rows, settings), family, resamples)
 
 
-def _areas(answers: Sequence[Answer], metric: str) -> np.ndarray | None:
+def _delong_covariance(answers: Sequence[ModelRows], metric: str) -> np.ndarray | None:
     """Return DeLong's covariance where the metric is the AUROC of one window of independent rows; None elsewhere."""
     rows = answers[0].rows
     label = "truth" if metric.startswith(TRUE) else "label"
@@ -232,4 +240,4 @@ def _areas(answers: Sequence[Answer], metric: str) -> np.ndarray | None:
     return delong(rows.filter(known)[label].to_numpy(), scores)[1]
 
 
-COMPARISON = TaskComparison(evidence=evidence)
+COMPARISON = TaskComparison(evidence=detection_evidence)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from hwds.core.families import Family, Task
+from hwds.core.registry import Family, Task
 from hwds.frames.table import Table
 
 DETECTION = Task(
     name="detection",
     frame=Table,
     headline="aucpr",
-    report="hwds.detection.report.run:REPORT",
+    report="hwds.detection.report.run:DETECTION_REPORT",
     comparison="hwds.detection.compare:COMPARISON",
 )
 
@@ -17,16 +17,16 @@ QUEUE = Task(
     name="review_queue",
     frame=Table,
     headline="injected_recall",
-    report="hwds.detection.report.queue:REPORT",
+    report="hwds.detection.report.run:QUEUE_REPORT",
 )
 
 FAMILY = Family(
     name="detection",
     tasks=(DETECTION, QUEUE),
     tables={
-        "cases": "hwds.detection.report.alerts.case_files:REPORT",
-        "alert_costs": "hwds.detection.report.alerts.costs:REPORT",
-        "alert_thresholds": "hwds.detection.report.alerts.thresholds:REPORT",
-        "arbitrage_thresholds": "hwds.detection.report.arbitrage.thresholds:REPORT",
+        "cases": "hwds.detection.report.decisions:CASES_REPORT",
+        "alert_costs": "hwds.detection.report.decisions:ALERT_COSTS_REPORT",
+        "alert_thresholds": "hwds.detection.report.decisions:ALERT_THRESHOLDS_REPORT",
+        "arbitrage_thresholds": "hwds.detection.report.decisions:ARBITRAGE_REPORT",
     },
 )

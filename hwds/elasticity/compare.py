@@ -7,19 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from hwds.compare.answers import Answer, shared
-from hwds.compare.evidence import UnitEvidence, by_dataset, compared_metric, long_table
-from hwds.compare.hooks import TaskComparison
 from hwds.frames.roles import SERIES, TIME
+from hwds.stats.evidence import TaskComparison, UnitEvidence, by_dataset, compared_metric, long_table
+from hwds.stats.sources import ModelRows, shared_rows
 
-ERRORS = {
+CHANGE_ERRORS = {
     "change_rmse": (pl.col("move"), pl.col("predicted") - pl.col("actual")),
     "level_rmse": (pl.lit(True), pl.col("log_predicted") - pl.col("log_units")),
 }
 """The metrics by which models are compared: the rows that count, and the error of each."""
 
 
-def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
+def price_change_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
     """Return the errors of held-out periods, and how many rows were left out because some model has no prediction.
 
     A period is the unit: what happens in it, a holiday or a chain's promotion, strikes all of its cells alike.
@@ -32,11 +31,11 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
     Raises:
         ConfigError: The metric is another one.
     """
-    counts, error = ERRORS[compared_metric(metric, ERRORS, "price moves")]
+    counts, error = CHANGE_ERRORS[compared_metric(metric, CHANGE_ERRORS, "price moves")]
     known = [_with_error(answer, counts, error) for answer in answers]
-    kept, left_out = shared(known, ["cutoff", SERIES, TIME])
+    kept, left_out = shared_rows(known, ["cutoff", SERIES, TIME])
 
-    def table(own: list[Answer]) -> pl.DataFrame:
+    def table(own: list[ModelRows]) -> pl.DataFrame:
         periods = own[0].rows.select("cutoff", TIME).unique().sort("cutoff", TIME)
         names = periods.select(pl.format("{} {}", "cutoff", TIME)).to_series()
         return long_table(own, names, [_by_period(answer.rows, periods) for answer in own])
@@ -44,9 +43,9 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
     return UnitEvidence(by_dataset(kept, table), "held-out periods", resamples), left_out
 
 
-def _with_error(answer: Answer, counts: pl.Expr, error: pl.Expr) -> Answer:
+def _with_error(answer: ModelRows, counts: pl.Expr, error: pl.Expr) -> ModelRows:
     rows = answer.rows.filter(counts).with_columns(error.alias("error")).drop_nulls("error")
-    return Answer(answer.model, answer.dataset, answer.seed, answer.source, answer.label, rows)
+    return ModelRows(answer.model, answer.dataset, answer.seed, answer.source, answer.label, rows)
 
 
 def _by_period(rows: pl.DataFrame, periods: pl.DataFrame) -> np.ndarray:
@@ -62,4 +61,4 @@ def _by_period(rows: pl.DataFrame, periods: pl.DataFrame) -> np.ndarray:
     return np.asarray(root + (squares - root**2 * count) / (2 * max(root, 1e-300) * count.mean()))
 
 
-COMPARISON = TaskComparison(evidence=evidence, conditions="of the same cells", trained=False)
+COMPARISON = TaskComparison(evidence=price_change_evidence, conditions="of the same cells", trained=False)

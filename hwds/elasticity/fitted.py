@@ -1,4 +1,4 @@
-"""FittedElasticities: what a model says of every cell, and the demand that follows from prices."""
+"""What models of demand are given and what they say of every cell: context, estimates, demand."""
 
 from __future__ import annotations
 
@@ -9,12 +9,29 @@ import numpy as np
 import polars as pl
 
 from hwds.core.serialization import Serializable
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import CROSS, LAG, PAIR, Terms
-from hwds.elasticity.design.rows import Design
+from hwds.elasticity.design import CROSS, LAG, PAIR, DemandDesign, DemandTerms
+from hwds.evaluation.protocol import RunContext
 from hwds.frames.panel import Panel
 
-CELLS = {
+# ElasticityContext: what a model of demand is given besides the history.
+
+
+@dataclass(frozen=True, slots=True)
+class ElasticityContext(RunContext):
+    """The settings of a run, and what a protocol asks of a model beside its own settings.
+
+    Attributes:
+        level: Of the intervals.
+        controls: Columns of the panel to take beside the model's own, each with a slope that all cells share.
+    """
+
+    level: float = 0.95
+    controls: tuple[str, ...] = ()
+
+
+# FittedElasticities: what a model says of every cell, and the demand that follows from prices.
+
+CELL_COLUMNS = {
     "series_id": pl.String,
     "sku": pl.String,
     "channel": pl.String,
@@ -154,7 +171,7 @@ class FittedElasticities(Serializable):
     """A fitted model of demand: units = exp(level + elasticity log(price / mean price) + slopes of other columns).
 
     Attributes:
-        table: See `CELLS`.
+        table: See `CELL_COLUMNS`.
         effects: The slopes that all cells share: `name`, `value`, `stderr`, `p_value`, `ci_low`, `ci_high`.
         identification: See `identification.identify`.
         design: The rows that it was fitted to.
@@ -167,15 +184,20 @@ class FittedElasticities(Serializable):
     table: pl.DataFrame
     effects: pl.DataFrame
     identification: pl.DataFrame
-    design: Design
-    terms: Terms
+    design: DemandDesign
+    terms: DemandTerms
     controls: Sequence[str]
     estimates: Estimates
     level: float
 
     @classmethod
     def of(
-        cls, design: Design, terms: Terms, estimates: Estimates, identification: pl.DataFrame, context: ElasticityContext
+        cls,
+        design: DemandDesign,
+        terms: DemandTerms,
+        estimates: Estimates,
+        identification: pl.DataFrame,
+        context: ElasticityContext,
     ) -> FittedElasticities:
         """Return the table of the cells and of the shared slopes."""
         table = cells_table(design, estimates, identification)
@@ -189,13 +211,13 @@ class FittedElasticities(Serializable):
         Args:
             panel: The cells that the model was fitted to, with prices and the other columns; units are not read.
         """
-        design = Design.of(panel, self.terms, self.controls, like=self.design)
+        design = DemandDesign.of(panel, self.terms, self.controls, like=self.design)
         known = self.estimates
         part = known.slopes[design.cell] * design.log_price + known.other_effects(np.nan_to_num(design.x), design.cell)
         return np.asarray(known.level[design.cell] + part)
 
     def further_columns(self) -> pl.DataFrame:
-        """Return what a model says of every cell beside `CELLS`, a row a cell; usually nothing."""
+        """Return what a model says of every cell beside `CELL_COLUMNS`, a row a cell; usually nothing."""
         return pl.DataFrame()
 
     def draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -241,21 +263,21 @@ class FittedElasticities(Serializable):
             return out, None
         roots = np.sqrt(np.where(values > ROUNDING * values.max(initial=0.0), values, np.inf))
         gain = (vectors / roots).T @ known.shared_covariance[there]
-        rest = _root(known.theta_covariance - gain.T @ gain)
+        rest = _covariance_root(known.theta_covariance - gain.T @ gain)
         beside = normal @ gain + rng.standard_normal((count, len(rest))) @ rest.T
         return out, known.theta + beside * (scale[:, :1] if isinstance(scale, np.ndarray) else scale)
 
 
-def _root(matrix: np.ndarray) -> np.ndarray:
+def _covariance_root(matrix: np.ndarray) -> np.ndarray:
     """Return a root R of a covariance, R R' without its negative eigenvalues."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
-def cells_table(design: Design, estimates: Estimates, identification: pl.DataFrame) -> pl.DataFrame:
-    """Return the table of the cells; see `CELLS`."""
+def cells_table(design: DemandDesign, estimates: Estimates, identification: pl.DataFrame) -> pl.DataFrame:
+    """Return the table of the cells; see `CELL_COLUMNS`."""
     below, above = estimates.both_sides * estimates.stderr
-    shared = {name: _shared(design, estimates, name) for name in (LAG, CROSS)}
+    shared = {name: _shared_slope(design, estimates, name) for name in (LAG, CROSS)}
     cross = (estimates.cross, estimates.cross_stderr)
     if estimates.pairs is not None:
         cross = estimates.pairs.totals(len(design))
@@ -282,10 +304,10 @@ def cells_table(design: Design, estimates: Estimates, identification: pl.DataFra
     for place, why in estimates.unanswered.items():
         reason[place] = why
     table = design.names.hstack(numbers).with_columns(pl.Series("status", status), pl.Series("reason", reason))
-    return table.select(pl.col(name).cast(kind) for name, kind in CELLS.items())
+    return table.select(pl.col(name).cast(kind) for name, kind in CELL_COLUMNS.items())
 
 
-def _shared(design: Design, estimates: Estimates, name: str) -> tuple[float, float]:
+def _shared_slope(design: DemandDesign, estimates: Estimates, name: str) -> tuple[float, float]:
     if name not in design.columns:
         return 0.0, 0.0
     place = design.columns.index(name)

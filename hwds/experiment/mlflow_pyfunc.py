@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from hwds.experiment.check import check
-from hwds.experiment.final_model import predict_new
-from hwds.experiment.prediction_input import planned, with_data
+from hwds.experiment.final_model import predict_new, require_plan, with_data
+from hwds.experiment.spec import check
 from hwds.frames.panel import Panel
 from hwds.frames.roles import listed
 from hwds.results.folder import RunFolder
@@ -42,7 +41,7 @@ class KeptModel:
     def _predict(self, rows: pl.DataFrame | None, beside: Path) -> pl.DataFrame:
         data, plan = self.folder.read_config(secrets=True), ""
         if rows is not None:
-            past, ahead = parted(rows, data["dataset"])
+            past, ahead = split_plan(rows, data["dataset"])
             past.write_parquet(beside / "rows.parquet")
             data = with_data(data, str(beside / "rows.parquet"), self.folder)
             if len(ahead):
@@ -51,11 +50,11 @@ class KeptModel:
         experiment = check(data)
         frame = experiment.dataset.frame()
         if isinstance(frame, Panel):
-            frame = experiment.protocol.prepare_frame(planned(experiment, frame, plan))
+            frame = experiment.protocol.prepare_frame(require_plan(experiment, frame, plan))
         return predict_new(experiment, frame, self.folder)
 
 
-def parted(rows: pl.DataFrame, dataset: dict[str, Any]) -> tuple[pl.DataFrame, ...]:
+def split_plan(rows: pl.DataFrame, dataset: dict[str, Any]) -> tuple[pl.DataFrame, ...]:
     """Return the rows of the past, and those of the plan: none where no column is known of the future."""
     roles = dataset.get("roles") or {}
     if not roles.get("known_future"):

@@ -1,32 +1,53 @@
-"""From a typed experiment to its cells: the data loaded and cut, every key known, nothing computed."""
+"""From a typed experiment to its cells: data cut, keys, time foreseen, a user's code tried."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-from hwds.core.code_digest import modules_in
-from hwds.core.environment import numeric_environment
-from hwds.core.errors import ConfigError, DataError
-from hwds.core.hashing import digest
-from hwds.core.inputs import Inputs, digest_of_changes, digests, read_so_far, unchanged
-from hwds.core.outputs import OUTPUTS
+import numpy as np
+import polars as pl
+
+from hwds.core.cache import Inputs, digest_of_changes, digests, noted_inputs, read_so_far, unchanged
+from hwds.core.checksums import read_json, read_parquet
+from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.core.files import OUTPUTS, digest
+from hwds.core.keys import modules_in, numeric_environment
 from hwds.core.recipe import Recipe, canonical, texts_in, uses_features
 from hwds.core.settings import OUTSIDE_NUMBERS
-from hwds.evaluation.abilities import KnowsTruth
-from hwds.evaluation.base import Cell
-from hwds.evaluation.segments import Segments
-from hwds.execution.cell_cache import CellCache
-from hwds.execution.cell_keys import run_code
-from hwds.execution.job import Job
-from hwds.execution.run import Work, cut
+from hwds.datasets.base import Dataset
+from hwds.datasets.reading.leakage import SUSPECT_ALONE, leaking_inputs, naming_inputs
+from hwds.evaluation.cells import TOY, CellCache, Job, message_of, run_code
+from hwds.evaluation.protocol import (
+    Cell,
+    Compiling,
+    Fold,
+    Foreseeable,
+    KnowsTruth,
+    RunContext,
+    ScoreSegments,
+    Trying,
+    WrongAnswerError,
+)
+from hwds.evaluation.run_cells import RunWork, cut_cells
+from hwds.evaluation.workers import hold_threads
 from hwds.experiment.spec import Experiment
-from hwds.results.folder import RunFolder
-from hwds.results.learning import FOLDER as LEARNING
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.table import Table
+from hwds.results.files import DAMAGE
+from hwds.results.folder import CONFIG, RunFolder, read_config
+from hwds.results.formatting import percent
+from hwds.results.records import LEARNING_FOLDER as LEARNING
+from hwds.results.sweep_folder import SWEEP
 from hwds.results.tables import TRUTH
-from hwds.splitting.fold import Fold
+
+# From a typed experiment to its cells: the data loaded and cut, every key known, nothing
+# computed.
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +67,7 @@ class Prepared:
     experiment: Experiment
     frame: Any
     job: Job
-    work: Work
+    work: RunWork
     folder: RunFolder
     cache: CellCache
     code: str
@@ -71,7 +92,7 @@ def prepare(experiment: Experiment) -> Prepared:
     folds = protocol.split(frame)
     _check_data(experiment, frame)
     cache = experiment.compute.cells(job.cells_folder)
-    work = _work(experiment, frame, folds, cut(job, folds, frame, cache))
+    work = _work(experiment, frame, folds, cut_cells(job, folds, frame, cache))
     code = run_code([dataset, protocol, experiment.features, *job.models.values()])
     name = experiment.experiment
     run = with_inputs(run_id(experiment, frame.fingerprint, code), lambda run: RunFolder.of(name, run))
@@ -95,11 +116,11 @@ def job_of(experiment: Experiment, frame: Any, models: dict[str, Recipe]) -> Job
         caches / "frames" / frame.fingerprint,
         caches / "cells",
         compute.machine(),
-        inputs_of(experiment, models),
+        inputs_of_run(experiment, models),
     )
 
 
-def inputs_of(experiment: Experiment, models: Mapping[str, Recipe]) -> Inputs | None:
+def inputs_of_run(experiment: Experiment, models: Mapping[str, Recipe]) -> Inputs | None:
     """Return the data files that a user's code has read so far, and those that settings name; None of code of hwds alone."""
     recipes = canonical([experiment.protocol, experiment.features, *models.values()])
     if all(module.partition(".")[0] == "hwds" for module in modules_in(recipes)):
@@ -117,7 +138,7 @@ def _check_data(experiment: Experiment, frame: Any) -> None:
     experiment.decision.check_data(frame, protocol)
 
 
-def _work(experiment: Experiment, frame: Any, folds: Sequence[Fold], cells: dict[Cell, str]) -> Work:
+def _work(experiment: Experiment, frame: Any, folds: Sequence[Fold], cells: dict[Cell, str]) -> RunWork:
     """Return the cells, and the labels and segments of their scores."""
     protocol = experiment.protocol
     labels: dict[str, str | int] = {
@@ -127,7 +148,7 @@ def _work(experiment: Experiment, frame: Any, folds: Sequence[Fold], cells: dict
         "seed": experiment.seed,
     }
     oracle = protocol.oracle_scores(frame) if isinstance(protocol, KnowsTruth) else ()
-    return Work(cells, folds, labels, Segments.of(protocol, frame), protocol.measures(frame), oracle)
+    return RunWork(cells, folds, labels, ScoreSegments.of(protocol, frame), protocol.measures(frame), oracle)
 
 
 def run_id(experiment: Experiment, data: str, code: str) -> str:
@@ -167,3 +188,260 @@ def require_asked(prepared: Prepared) -> None:
     """
     if not prepared.work.cells:
         raise DataError("protocol: the data gives it nothing to ask.")
+
+
+# An estimate of the time of missing cells: from the time of earlier ones, or else from the work
+# that they are.
+# A cell takes what it takes to begin and to write its rows, and something for each unit. The
+# two are told apart where cells of several sizes were timed: between two sizes the seconds are
+# interpolated, beyond them they go on as from the smallest to the largest. From one size alone
+# a larger cell cannot be foreseen but from above, as if nothing were fixed.
+# What was never timed on the data follows from rows, steps, trees and epochs, by the laws of
+# its protocol, and from the speed of this machine.
+
+ALIKE = 1.5
+"""The largest ratio of a cell's size to the one size that was timed at which both count as alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeEstimate:
+    """An estimate of time.
+
+    Attributes:
+        seconds: On one core.
+        at_most: Whether it may be far too high, as only far smaller cells were timed.
+        by_work: Whether some of it follows from the work that cells are, and was never timed on this data.
+        by_budget: Whether some of it is a budget, which need not be used up.
+    """
+
+    seconds: float
+    at_most: bool = False
+    by_work: bool = False
+    by_budget: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellTimes:
+    """The times of a model's cells: the sizes that were timed, rising, and the median seconds of each."""
+
+    sizes: Sequence[int]
+    seconds: Sequence[float]
+
+    def time(self, units: int) -> TimeEstimate:
+        """Return the estimate for a cell with so many units."""
+        sizes, seconds = np.array(self.sizes, float), np.maximum.accumulate(self.seconds)  # more units take no less
+        first, last = (sizes[0], seconds[0]), (sizes[-1], seconds[-1])
+        each = (last[1] - first[1]) / (last[0] - first[0]) if len(sizes) > 1 else first[1] / first[0]
+        if units > last[0]:
+            return TimeEstimate(float(last[1] + each * (units - last[0])), len(sizes) == 1 and units > ALIKE * last[0])
+        fixed = max(first[1] - each * first[0], 0.0)
+        return TimeEstimate(float(np.interp(units, [0.0, *sizes], [fixed, *seconds])))
+
+
+def missing_cells(prepared: Prepared) -> list[Cell]:
+    """Return the cells that are not in the cache."""
+    return [cell for cell, key in prepared.work.cells.items() if not prepared.cache.has(key)]
+
+
+def timed_before(dataset: Dataset, models: Mapping[str, Recipe] | None = None) -> Mapping[str, CellTimes]:
+    """Return the times of the cells of each model on one dataset, over earlier runs.
+
+    Args:
+        dataset: Which; a file by its path.
+        models: Those whose times count with the same settings alone, by name: another budget, or more trees, take another time.
+    """
+    found = timings_on(dataset, OUTPUTS / "runs").values()
+    timings = [_of_settings(rows, config, models or {}).filter(pl.col("status") == "ok") for config, rows in found]
+    if not timings:
+        return {}
+    units = pl.max_horizontal(pl.col("stop") - pl.col("start"), 1).alias("units")
+    by_size = pl.concat(timings).group_by("model", units).agg(pl.col("seconds").median()).sort("model", "units")
+    parts = by_size.partition_by("model", as_dict=True, include_key=False)
+    return {str(model): CellTimes(part["units"].to_list(), part["seconds"].to_list()) for (model,), part in parts.items()}
+
+
+def timings_on(dataset: Dataset, folder: Path) -> dict[Path, tuple[dict[str, Any], pl.DataFrame]]:
+    """Return the configs and timings of all finished runs or sweeps below a folder on one dataset, but for damaged ones."""
+    found = {}
+    for path in folder.glob("*/*/timings.parquet"):
+        try:
+            config = _config_beside(path)
+            same = all(config["dataset"].get(key) == getattr(dataset, key, None) for key in ("name", "path"))
+            if same and path.with_name("scores.parquet").is_file():
+                found[path] = config, read_parquet(path)
+        except DAMAGE:  # whatever reads it for its numbers says so
+            continue
+    return found
+
+
+def _config_beside(path: Path) -> dict[str, Any]:
+    """Return the config of the run or the sweep in whose folder a file lies."""
+    run, sweep = path.with_name(CONFIG), path.with_name(SWEEP)
+    return dict(read_json(sweep)["config"]) if sweep.is_file() else read_config(run)
+
+
+def _of_settings(rows: pl.DataFrame, config: Mapping[str, Any], models: Mapping[str, Recipe]) -> pl.DataFrame:
+    """Return the timings of a run without those of models that had other settings in it."""
+    before = {model["name"]: model for model in (config["model"], *config.get("rivals", ()))}
+    other = [name for name in models if name in before and _settings(before[name]) != _settings(canonical(models[name]))]
+    return rows.filter(~pl.col("model").is_in(other))
+
+
+def _settings(value: Any) -> Any:
+    """Return plain data without names and classes."""
+    if isinstance(value, Mapping):
+        return {key: _settings(item) for key, item in value.items() if key not in ("name", "recipe")}
+    return [_settings(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def time_for(prepared: Prepared, cells: Sequence[Cell]) -> TimeEstimate | None:
+    """Return the time of these cells one after the other; None where one was never timed on this dataset, and has no law."""
+    before = timed_before(prepared.experiment.dataset, prepared.job.models)
+    times = [
+        before[cell.model].time(max(cell.stop - cell.start, 1)) if cell.model in before else foreseen_time(prepared, cell)
+        for cell in cells
+    ]
+    known = [time for time in times if time is not None]
+    if len(known) < len(times):
+        return None
+    marks = {mark: any(getattr(time, mark) for time in known) for mark in ("at_most", "by_work", "by_budget")}
+    return TimeEstimate(sum(time.seconds for time in known), **marks)
+
+
+def foreseen_time(prepared: Prepared, cell: Cell) -> TimeEstimate | None:
+    """Return the time of a cell of a model that was never timed on this data, by its work; None where that is not known.
+
+    The companions of a model take none: what it has fitted is there for them.
+    """
+    from hwds.evaluation.workers import seconds_per_unit
+
+    protocol, model = prepared.job.protocol, prepared.job.models[cell.model]
+    if not isinstance(protocol, Foreseeable):
+        return None
+    if any(cell.model == companion.name for other in prepared.job.models.values() for companion in other.companions()):
+        return TimeEstimate(0.0, by_work=True)
+    work = protocol.work(model, prepared.frame, cell)
+    speed = 1.0 if model.why_unrepeatable() else seconds_per_unit()  # a budget by the clock is in seconds as it is
+    return None if work is None else TimeEstimate(work * speed, by_work=True, by_budget=hasattr(model, "budget"))
+
+
+# The warm-up: compilation once before the cells of a model, timed apart from them.
+
+WORTH_SAYING = 1.0
+"""Seconds from which it is reported."""
+
+
+def warm_up(prepared: Prepared) -> dict[str, float]:
+    """Warm up every model that has cells to compute, and return the seconds of those that took long."""
+    labels = dict.fromkeys(cell.model for cell in missing_cells(prepared))
+    return warm_up_models(prepared.job, prepared.frame, {label: label for label in labels})
+
+
+def warm_up_models(job: Job, frame: Any, labels: Mapping[str, str]) -> dict[str, float]:
+    """Warm up models, and return the seconds of those that took long by name.
+
+    A model that fails here fails in its cells too, with the same message, where it is counted.
+    """
+    if not isinstance(job.protocol, Compiling):
+        return {}
+    hold_threads(job.cpus)
+    took = {}
+    for name, label in labels.items():
+        began = perf_counter()
+        try:
+            job.protocol.warm_up(job.models[label], frame)
+        except Exception:
+            continue
+        took[name] = perf_counter() - began
+    return {name: seconds for name, seconds in took.items() if seconds >= WORTH_SAYING}
+
+
+# Models and features of a user's own, tried on two toy cells before anything is computed.
+
+
+def check_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) -> None:
+    """Refuse code of a user's own that fails on toys, or returns what it must not.
+
+    Args:
+        job: The models, the features and the protocol.
+        frame: The data, of which toys are made.
+        fold: The first one.
+        labels: The models that have something to compute.
+
+    Raises:
+        ConfigError: In one line, with the input, the output, and the required output.
+    """
+    protocol = job.protocol
+    if not isinstance(protocol, Trying):
+        return
+    context = RunContext(job.seed, TOY, job.cpus, job.device, job.features)
+    models = {label: model for label, model in job.models.items() if label in labels}
+    with nullcontext() if job.inputs is None else noted_inputs():  # files that are read once, and then kept in memory
+        if is_tried(job.features) and any(map(uses_features, models.values())):
+            _try_on_toys(f"features: '{job.features.name}'", partial(protocol.try_features, job.features, frame))
+        for label, model in models.items():
+            if is_tried(model):
+                _try_on_toys(f"model: '{model.name or label}'", partial(protocol.try_model, model, frame, fold, context))
+
+
+def is_tried(recipe: Recipe) -> bool:
+    """Return whether a recipe is of a user's own, and its class does not say that toys are too little for it."""
+    return type(recipe).__module__.partition(".")[0] != "hwds" and recipe.toys
+
+
+def _try_on_toys(what: str, ask: Callable[[], None]) -> None:
+    try:
+        ask()
+    except HwdsError:
+        raise
+    except WrongAnswerError as error:
+        raise ConfigError(f"{what}: {error}.") from error
+    except Exception as error:  # a user's own code may fail in any way
+        raise ConfigError(
+            f"{what} fails on two toy cells: {message_of(error)} (-v shows where; toys = False in its class leaves them out)."
+        ) from error
+
+
+# Remarks that a reader of the numbers should know before the first cell is computed.
+
+MOST_ROWS = 50_000
+"""Rows, evenly spaced, that are looked at: a remark needs no more."""
+
+
+def remarks_before(prepared: Prepared) -> list[str]:
+    """Return remarks on features that no model reads or that the data cannot fill, on inputs, of dataset and protocol."""
+    frame, data = prepared.frame, prepared.experiment.dataset.remarks(prepared.frame)
+    columns = column_remarks(frame) if isinstance(frame, Table) and frame.roles.get("label") else ()
+    return [*_on_features(prepared), *data, *columns, *prepared.job.protocol.warnings_before(frame, prepared.job.models)]
+
+
+def _on_features(prepared: Prepared) -> Iterator[str]:
+    features = prepared.experiment.features
+    if features.name == "none":
+        return
+    if not any(uses_features(model) for model in prepared.experiment.models.values()):
+        yield f"Features '{features.name}' were not used: no model here reads a feature set."
+    elif isinstance(features, RowFeatures) and (names := features.absent(prepared.frame)):
+        yield f"Features '{features.name}' are computed without {', '.join(names)}: the data has no column of that name."
+
+
+def column_remarks(table: Table) -> Iterator[str]:
+    """Yield a remark for each input that names rows, and for each that alone orders them almost as the labels do.
+
+    The tests: 95 % of a column's values (texts or whole numbers, of 50 rows or more) are different; and its average precision
+    alone, of its values rising or falling or of the mean label of others with its value, goes 60 % of the way from chance to 1.
+    """
+    inputs = [name for name in table.inputs if not table.data.schema[name].is_nested()]
+    data = table.data.gather_every(-(-table.height // MOST_ROWS))
+    naming = dict(naming_inputs(data, inputs))
+    for name, share in naming.items():
+        yield (
+            f"Input '{name}' names rows ({percent(share)} of its values are different), so that it is learned by heart: give it"
+            " the role id, or ignore it (dataset.roles)."
+        )
+    others = [name for name in inputs if name not in naming]
+    for name, how in leaking_inputs(data, table.name("label"), others, SUSPECT_ALONE):
+        yield (
+            f"Input '{name}' alone is almost the label ({how}): if it is filled in once the label is known, ignore it"
+            " (dataset.roles.ignore)."
+        )

@@ -8,18 +8,25 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from hwds.compare.answers import Answer, shared
-from hwds.compare.evidence import UnitEvidence, long_table
-from hwds.compare.hooks import TaskComparison
-from hwds.compare.matrix import Matrix
-from hwds.compare.periods import Periods, Reach
 from hwds.core.errors import ConfigError, nearest
-from hwds.forecast.metrics.names import named_metrics
-from hwds.forecast.metrics.ratios import Metric, forecast_metrics
-from hwds.forecast.metrics.scores import FROM_LAST, CodedRows, coded, origins, per_origin, per_series, reach
+from hwds.forecast.metrics import (
+    FROM_LAST,
+    CodedRows,
+    Metric,
+    code_rows,
+    forecast_metrics,
+    forecast_origins,
+    forecast_reach,
+    named_metrics,
+    per_origin,
+    per_series,
+)
 from hwds.frames.roles import SERIES
-from hwds.statistics.diebold_mariano import LEAST_ORIGINS, cosine_effect, diebold_mariano, enough
-from hwds.statistics.multiple_testing import holm
+from hwds.stats.contrasts import Matrix, Periods, Reach
+from hwds.stats.effects import holm
+from hwds.stats.evidence import TaskComparison, UnitEvidence, long_table
+from hwds.stats.periods import LEAST_ORIGINS, cosine_effect, diebold_mariano, has_enough_origins
+from hwds.stats.sources import ModelRows, shared_rows
 
 KEYS = (SERIES, "cutoff", "step")
 """The columns that identify one forecast."""
@@ -39,7 +46,7 @@ class ForecastEvidence(UnitEvidence):
     span: Mapping[str, int] = field(default_factory=dict)
 
 
-def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[ForecastEvidence, int]:
+def forecast_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[ForecastEvidence, int]:
     """Return the evidence of answers, and how many answers were left out because some model lacks them.
 
     Args:
@@ -47,44 +54,44 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Fo
         metric: Its short or full name.
         resamples: Of each bootstrap.
     """
-    common, left_out = shared(answers, KEYS)
+    common, left_out = shared_rows(answers, KEYS)
     tables, origins, reaches = [], [], dict[str, Reach]()
     for dataset in dict.fromkeys(answer.dataset for answer in common):
-        of_dataset = _on_one_clock([answer for answer in common if answer.dataset == dataset])
+        of_dataset = _align_clocks([answer for answer in common if answer.dataset == dataset])
         by_series, by_origin = _values(of_dataset, metric)
         tables.append(by_series)
         origins.append(by_origin.drop_nans())
-        reaches[dataset] = Reach(*reach(of_dataset[0].rows, int(of_dataset[0].rows["season"][0])))
+        reaches[dataset] = Reach(*forecast_reach(of_dataset[0].rows, int(of_dataset[0].rows["season"][0])))
     every, matrix = pl.concat(origins, how="diagonal"), Matrix.of(pl.concat(tables))
     periods = Periods.of(every, matrix, reaches)
     span = {dataset: each.span for dataset, each in reaches.items()}
     return ForecastEvidence(matrix, "series", resamples, periods, every, span), left_out
 
 
-def _on_one_clock(answers: Sequence[Answer]) -> Sequence[Answer]:
+def _align_clocks(answers: Sequence[ModelRows]) -> Sequence[ModelRows]:
     """Return answers to the same rows, all with `FROM_LAST` where one has it: runs of earlier code have none."""
     known = next((answer.rows[FROM_LAST] for answer in answers if FROM_LAST in answer.rows.columns), None)
     return answers if known is None else [replace(answer, rows=answer.rows.with_columns(known)) for answer in answers]
 
 
-def _values(answers: Sequence[Answer], metric: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _values(answers: Sequence[ModelRows], metric: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the metric of answers to the same rows of one dataset: of each series, and at each origin."""
     first = answers[0].rows
     names = first[SERIES].unique().sort()
-    at = pl.DataFrame([first[SERIES].cast(pl.String).alias("unit"), origins(first)["cutoff"].alias("period")]).unique()
+    at = pl.DataFrame([first[SERIES].cast(pl.String).alias("unit"), forecast_origins(first)["cutoff"].alias("period")]).unique()
     at = at.sort("unit", "period").with_columns(pl.col("period").rank("dense"))
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
     rows: CodedRows | None = None
     for answer in answers:
         measure = _metric(answer, metric)
-        rows = coded(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]), rows)
+        rows = code_rows(answer.rows, _levels(answer.rows), int(answer.rows["season"][0]), rows)
         values.append(per_series(measure, rows))
         by_model.setdefault(answer.model, []).append(per_origin(measure, rows))
     means = {model: pl.Series(np.mean(seeds, axis=0)) for model, seeds in by_model.items()}
     return long_table(answers, names, values), at.with_columns(pl.lit(answers[0].dataset).alias("dataset"), **means)
 
 
-def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame:
+def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame:
     """Return Diebold-Mariano tests of one model against every other along each series that has origins enough.
 
     Seeds are averaged. Where windows overlap and origins are few, or losses remember what was before, the test finds many
@@ -101,7 +108,7 @@ def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame
     lines = []
     for (dataset, series), part in wide.sort("dataset", "unit", "period").group_by(["dataset", "unit"], maintain_order=True):
         horizon = evidence.span[str(dataset)]
-        if not enough(len(part), horizon):
+        if not has_enough_origins(len(part), horizon):
             continue
         for rival in (model for model in evidence.models if model != subject):
             differences = sign * (part[subject] - part[rival]).to_numpy()
@@ -110,23 +117,23 @@ def along(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame
                 steady = cosine_effect(differences, horizon).p_value
                 statistics = test.origins, test.horizon, test.mean, test.statistic, test.p_value, steady
                 lines.append((dataset, series, rival, *statistics))
-    table = pl.DataFrame(lines, schema=ALONG, orient="row")
+    table = pl.DataFrame(lines, schema=ORIGIN_TESTS, orient="row")
     return table.with_columns(p_holm=pl.Series(holm(table["p_steady"].to_list()), dtype=pl.Float64))
 
 
-ALONG = {
+ORIGIN_TESTS = {
     **dict.fromkeys(("dataset", SERIES, "rival"), pl.String),
     **dict.fromkeys(("origins", "horizon"), pl.Int64),
     **dict.fromkeys(("difference", "statistic", "p_value", "p_steady"), pl.Float64),
 }
-"""The columns of `along`, but for the adjusted p-value."""
+"""The columns of `origin_tests`, but for the adjusted p-value."""
 
 
 def _levels(rows: pl.DataFrame) -> tuple[float, ...]:
     return tuple(sorted(float(name[2:]) for name in rows.columns if name.startswith("q_")))
 
 
-def _metric(answer: Answer, name: str) -> Metric:
+def _metric(answer: ModelRows, name: str) -> Metric:
     """Return a metric by its name: built in, or one of the run's own, `protocol.metrics`."""
     own = answer.source.config["protocol"].get("metrics") or ()
     built_in = forecast_metrics(int(answer.rows["season"][0]), _levels(answer.rows)).values()
@@ -138,4 +145,4 @@ def _metric(answer: Answer, name: str) -> Metric:
     return metric
 
 
-COMPARISON = TaskComparison(evidence=evidence, along=along, conditions="at the same cutoffs")
+COMPARISON = TaskComparison(evidence=forecast_evidence, along=origin_tests, conditions="at the same cutoffs")

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError, nearest
-from hwds.core.hashing import digest_bytes
+from hwds.core.files import digest_bytes
 
 IMAGE, BOARD, KIND = "image", "board", "kind"
 """The names that these columns have in all images, whatever they were called in the user's file."""

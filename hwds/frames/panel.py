@@ -1,8 +1,9 @@
-"""Panel: many regular time series in one table sorted by series and time."""
+"""Panel: many regular series in one sorted table; its vintages, its aggregates, its forecasts."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -13,10 +14,111 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hwds.core.hashing import digest_bytes
+from hwds.core.errors import DataError
+from hwds.core.files import digest_bytes
+from hwds.frames.columns import breaks, in_order
 from hwds.frames.frequency import Frequency
 from hwds.frames.roles import SERIES, TARGET, TIME, Names, Roles, refuse_unplaced
-from hwds.frames.vintages import Vintages
+
+# Forecasts: the answer of a fitted forecaster.
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """The forecasts of n series over h steps.
+
+    Attributes:
+        mean: Shape (n, h), in the target's unit; NaN where the model has no answer.
+        quantiles: Shape (n, h, levels), not decreasing along the last axis.
+        fallback: Shape (n,), true where something simpler than the model itself has answered.
+        diagnostics: Further columns of the predictions, such as the member that answered for a series, each of shape (n,).
+    """
+
+    mean: np.ndarray
+    quantiles: np.ndarray
+    fallback: np.ndarray
+    diagnostics: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, mean: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray | None = None) -> Forecasts:
+        """Return forecasts with sorted quantiles (rearrangement never hurts the pinball loss: Chernozhukov et al. 2010)."""
+        return cls(mean, np.sort(quantiles, axis=-1), np.zeros(len(mean), bool) if fallback is None else fallback)
+
+
+# Vintages: forecasts as a covariate, each of them known from the instant on at which it was
+# made.
+
+MADE_AT, COLUMN, VALUE = "made_at", "column", "value"
+
+_ROW, _BY = "__row__", "__by__"
+
+
+@dataclass(frozen=True, eq=False)
+class Vintages:
+    """Forecasts of the same instants, made at several earlier ones.
+
+    Attributes:
+        table: `series_id`, `time`, `made_at` (the last instant that the forecast knows), `column`, `value`.
+        sources: Each column and where its forecasts come from, in words.
+    """
+
+    table: pl.DataFrame
+    sources: Mapping[str, str]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the panel's columns that are made of them."""
+        return tuple(self.sources)
+
+    def until(self, last: pl.DataFrame) -> Vintages:
+        """Return the forecasts of some series that were made up to an instant of each.
+
+        Args:
+            last: `series_id` and the instant, `time`.
+        """
+        ends = last.select(SERIES, pl.col(TIME).alias(_BY))
+        made = self.table.join(ends, on=SERIES, maintain_order="left").filter(pl.col(MADE_AT) <= pl.col(_BY))
+        return replace(self, table=made.drop(_BY))
+
+    def latest(self, rows: pl.DataFrame, by: pl.Series) -> pl.DataFrame:
+        """Return the last forecast of each row that was made up to an instant of its own; null where none was.
+
+        Args:
+            rows: `series_id` and `time`.
+            by: An instant for each row.
+
+        Returns:
+            One column for each of `columns`, in the order of the rows.
+        """
+        wanted = rows.select(SERIES, TIME, by.alias(_BY)).with_row_index(_ROW)
+        made = wanted.join(self.table, on=[SERIES, TIME]).filter(pl.col(MADE_AT) <= pl.col(_BY)).sort(_ROW, MADE_AT)
+        latest = wanted.select(_ROW)
+        for name in self.columns:
+            last = made.filter(pl.col(COLUMN) == name).group_by(_ROW).agg(pl.col(VALUE).last().alias(name))
+            latest = latest.join(last, on=_ROW, how="left", maintain_order="left")
+        return latest.drop(_ROW)
+
+    def corrupted_after(self, last: pl.DataFrame, rng: np.random.Generator) -> Vintages:
+        """Return the same with random values for what was made after an instant of each series (`series_id`, `time`)."""
+        ends = self.table.select(SERIES, MADE_AT).join(last, on=SERIES, how="left", maintain_order="left")
+        rubbish = pl.Series(1e6 * rng.standard_normal(len(ends)))
+        later = (ends[MADE_AT] > ends[TIME]).fill_null(False)
+        return replace(self, table=self.table.with_columns(pl.when(later).then(rubbish).otherwise(VALUE).alias(VALUE)))
+
+    def write(self, folder: Path) -> None:
+        """Write the table and the sources beside a panel."""
+        self.table.rechunk().write_ipc(folder / "vintages.arrow")
+        (folder / "vintages.json").write_text(json.dumps(dict(self.sources)))
+
+    @classmethod
+    def read(cls, folder: Path) -> Vintages | None:
+        """Return what `write` wrote, None where it wrote nothing."""
+        if not (folder / "vintages.json").exists():
+            return None
+        return cls(pl.read_ipc(folder / "vintages.arrow"), json.loads((folder / "vintages.json").read_text()))
+
+
+# Panel: many regular time series in one table sorted by series and time.
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +174,11 @@ class Panel:
             DataError: No rows, a missing column, a null key, two rows at one instant, a gap, an infinite target,
                 a static column that changes, or a split that is not train first, then test.
         """
-        from hwds.frames.checks import checked
+        from hwds.frames.columns import check_panel
 
         roles = roles or Roles()
         season = season or frequency.season
-        return cls(checked(table, roles, frequency), roles, frequency, season, horizon, plan, unit, quantity)
+        return cls(check_panel(table, roles, frequency), roles, frequency, season, horizon, plan, unit, quantity)
 
     @classmethod
     def of(
@@ -113,8 +215,8 @@ class Panel:
         Example:
             >>> Panel.of(sales, series=["sku", "channel"], time="month", target="units").n_series  # doctest: +SKIP
         """
-        from hwds.frames.conversion import as_polars, panel_columns
-        from hwds.frames.infer_frequency import find_frequency
+        from hwds.frames.columns import as_polars, panel_columns
+        from hwds.frames.frequency import find_frequency
 
         columns = Roles(roles)
         refuse_unplaced(columns)
@@ -265,3 +367,160 @@ def _ipc(table: pl.DataFrame) -> bytes:
     buffer = BytesIO()
     table.rechunk().write_ipc(buffer)
     return buffer.getvalue()
+
+
+# A panel with its aggregates: the sums of its series at every level of its hierarchy, each a
+# series of its own.
+
+LEVEL = "level"
+"""The static column that says which level a series is of: `total`, `state`, `state|industry`, or `series`."""
+
+TOTAL, BOTTOM = "total", "series"
+
+AGGREGATE = "aggregate"
+
+
+def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
+    """Return the panel's series and their sums: the total, each value of the first level, of the first two, and so on.
+
+    At each instant an aggregate's target is the sum over its series that have a row there; it is unknown where one of them is,
+    or where none has a row. Its known-future and past-only columns are plain means over these series of what is known, so that
+    a price stays a price; its level columns say what its series share, other static columns are null; it is out when the last
+    of them is. Vintages are means of those that were made at one instant. An aggregate of one series, or of the same ones as a
+    coarser aggregate, is left out.
+
+    Args:
+        panel: Has level columns.
+        grouped: Add each level alone too, where levels cross (state and industry) rather than nest (family and sku).
+
+    Raises:
+        DataError: There is nothing to sum, a name is taken, or series differ in their clock or their split.
+    """
+    roles, parts = panel.roles, aggregates_of(panel, grouped=grouped)
+    _check_parts(panel, parts)
+    static = roles | {"static": (*roles.static, LEVEL)}
+    sums = _without_gaps(_sums(panel, parts, panel.table), panel.frequency, roles)
+    bottom = panel.table.with_columns(pl.lit(BOTTOM).alias(LEVEL))
+    both = pl.concat([bottom, sums.select(bottom.columns)])
+    plan = panel.plan
+    if plan is not None:
+        rows = plan.join(parts, on=SERIES).sort(AGGREGATE, TIME, SERIES)
+        means = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(pl.col(panel.planned).mean())
+        plan = pl.concat([plan, means.rename({AGGREGATE: SERIES}).select(plan.columns)])
+    whole = Panel.build(
+        both, panel.frequency, roles=static, season=panel.season, horizon=panel.horizon, plan=plan, unit=panel.unit
+    )
+    return whole.with_vintages(_with_means(panel.vintages, parts)) if panel.vintages else whole
+
+
+def _with_means(vintages: Vintages, parts: pl.DataFrame) -> Vintages:
+    """Return the vintages and their plain means over each aggregate's series, by the instant at which they were made."""
+    keys = [AGGREGATE, TIME, MADE_AT, COLUMN]
+    rows = vintages.table.join(parts, on=SERIES).sort(*keys, SERIES)
+    means = rows.group_by(keys, maintain_order=True).agg(pl.col(VALUE).mean()).rename({AGGREGATE: SERIES})
+    return replace(vintages, table=pl.concat([vintages.table, means.select(vintages.table.columns)]))
+
+
+def without_aggregates(panel: Panel) -> Panel:
+    """Return the panel that `with_aggregates` was given."""
+    table = panel.table.filter(pl.col(LEVEL) == BOTTOM).drop(LEVEL)
+    plan = panel.plan
+    if plan is not None:
+        plan = plan.filter(pl.col(SERIES).is_in(table[SERIES].unique().implode()))
+    roles = panel.roles | {"static": tuple(name for name in panel.roles.static if name != LEVEL)}
+    bottom = replace(panel, table=table, roles=roles, plan=plan)
+    return replace(bottom, vintages=panel.vintages.until(bottom.ends)) if panel.vintages else bottom
+
+
+def aggregates_of(panel: Panel, *, grouped: bool) -> pl.DataFrame:
+    """Return the members of each aggregate: `aggregate, level, series_id`, coarsest first, with or without aggregates."""
+    rows = panel.table[panel.offsets[:-1]]
+    rows = rows.filter(pl.col(LEVEL) == BOTTOM) if LEVEL in rows.columns else rows
+    seen: set[bytes] = set()
+    groups = []
+    for columns in _levels(panel.roles.level, grouped=grouped):
+        named = rows.select(_aggregate_name(columns).alias(AGGREGATE), pl.lit("|".join(columns) or TOTAL).alias(LEVEL), SERIES)
+        for group in named.with_row_index("at").partition_by(AGGREGATE, maintain_order=True):
+            key = group["at"].to_numpy().tobytes()
+            if len(group) > 1 and key not in seen:
+                seen.add(key)
+                groups.append(group.drop("at"))
+    return pl.concat(groups) if groups else named.clear()
+
+
+def aggregates_of_series(panel: Panel, *, grouped: bool) -> pl.DataFrame:
+    """Return for each series that is no aggregate the names of those it is a part of, coarsest first: `series_id, groups`."""
+    return aggregates_of(panel, grouped=grouped).group_by(SERIES, maintain_order=True).agg(pl.col(AGGREGATE).alias("groups"))
+
+
+def _levels(columns: tuple[str, ...], *, grouped: bool) -> Iterator[tuple[str, ...]]:
+    """Yield the columns of each level, coarsest first."""
+    yield ()
+    for depth in range(1, len(columns) + 1):
+        yield columns[:depth]
+        if grouped:
+            yield columns[depth - 1 : depth]
+
+
+def _aggregate_name(columns: tuple[str, ...]) -> pl.Expr:
+    """Return `state=Victoria|industry=Food`."""
+    if not columns:
+        return pl.lit(TOTAL)
+    values = [pl.concat_str(pl.lit(f"{name}="), pl.col(name).cast(pl.String).fill_null("(none)")) for name in columns]
+    return pl.concat_str(values, separator="|")
+
+
+def _check_parts(panel: Panel, parts: pl.DataFrame) -> None:
+    if LEVEL in panel.roles.names:
+        raise DataError(f"dataset: column '{LEVEL}' has the name of the column that tells levels apart; rename it.")
+    if parts.is_empty():
+        raise DataError("dataset: no two series to sum; a hierarchy needs several.")
+    taken = parts.filter(pl.col(AGGREGATE).is_in(panel.series_ids.implode()))
+    if len(taken):
+        raise DataError(f"dataset: series '{taken[AGGREGATE][0]}' has the name of an aggregate; rename it.")
+    split = panel.roles.split
+    if split:
+        both = panel.table.group_by(TIME).agg(pl.col(split).n_unique()).filter(pl.col(split) > 1)
+        if len(both):
+            raise DataError(f"dataset: at {both[TIME].min()!s} some series are train and others test; their sum would be both.")
+
+
+def _sums(panel: Panel, parts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of all aggregates, sorted."""
+    roles = panel.roles
+    target = pl.when(pl.col(TARGET).null_count() == 0).then(pl.col(TARGET).sum())
+    numbers = dict.fromkeys((*roles.known_future, *roles.past_only))
+    made = [target.alias(TARGET), *(pl.col(name).mean() for name in numbers)]
+    if roles.available_at:
+        out = pl.col(roles.available_at)
+        made.append(pl.when(out.null_count() == 0).then(out.max()).alias(roles.available_at))
+    if roles.split:
+        made.append(pl.col(roles.split).first())
+    rows = table.drop(LEVEL, strict=False).join(parts, on=SERIES).sort(AGGREGATE, TIME, SERIES)
+    sums = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(*made)
+    schema, once = panel.table.schema, parts.unique(AGGREGATE, keep="first", maintain_order=True)
+    first = once.join(panel.table[panel.offsets[:-1]].select(SERIES, *roles.level), on=SERIES)
+    depth = [pl.when(pl.col(LEVEL).str.split("|").list.contains(name)).then(pl.col(name)).alias(name) for name in roles.level]
+    labels = first.select(AGGREGATE, LEVEL, *depth)
+    empty = [name for name in roles.static if name not in roles.level]
+    labels = labels.with_columns(pl.lit(None, schema[name]).alias(name) for name in empty)
+    return sums.join(labels, on=AGGREGATE, maintain_order="left").rename({AGGREGATE: SERIES})
+
+
+def _without_gaps(rows: pl.DataFrame, frequency: Frequency, roles: Roles) -> pl.DataFrame:
+    """Return the rows with an unknown one at each instant between the first and the last at which no series had any."""
+    rows = in_order(rows)
+    if not breaks(rows, frequency).any():
+        return rows
+    clock, last = [rows[TIME].min()], rows[TIME].max()
+    while clock[-1] < last:  # type: ignore[operator]
+        clock.append(frequency.after(pl.Series([clock[-1]], dtype=rows.schema[TIME]), 1)[0])
+    grid = pl.Series(TIME, clock, dtype=rows.schema[TIME])
+    off = rows.filter(~pl.col(TIME).is_in(grid.implode()))
+    if len(off):
+        raise DataError(f"dataset: series do not share one clock; some have a row at {off[TIME][0]}, which others skip.")
+    ends = rows.group_by(SERIES, maintain_order=True).agg(pl.col(TIME).min().alias("from"), pl.col(TIME).max().alias("to"))
+    whole = ends.join(pl.DataFrame([grid]), how="cross").filter(pl.col(TIME).is_between("from", "to")).select(SERIES, TIME)
+    filled = in_order(whole.join(rows, on=[SERIES, TIME], how="left"))
+    lasting = [*roles.level, LEVEL, *([roles.split] if roles.split else [])]
+    return filled.with_columns(pl.col(name).forward_fill().over(SERIES) for name in lasting).select(rows.columns)

@@ -1,22 +1,85 @@
-"""Table: rows that are not series (units of a test, logged decisions, transactions), with roles for their columns."""
+"""Table: rows that are not series, with roles for their columns; and a few rows as they arrive."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 import polars as pl
 
-from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.hashing import digest_bytes
-from hwds.frames.checks import LARGEST
+from hwds.core.errors import ConfigError, DataError, nearest, with_article
+from hwds.core.files import digest_bytes
+from hwds.frames.columns import LARGEST
 from hwds.frames.roles import ROLES, Names, Roles
+
+# Frame: the data of a dataset, whatever its kind.
+
+
+class Frame(Protocol):
+    """A Panel, a Table or a World: it can be named by its content, and laid where workers read it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of the content: part of the key of all that is computed from it."""
+
+    def write(self, folder: Path) -> None:
+        """Write it into an empty folder."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Return what `write` wrote."""
+
+
+def check_frame(call: str, frame: Any, wanted: type, taker: object) -> None:
+    """Refuse a frame of another kind than is taken, in what is called from Python.
+
+    Args:
+        call: The function that was called: `evaluate`, `fit`.
+        frame: Its argument.
+        wanted: The kind that is taken.
+        taker: The protocol or model that takes it.
+
+    Raises:
+        ConfigError: With both kinds.
+    """
+    if not isinstance(frame, wanted):
+        given, kind = with_article(type(frame).__name__), with_article(wanted.__name__)
+        made = f" (made by hwds.{wanted.__name__}.of)" if hasattr(wanted, "of") else ""
+        raise ConfigError(f"{call}: the frame is {given}; {type(taker).__name__} takes {kind}{made}.")
+
+
+class RowReader(Protocol):
+    """Rows as models read them: a `Table`, or a `RowBatch` of a few that have just arrived."""
+
+    @property
+    def data(self) -> pl.DataFrame:
+        """The rows as a frame; of a batch it is made for whoever asks."""
+
+    @property
+    def height(self) -> int:
+        """The number of rows."""
+
+    def numbers(self, names: Sequence[str]) -> np.ndarray:
+        """Return columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n, names)."""
+
+    def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
+        """Return the code of each text of a column, `other` where there is none or it has none, shape (n,)."""
+
+    def steps(self, name: str) -> np.ndarray:
+        """Return a column of arrays as numbers of steps, NaN for what is not there, shape (n, steps, a)."""
+
+    def texts(self, name: str) -> Sequence[str | None]:
+        """Return a column as polars writes it; nothing of arrays, and of a name that no column has."""
+
+
+# Table: rows that are not series (units of a test, logged decisions, transactions), with roles
+# for their columns.
 
 ROW_ID = "row_id"
 
@@ -80,7 +143,7 @@ class Table:
             >>> Table.of({"arm": ["a", "b"], "outcome": [1.0, 0.0]}, arm="arm", outcome="outcome").height
             2
         """
-        from hwds.frames.conversion import as_polars, numbers
+        from hwds.frames.columns import as_polars, to_float_column
 
         columns, rows = Roles(roles), as_polars(data)
         if "label" in columns and "covariate" not in columns:
@@ -88,7 +151,7 @@ class Table:
             columns = columns | {"covariate": tuple(name for name in rows.columns if name not in taken)}
         rows = rows.drop(columns.get("ignore", ()), strict=False)
         names = [name for role in columns if ROLES[role].holds == "numbers" or role == "label" for name in columns[role]]
-        known = [numbers(rows[name]) for name in dict.fromkeys(names) if name in rows.columns]
+        known = [to_float_column(rows[name]) for name in dict.fromkeys(names) if name in rows.columns]
         return cls.build(rows.with_columns(known), columns.without("ignore"), unit)
 
     def __repr__(self) -> str:
@@ -193,3 +256,138 @@ def _refuse_infinite(data: pl.DataFrame) -> None:
     if wrong is not None:
         row = int((data[wrong].fill_nan(None).abs() > LARGEST).fill_null(False).arg_true()[0])
         raise DataError(f"dataset: column '{wrong}' has {data[wrong][row]} in row {row + 1}, more than {LARGEST:g} in size.")
+
+
+# RowBatch: a few rows as values by column, which models read without a detour over a table.
+
+Values = Mapping[str, Any]
+"""A row: values by column, as `hwds.serve.events.reading` makes them; what is not there is null."""
+
+
+@dataclass(frozen=True)
+class BatchSchema:
+    """The columns of a batch and their types.
+
+    Attributes:
+        table: One with these columns and roles.
+        plain: The columns whose values are numbers as they stand.
+        single: Those of them that are held in single precision.
+        written: How polars writes a value of each column that is no array.
+    """
+
+    table: Table
+    plain: frozenset[str]
+    single: frozenset[str]
+    written: Mapping[str, Callable[[Any], str | None]]
+
+    @classmethod
+    def of(cls, table: Table) -> Self:
+        """Return the schema of a table."""
+        kinds = table.data.schema.items()
+        plain = frozenset(name for name, kind in kinds if kind.is_float() or kind.is_integer() or kind == pl.Boolean)
+        single = frozenset(name for name, kind in kinds if kind == pl.Float32)
+        return cls(table, plain, single, {name: _writer(kind) for name, kind in kinds if not kind.is_nested()})
+
+
+class RowBatch:
+    """Rows by column (a `RowReader`), with the numbers, codes and steps of a table of them, to the bit.
+
+    Args:
+        values: The rows.
+        schema: What their columns are.
+    """
+
+    def __init__(self, values: Sequence[Values], schema: BatchSchema) -> None:
+        self._values, self._schema = values, schema
+        self._numbers: dict[tuple[str, ...], np.ndarray] = {}
+
+    @cached_property
+    def table(self) -> Table:
+        """The rows as a table, which is made when somebody asks for it."""
+        schema = self._schema.table
+        columns = [pl.Series(name, [row.get(name) for row in self._values], kind) for name, kind in schema.data.schema.items()]
+        return Table(pl.DataFrame(columns), schema.roles, schema.unit)
+
+    @property
+    def data(self) -> pl.DataFrame:
+        """See `RowReader`."""
+        return self.table.data
+
+    @property
+    def height(self) -> int:
+        """See `RowReader`."""
+        return len(self._values)
+
+    def numbers(self, names: Sequence[str]) -> np.ndarray:
+        """See `RowReader`; they are made once, and only to be read."""
+        if not self._schema.plain.issuperset(names):
+            return self.table.numbers(names)
+        key = tuple(names)
+        if key not in self._numbers:
+            numbers = np.array([[*map(row.get, key)] for row in self._values], float).reshape(self.height, len(key))
+            for place in (place for place, name in enumerate(key) if name in self._schema.single):
+                numbers[:, place] = numbers[:, place].astype(np.float32)
+            numbers.flags.writeable = False
+            self._numbers[key] = numbers
+        return self._numbers[key]
+
+    def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
+        """See `RowReader`."""
+        return np.array([known.get(row.get(name), other) for row in self._values], np.int32)  # type: ignore[arg-type]
+
+    def steps(self, name: str) -> np.ndarray:
+        """See `RowReader`."""
+        shape = self._schema.table.data.schema[name].shape  # type: ignore[attr-defined]
+        nothing = np.full(shape, np.nan)
+        steps = np.array([nothing if (value := row.get(name)) is None else value for row in self._values], float)
+        return steps.reshape(self.height, shape[0], int(np.prod(shape[1:])))
+
+    def texts(self, name: str) -> Sequence[str | None]:
+        """See `RowReader`."""
+        write = self._schema.written.get(name)
+        values = [row.get(name) if write else None for row in self._values]
+        return [None if value is None or write is None else write(value) for value in values]
+
+
+def _writer(kind: Any) -> Callable[[Any], str | None]:
+    """Return how polars writes a value of a column."""
+    if kind in (pl.String, pl.Categorical) or isinstance(kind, pl.Enum) or kind.is_integer():
+        return str
+    if kind == pl.Boolean:
+        return lambda value: str(value).lower()
+    if kind == pl.Float64:
+        return lambda value: str(float(value)) if 1e-4 <= abs(value) < 1e15 or value == 0 else _polars_value(value, kind)
+    return lambda value: _polars_value(value, kind)
+
+
+def _polars_value(value: Any, kind: Any) -> str | None:
+    text: str | None = pl.Series([value], dtype=kind).cast(pl.String)[0]
+    return text
+
+
+# Names of arms, and the unit of the outcomes of a table's rows.
+
+
+def arm_name(value: object) -> str:
+    """Return `99` for the price 99.0 and all digits of any other, so that two numbers never have one name."""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(float(value))
+    return str(value)
+
+
+def outcome_unit(table: Table) -> str:
+    """Return the currency of the first outcome where it is money, empty where it counts something.
+
+    It is money where the table's currency is known, and its values are not 0 and 1, and no role says otherwise: with `amount`
+    the money is there, and with `price` it is money only where each sale brings its price.
+    """
+    names = table.roles.get("outcome", ())
+    if not names or not table.unit or table.roles.get("amount"):
+        return ""
+    values = table.data[names[0]].cast(pl.Float64)
+    if values.is_in([0.0, 1.0]).all():
+        return ""
+    if not table.roles.get("price"):
+        return table.unit
+    price = table.column("price").cast(pl.Float64)
+    return table.unit if ((values == 0) | (values == price)).all() else ""

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from hwds.core.hashing import digest_bytes
+from hwds.core.files import digest_bytes
 from hwds.core.serialization import Serializable
 
 

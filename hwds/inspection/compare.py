@@ -7,15 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from hwds.compare.answers import Answer, shared
-from hwds.compare.evidence import UnitEvidence, by_dataset, compared_metric, long_table
-from hwds.compare.hooks import TaskComparison
-from hwds.config.build import build, sized
+from hwds.core.config import build, sized_node
 from hwds.core.errors import ConfigError
 from hwds.frames.images import BOARD, IMAGE
-from hwds.inspection.metrics.scores import CHANCE, LEAST, ScoredImages, names_of
-from hwds.inspection.metrics.weighted import recall_at
+from hwds.inspection.metrics import CHANCE, LEAST_CHANCE, ScoredImages, chance_columns, recall_at
 from hwds.inspection.protocols.board_kfold import BoardKFold
+from hwds.stats.evidence import TaskComparison, UnitEvidence, by_dataset, compared_metric, long_table
+from hwds.stats.sources import ModelRows, shared_rows
 
 COMPARED = ("recall", "accuracy", "log_loss", "cost")
 """The metrics by which models are compared, by their short names."""
@@ -24,7 +22,7 @@ NEAR = 0.02
 """The share of good images on both sides of the budget over which the slope of recall is taken."""
 
 
-def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
+def inspection_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
     """Return the metric by board, and how many images were left out because some model did not judge them.
 
     Args:
@@ -36,23 +34,23 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
         ConfigError: The metric is another one, or a model has none of this one.
     """
     short = compared_metric(metric, COMPARED, "inspections")
-    kept, left_out = shared(answers, [IMAGE])
+    kept, left_out = shared_rows(answers, [IMAGE])
 
-    def table(own: list[Answer]) -> pl.DataFrame:
+    def table(own: list[ModelRows]) -> pl.DataFrame:
         boards = own[0].rows[BOARD].unique().sort()
-        return long_table(own, boards, [_by_board(answer, boards, short) for answer in own])
+        return long_table(own, boards, [_values_by_board(answer, boards, short) for answer in own])
 
     return UnitEvidence(by_dataset(kept, table), "boards", resamples), left_out
 
 
-def _by_board(answer: Answer, boards: pl.Series, metric: str) -> np.ndarray:
+def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> np.ndarray:
     """Return a value for each board whose mean is the metric of all images, linearised around it where it is a ratio."""
-    protocol = build("protocol", "protocol", sized(answer.source.config, "protocol"))
+    protocol = build("protocol", "protocol", sized_node(answer.source.config, "protocol"))
     assert isinstance(protocol, BoardKFold)
     rows = answer.rows
-    good = names_of(rows)[0].removeprefix(CHANCE)
+    good = chance_columns(rows)[0].removeprefix(CHANCE)
     images = ScoredImages(rows, protocol.terms(good))
-    top, bottom = _parts(images, metric)
+    top, bottom = _metric_parts(images, metric)
     if np.isnan(top).any():
         raise ConfigError(f"--metric: '{answer.model}' has no {metric}, for it names no kinds; compare by recall or cost.")
     place = rows[BOARD].replace_strict(boards, pl.int_range(len(boards), eager=True), return_dtype=pl.Int64).to_numpy()
@@ -61,11 +59,11 @@ def _by_board(answer: Answer, boards: pl.Series, metric: str) -> np.ndarray:
     return np.asarray(value + (tops - value * bottoms) / bottoms.mean())
 
 
-def _parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.ndarray]:
+def _metric_parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.ndarray]:
     """Return two numbers of each image, the ratio of whose sums is the metric; the first NaN where it is undefined."""
     ones = np.ones(len(images.rows))
     if metric == "recall":
-        return _recall(images)
+        return _recall_parts(images)
     if metric == "cost":
         return images.costs(), images.per_board
     if metric == "accuracy":
@@ -73,10 +71,10 @@ def _parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.ndarray]:
     if images.chance is None:
         return np.full(len(ones), np.nan), ones
     own = np.array([images.rows[f"{CHANCE}{kind}"][row] for row, kind in enumerate(images.actual)])
-    return -np.log(np.maximum(own, LEAST)), ones
+    return -np.log(np.maximum(own, LEAST_CHANCE)), ones
 
 
-def _recall(images: ScoredImages) -> tuple[np.ndarray, np.ndarray]:
+def _recall_parts(images: ScoredImages) -> tuple[np.ndarray, np.ndarray]:
     """Return hits and defects, the hits of a good image being what it moves the threshold by.
 
     A quantile of good images is a threshold that varies with them: each moves the recall by the slope of the curve of recall
@@ -97,4 +95,4 @@ def _recall(images: ScoredImages) -> tuple[np.ndarray, np.ndarray]:
     return hits, defect.astype(float)
 
 
-COMPARISON = TaskComparison(evidence=evidence, conditions="of the same images")
+COMPARISON = TaskComparison(evidence=inspection_evidence, conditions="of the same images")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from hwds.core.families import Family, Task
+from hwds.core.registry import Family, Task
 from hwds.frames.images import Images
 
 INSPECTION = Task(
     name="inspection",
     frame=Images,
     headline="recall",
-    report="hwds.inspection.report.run:REPORT",
+    report="hwds.inspection.report:REPORT",
     comparison="hwds.inspection.compare:COMPARISON",
 )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from hwds.core.families import Family, Task
+from hwds.core.registry import Family, Task
 from hwds.frames.runs import Runs
 
 REMAINING_LIFE = Task(
     name="remaining_life",
     frame=Runs,
     headline="rmse_capped",
-    report="hwds.lifetime.report.run:REPORT",
+    report="hwds.lifetime.report:REPORT",
     comparison="hwds.lifetime.compare:COMPARISON",
 )
 
@@ -17,7 +17,7 @@ FAMILY = Family(
     name="lifetime",
     tasks=(REMAINING_LIFE,),
     tables={
-        "maintenance_policies": "hwds.supply.report.maintenance:POLICIES",
-        "maintenance_schedule": "hwds.supply.report.maintenance:SCHEDULE",
+        "maintenance_policies": "hwds.supply.maintenance:POLICIES_REPORT",
+        "maintenance_schedule": "hwds.supply.maintenance:SCHEDULE_REPORT",
     },
 )

@@ -1,3 +1,4 @@
+from .log import TargetPolicy as TargetPolicy
 from .models.base import Estimator as Estimator
 from .models.dm import DM as DM
 from .models.dr import DR as DR
@@ -9,5 +10,4 @@ from .models.sndr import SNDR as SNDR
 from .models.snipw import SNIPW as SNIPW
 from .models.sub_gaussian import SubGaussian as SubGaussian
 from .models.switch_dr import SwitchDR as SwitchDR
-from .protocols.estimation.target import TargetPolicy as TargetPolicy
 from .protocols.off_policy import OffPolicy as OffPolicy

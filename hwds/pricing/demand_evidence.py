@@ -15,7 +15,7 @@ from hwds.core.errors import DataError, nearest
 from hwds.results.formatting import is_money
 from hwds.results.tables import Tables
 
-CELLS = {
+DEMAND_CELLS = {
     "cell": pl.String,
     "product": pl.String,
     "channel": pl.String,
@@ -42,21 +42,21 @@ nobody said), `cost` that of one unit (null where it is unknown). `units` are ex
 period, `stderr` its standard error or posterior deviation; both are null where there is no estimate. `df` are the degrees of
 freedom of its law, null for a normal one. `lag` is d log units / d log own price of the period before (positive where a cut
 brings demand forward), 0 where it was not estimated; `lag_stderr` is its standard error, of one slope that all cells share.
-`status` is one of `STATUSES`, `reason` says why in words.
+`status` is one of `CELL_STATUSES`, `reason` says why in words.
 """
 
-STATUSES = ("identified", "weak", "no_variation", "endogenous?")
+CELL_STATUSES = ("identified", "weak", "no_variation", "endogenous?")
 """The statuses of a cell: its prices identify the elasticity; they hardly do; they hardly changed; they may answer demand."""
 
-SQUARE = ("covariance", "cross", "cross_stderr", "cross_own_stderr")
+SQUARE_ARRAYS = ("covariance", "cross", "cross_stderr", "cross_own_stderr")
 """Arrays with a row and a column for each cell."""
 
-OPTIONAL = ("list_price", "cost", "elasticity", "stderr", "df")
+OPTIONAL_COLUMNS = ("list_price", "cost", "elasticity", "stderr", "df")
 """Columns that may be null."""
 
 
 @dataclass(frozen=True, eq=False)
-class DemandTruth:
+class TrueDemand:
     """The true demand of a simulated world, K cells in the order of the evidence.
 
     Attributes:
@@ -93,7 +93,7 @@ class DemandEstimates:
     price and that of every cell with a cross elasticity.
 
     Attributes:
-        cells: See `CELLS`; K rows.
+        cells: See `DEMAND_CELLS`; K rows.
         unit: Of money: a sign or a code in capitals (`EUR`); empty where the data names none.
         period: What `units` are counted in: `week`.
         draws: Draws of the own elasticities' joint posterior, shape (D, K), NaN where a cell has no estimate; None for none.
@@ -124,11 +124,11 @@ class DemandEstimates:
     cross: np.ndarray | None = None
     cross_stderr: np.ndarray | None = None
     cross_own_stderr: np.ndarray | None = None
-    truth: DemandTruth | None = None
+    truth: TrueDemand | None = None
     note: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cells", _typed(self.cells))
+        object.__setattr__(self, "cells", _typed_cells(self.cells))
         _check_cells(self.cells)
         _check_arrays(self)
         if self.unit and not is_money(self.unit):
@@ -190,7 +190,7 @@ class DemandEstimates:
         df = self.cells["df"].fill_null(np.inf).to_numpy()
         finite = np.isfinite(df)
         normal[:, finite] *= np.sqrt(df[finite] / rng.chisquare(df[finite], (count, int(finite.sum()))))
-        return self.column("elasticity") + _spread(normal, self.column("stderr"), self.covariance, self.known)
+        return self.column("elasticity") + _spread_over_cells(normal, self.column("stderr"), self.covariance, self.known)
 
     def _cross(self, count: int, rng: np.random.Generator, common: np.ndarray | None) -> np.ndarray:
         """Return draws of `pairs`: one error for all, times the standard error of each, and each pair's own.
@@ -240,21 +240,23 @@ class DemandEvidence(ABC):
         """
 
 
-def _typed(cells: pl.DataFrame) -> pl.DataFrame:
-    """Return the columns of `CELLS` in order; null for those that may be, empty text and a lag of 0 where they are missing."""
-    empty: dict[str, Any] = {**dict.fromkeys(OPTIONAL), "family": "", "reason": "", "lag": 0.0, "lag_stderr": 0.0}
-    for name in CELLS:
+def _typed_cells(cells: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns of `DEMAND_CELLS` in order; null for those that may be, empty text and a lag of 0 where they are missing."""
+    empty: dict[str, Any] = {**dict.fromkeys(OPTIONAL_COLUMNS), "family": "", "reason": "", "lag": 0.0, "lag_stderr": 0.0}
+    for name in DEMAND_CELLS:
         if name not in cells.columns and name not in empty:
             raise DataError(f"evidence: no column '{name}'{nearest(name, cells.columns)}")
-    absent = [pl.lit(empty[name]).alias(name) for name in CELLS if name not in cells.columns]
-    return cells.with_columns(absent).select(pl.col(name).cast(kind) for name, kind in CELLS.items())
+    absent = [pl.lit(empty[name]).alias(name) for name in DEMAND_CELLS if name not in cells.columns]
+    return cells.with_columns(absent).select(pl.col(name).cast(kind) for name, kind in DEMAND_CELLS.items())
 
 
 def _check_cells(cells: pl.DataFrame) -> None:
     if cells.is_empty():
         raise DataError("evidence: no cells.")
-    finite = {name: pl.col(name).is_nan() | pl.col(name).is_infinite() for name, kind in CELLS.items() if kind == pl.Float64}
-    missing = {name: pl.col(name).is_null() for name in CELLS if name not in OPTIONAL}
+    finite = {
+        name: pl.col(name).is_nan() | pl.col(name).is_infinite() for name, kind in DEMAND_CELLS.items() if kind == pl.Float64
+    }
+    missing = {name: pl.col(name).is_null() for name in DEMAND_CELLS if name not in OPTIONAL_COLUMNS}
     refusals = [
         *((name, bad, "must be a number") for name, bad in finite.items()),
         *((name, bad, "must be given") for name, bad in missing.items()),
@@ -262,7 +264,7 @@ def _check_cells(cells: pl.DataFrame) -> None:
         *((name, pl.col(name) < 0, "must be >= 0") for name in ("cost", "units", "stderr", "lag_stderr")),
         ("high", pl.col("high") < pl.col("low"), "must be >= low"),
         ("stderr", pl.col("stderr").is_null() != pl.col("elasticity").is_null(), "must be there where elasticity is"),
-        ("status", ~pl.col("status").is_in(STATUSES), f"must be one of {', '.join(STATUSES)}"),
+        ("status", ~pl.col("status").is_in(CELL_STATUSES), f"must be one of {', '.join(CELL_STATUSES)}"),
         ("cell", pl.col("cell").is_duplicated(), "must be there once"),
         ("channel", pl.struct("product", "channel").is_duplicated(), "must be there once for its product"),
     ]
@@ -275,7 +277,7 @@ def _check_cells(cells: pl.DataFrame) -> None:
 def _check_arrays(evidence: DemandEstimates) -> None:
     """Refuse arrays of another shape than the cells have, or with values that cannot be."""
     count = len(evidence)
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(SQUARE, (count, count))
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(SQUARE_ARRAYS, (count, count))
     if evidence.draws is not None:
         shapes["draws"] = shapes["draws_lag"] = (len(evidence.draws), count)
         shapes["draws_cross"] = (len(evidence.draws),)
@@ -315,7 +317,7 @@ def _check_covariance(covariance: np.ndarray) -> None:
         raise DataError("evidence.covariance: must have no negative eigenvalue.")
 
 
-def _spread(normal: np.ndarray, stderr: np.ndarray, covariance: np.ndarray | None, known: np.ndarray) -> np.ndarray:
+def _spread_over_cells(normal: np.ndarray, stderr: np.ndarray, covariance: np.ndarray | None, known: np.ndarray) -> np.ndarray:
     """Return standard draws with the covariance of the cells that have an estimate; shape (D, K)."""
     if covariance is None:
         return normal * stderr

@@ -12,7 +12,6 @@ from hwds.results.tables import TRUTH
 if TYPE_CHECKING:
     from rich.table import Table
 
-
 JOINTS = tuple(map(re.compile, (r"(?<=\S)(?=\()", r"(?<=/)(?=.)", r"(?<=[_, ])(?=[^ ])")))
 """The places where a name may be broken, best first: before the changes of an option, after its group, between words."""
 
@@ -82,10 +81,10 @@ class Grid:
     def markdown(self) -> str:
         """Return the table as Markdown, the experiment's model in bold."""
         sides = [":--" if text else "--:" for text in self.texts]
-        lines = [[_plain(column.title) for column in self.shown], sides]
+        lines = [[_without_markup(column.title) for column in self.shown], sides]
         for row, cells in enumerate(zip(*(column.cells for column in self.shown), strict=True)):
-            first = f"**{_plain(cells[0])}**" if row in self.own else _plain(cells[0])
-            lines.append([first, *map(_plain, cells[1:])])
+            first = f"**{_without_markup(cells[0])}**" if row in self.own else _without_markup(cells[0])
+            lines.append([first, *map(_without_markup, cells[1:])])
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def rich(self, width: int | None = None) -> Table:
@@ -178,5 +177,5 @@ def grid_of(
     return Grid(made, bold, dim, names, caption, words)
 
 
-def _plain(text: str) -> str:
+def _without_markup(text: str) -> str:
     return text.replace("|", "\\|")

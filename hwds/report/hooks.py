@@ -9,20 +9,18 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hwds.core.errors import ConfigError
-from hwds.core.families import Task, families_of, load, stored_task, task_of
-from hwds.core.registry import resolve
+from hwds.core.registry import Task, families_of, load_reference, resolve, stored_task, task_of
 from hwds.report.grid import Grid
-from hwds.report.leaderboard import grid, notes, print_grids
-from hwds.report.pictures.style import gathered
-from hwds.report.sentence import conclusion
-from hwds.report.standings import Standings
+from hwds.report.leaderboard import leaderboard_grid, leaderboard_notes, print_grids
+from hwds.report.pictures import gather_figures
+from hwds.report.standings import Standings, run_conclusion
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
-    from hwds.report.pages.base import Page, Section
+    from hwds.report.page_parts import Page, Section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +52,7 @@ class TaskReport:
     def conclusion(self, frame: Any, tables: Tables, board: Standings, model: str) -> str:
         """Return the conclusion of a run, by its task, or else from the standings."""
         sentence = self.sentence(frame, tables, model) if self.sentence else ""
-        return sentence or conclusion(board)
+        return sentence or run_conclusion(board)
 
     def pictures(self, frame: Any, tables: Tables, board: Standings, model: str, folder: Path) -> None:
         """Draw the pictures and pages of the task into a folder."""
@@ -65,7 +63,7 @@ class TaskReport:
 
     def figures(self, frame: Any, tables: Tables, board: Standings, model: str) -> dict[str, Figure]:
         """Return the pictures as figures, by the names of their files; nothing is written."""
-        with gathered() as figures, TemporaryDirectory() as folder:
+        with gather_figures() as figures, TemporaryDirectory() as folder:
             self.pictures(frame, tables, board, model, Path(folder))
         return figures
 
@@ -84,12 +82,12 @@ class TaskReport:
 
     def notes(self, board: Standings) -> list[str]:
         """Return the warnings to read before the numbers."""
-        return [*notes(board), *filter(None, [self.note])]
+        return [*leaderboard_notes(board), *filter(None, [self.note])]
 
     def print_run(self, tables: Tables, board: Standings, words: str) -> None:
         """Print the tables of the task, or the leaderboard where it has none, and the conclusion."""
-        shown = self.terminal_tables(tables, board) or [grid(board)]
-        print_grids(shown, self.notes(board), words or conclusion(board))
+        shown = self.terminal_tables(tables, board) or [leaderboard_grid(board)]
+        print_grids(shown, self.notes(board), words or run_conclusion(board))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +124,7 @@ def task_report(protocol: type, task: str) -> TaskReport:
     Raises:
         ConfigError: The family, or its report, cannot be imported.
     """
-    return _report(task_of(protocol, task))
+    return _load_report(task_of(protocol, task))
 
 
 def stored_report(config: Mapping[str, Any], tables: Tables) -> TaskReport:
@@ -138,7 +136,7 @@ def stored_report(config: Mapping[str, Any], tables: Tables) -> TaskReport:
     """
     protocol, task = config["protocol"], next(iter(tables.scores["task"].drop_nulls()), "")
     try:
-        return _report(stored_task(str(protocol.get("recipe", protocol["name"])), task))
+        return _load_report(stored_task(str(protocol.get("recipe", protocol["name"])), task))
     except ConfigError as error:
         return TaskReport(note=f"Shown without the report of task '{task}': {error}")
 
@@ -152,7 +150,7 @@ def table_reports(decision: type, names: Iterable[str]) -> dict[str, TableReport
     known: dict[str, str] = dict(getattr(decision, "reports", {}))
     for family in families_of(decision):
         known = {**family.tables, **known}
-    return {name: load(known[name], TableReport) for name in names if name in known}
+    return {name: load_reference(known[name], TableReport) for name in names if name in known}
 
 
 def stored_table_reports(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, TableReport]:
@@ -164,5 +162,5 @@ def stored_table_reports(config: Mapping[str, Any], names: Iterable[str]) -> dic
         return {}
 
 
-def _report(task: Task | None) -> TaskReport:
-    return load(task.report, TaskReport) if task and task.report else TaskReport()
+def _load_report(task: Task | None) -> TaskReport:
+    return load_reference(task.report, TaskReport) if task and task.report else TaskReport()

@@ -11,12 +11,12 @@ from threading import Event, Thread
 from typing import Any
 
 from hwds.core.errors import HwdsError
-from hwds.core.watching.memory import GIB, resident
+from hwds.evaluation.workers import GIB, resident_bytes
 from hwds.results.formatting import counted, duration
-from hwds.results.learning import latest_losses
-from hwds.results.runs.progress import RunProgress
+from hwds.results.index import RunProgress
+from hwds.results.records import latest_losses
 
-OFTEN = 1.0
+FILE_SECONDS = 1.0
 """Seconds between two updates of the file."""
 
 PLAIN, PLAIN_SHARE = 30.0, 0.05
@@ -73,7 +73,7 @@ class ProgressLine:
         self.visible = sys.stderr.isatty()
         self.folder: Path | None = None
         self.last_state: tuple[object, ...] = ()
-        self.beats = [Heartbeat(self._write_file, OFTEN)]
+        self.beats = [Heartbeat(self._write_file, FILE_SECONDS)]
         self.beats += [] if self.visible else [Heartbeat(self._print_line, PLAIN, PLAIN_SHARE)]
 
     def within(self, folder: Path) -> None:
@@ -134,7 +134,7 @@ class ProgressLine:
     def progress(self) -> RunProgress:
         """Return the current progress for the file."""
         seconds = time.monotonic() - self.began
-        memory = resident(os.getpid()) / GIB or None
+        memory = resident_bytes(os.getpid()) / GIB or None
         counts = (self.done, self.cells, self.failed, time.time() - seconds, seconds, self.left, self.summary, self.value)
         return RunProgress(*counts, None if memory is None else round(memory, 3), self.losses())
 

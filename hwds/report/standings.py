@@ -1,4 +1,4 @@
-"""Standings: the scores of each model, best first, the floor of the truth last."""
+"""Standings: the scores of each model, best first, and the conclusion on them in one sentence."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any
 
 import polars as pl
 
-from hwds.evaluation.score import Score
-from hwds.results.measure import Better, Measure, short
-from hwds.results.tables import TRUTH, Tables
+from hwds.evaluation.protocol import Score
+from hwds.results.formatting import brief, counted, percent, quote_interval, quote_percent
+from hwds.results.tables import TRUTH, Better, Measure, Tables, short
+from hwds.stats.effects import LEAST_SURE
+
+# Standings: the scores of each model, best first, the floor of the truth last.
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class ScoreValue:
     """A score with its standard error, 95 % interval and how they were made; None where there is none."""
 
     value: float | None = None
@@ -25,7 +28,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ModelStanding:
     """The standing of one model.
 
     Attributes:
@@ -42,11 +45,11 @@ class Standing:
     """
 
     model: str
-    headline: Number = Number()
-    median: Number = Number()
-    pooled: Number = Number()
-    beside: Mapping[str, Number] = field(default_factory=dict)
-    skill: Number = Number()
+    headline: ScoreValue = ScoreValue()
+    median: ScoreValue = ScoreValue()
+    pooled: ScoreValue = ScoreValue()
+    beside: Mapping[str, ScoreValue] = field(default_factory=dict)
+    skill: ScoreValue = ScoreValue()
     to_floor: float | None = None
     n: int = 0
     n_undefined: int = 0
@@ -79,9 +82,9 @@ class Standings:
 
     measure: Measure
     beside: Sequence[Measure]
-    lines: tuple[Standing, ...]
-    own: Standing | None
-    truth: Standing | None
+    lines: tuple[ModelStanding, ...]
+    own: ModelStanding | None
+    truth: ModelStanding | None
     methods: Mapping[str, tuple[str, ...]]
     title: str
 
@@ -111,7 +114,7 @@ class Standings:
         return self.measure.rival
 
     @property
-    def all(self) -> tuple[Standing, ...]:
+    def all(self) -> tuple[ModelStanding, ...]:
         """The models, then the floor."""
         return (*self.lines, self.truth) if self.truth else self.lines
 
@@ -132,13 +135,13 @@ class Standings:
             rows.append({"model": self.called(line), "metric": self.headline, **score, **lost})
         return pl.DataFrame(rows, infer_schema_length=None)
 
-    def called(self, line: Standing) -> str:
+    def called(self, line: ModelStanding) -> str:
         """Return the displayed name of a line's model."""
         if line is not self.truth:
             return line.model
         return TRUTH if self.better == "none" else f"{TRUTH} (floor)"
 
-    def is_reference(self, line: Standing) -> bool:
+    def is_reference(self, line: ModelStanding) -> bool:
         """Return whether a line is that of the reference."""
         return line.model == self.measure.reference
 
@@ -153,13 +156,13 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
     """
     labels = tables.scores["model"].unique(maintain_order=True).to_list()
     labels += [model] if model and model not in labels else []
-    measure, beside = _measure(tables, headline), _beside(tables, headline)
+    measure, beside = _measure(tables, headline), _metrics_beside(tables, headline)
     lines = [_standing(tables, label, headline, [entry.name for entry in beside]) for label in labels]
     truth = next((line for line in lines if line.model == TRUTH and line.headline.value is not None), None)
     models = [_with_share(line, lines, truth, measure) for line in lines if line.model != TRUTH]
     own = next((line for line in models if line.model == (model or models[0].model)), None)
     ordered = models if measure.better == "none" else sorted(models, key=lambda line: _rank(line, measure.better))
-    return Standings(measure, beside, tuple(ordered), own, truth, _methods(tables, headline), _title(tables))
+    return Standings(measure, beside, tuple(ordered), own, truth, _methods(tables, headline), _board_title(tables))
 
 
 def _measure(tables: Tables, headline: str) -> Measure:
@@ -168,26 +171,26 @@ def _measure(tables: Tables, headline: str) -> Measure:
     return tables.measure(whole["metric"][0] if len(whole) else headline)
 
 
-def _beside(tables: Tables, headline: str) -> list[Measure]:
+def _metrics_beside(tables: Tables, headline: str) -> list[Measure]:
     """Return the measures of the metrics that stand beside the headline and were scored."""
     scored = set(tables.scores["metric"])
     measures = (tables.measure(name) for name in tables.metrics["metric"])
     return [entry for entry in measures if entry.beside != "no" and entry.short != headline and entry.name in scored]
 
 
-def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) -> Standing:
+def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) -> ModelStanding:
     of_model = replace(tables, scores=tables.scores.filter(pl.col("model") == label))
     row = tables.headline(headline, label)
     failures = of_model.scores.filter(pl.col("status").str.starts_with("failed"))
     timings = tables.timings.filter(pl.col("model") == label)["seconds"]
     refuted = str(row.get("status") or "").startswith("refuted")
-    return Standing(
+    return ModelStanding(
         label,
-        Number() if refuted else _number(row),
-        _number(_row(of_model, headline, "median")),
-        _number(_row(of_model, headline, "pooled")),
-        {name: _number(_row(of_model, name)) for name in beside},
-        _number(_row(of_model, f"skill_{headline}")),
+        ScoreValue() if refuted else _row_number(row),
+        _row_number(_row(of_model, headline, "median")),
+        _row_number(_row(of_model, headline, "pooled")),
+        {name: _row_number(_row(of_model, name)) for name in beside},
+        _row_number(_row(of_model, f"skill_{headline}")),
         n=row.get("n") or 0,
         n_undefined=row.get("n_undefined") or 0,
         n_failed=row["n_failed"] if row else int(failures["n_failed"].sum()),
@@ -205,21 +208,25 @@ def _row(tables: Tables, metric: str, aggregate: str = "mean") -> dict[str, Any]
     return rows.row(0, named=True) if len(rows) else {}
 
 
-def number(score: Score | None) -> Number:
+def score_number(score: Score | None) -> ScoreValue:
     """Return a score as a number with its error."""
-    return Number() if score is None else Number(score.value, score.stderr, score.ci_low, score.ci_high, score.ci_method)
+    return (
+        ScoreValue() if score is None else ScoreValue(score.value, score.stderr, score.ci_low, score.ci_high, score.ci_method)
+    )
 
 
-def number_of(tables: Tables, metric: str, model: str) -> Number:
+def number_of(tables: Tables, metric: str, model: str) -> ScoreValue:
     """Return a model's total of a metric, by its short name: the mean where there are several aggregates."""
-    return _number(tables.headline(metric, model))
+    return _row_number(tables.headline(metric, model))
 
 
-def _number(row: Mapping[str, Any]) -> Number:
-    return Number(*(row.get(name) for name in ("value", "stderr", "ci_low", "ci_high", "ci_method")))
+def _row_number(row: Mapping[str, Any]) -> ScoreValue:
+    return ScoreValue(*(row.get(name) for name in ("value", "stderr", "ci_low", "ci_high", "ci_method")))
 
 
-def _with_share(line: Standing, lines: Sequence[Standing], truth: Standing | None, measure: Measure) -> Standing:
+def _with_share(
+    line: ModelStanding, lines: Sequence[ModelStanding], truth: ModelStanding | None, measure: Measure
+) -> ModelStanding:
     """Return the line with its share of the way to the floor, where the truth is better than the reference."""
     if truth is None or truth.headline.value is None or line.headline.value is None or measure.better == "none":
         return line
@@ -232,7 +239,7 @@ def _with_share(line: Standing, lines: Sequence[Standing], truth: Standing | Non
     return replace(line, to_floor=(start - line.headline.value) / whole)
 
 
-def _rank(line: Standing, better: Better) -> tuple[bool, float, str]:
+def _rank(line: ModelStanding, better: Better) -> tuple[bool, float, str]:
     value = line.headline.value
     return value is None, 0.0 if value is None else -value if better == "high" else value, line.model
 
@@ -245,6 +252,120 @@ def _methods(tables: Tables, headline: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(methods) for name, methods in known.items() if len(methods)}
 
 
-def _title(tables: Tables) -> str:
+def _board_title(tables: Tables) -> str:
     names = [next(iter(tables.scores[column].drop_nulls()), "") for column in ("experiment", "dataset")]
     return " on ".join(filter(None, names)) or "Leaderboard"
+
+
+# The conclusion of a run, in one sentence.
+
+UNTESTED = "not tested (hwds compare does)"
+"""What a rank leaves open."""
+
+
+def run_conclusion(board: Standings) -> str:
+    """Return the conclusion on the experiment's model against the reference, the floor and the rivals, by the headline.
+
+    A difference counts where its 95 % interval excludes 0. Without a skill the model's rank stands in for it.
+    """
+    own = board.own
+    if own is None:
+        return "Nothing was scored."
+    if own.headline.value is None:
+        return f"{_without_score(board, own)}{_best_of_others(board)}."
+    ahead = [line for line in _models_before(board, own) if own.skill.value is None or not board.is_reference(line)]
+    text = _by_rank(board, own) if own.skill.value is None else _against_reference(board, own) + _to_floor(board, own)
+    return f"{text}{_rivals_phrase(board, ahead) if own.skill.value is not None else ''}{_lost_phrase(own)}."
+
+
+def _against_reference(board: Standings, own: ModelStanding) -> str:
+    skill, low, high = own.skill.value or 0.0, own.skill.low, own.skill.high
+    score = _score_phrase(board, own)
+    if skill == 0 and not own.skill.stderr:
+        return f"{own.model} scores as {board.rival} does ({score})"
+    side = "better" if skill > 0 else "worse"
+    if low is None or high is None:
+        method = own.skill.method or ""
+        few = f"; how sure that is, {method}" if method.endswith("cannot tell") else f", too few {board.units} for an interval"
+        return f"{own.model} is {percent(abs(skill))} {side} than {board.rival}{few} ({score})"
+    size, ends = quote_percent(abs(skill), *((low, high) if skill > 0 else (-high, -low)))
+    behind = f"{ends.removesuffix(')')}; {score})"
+    if low > 0:
+        return f"{own.model} beats {board.rival} by {size}{behind}"
+    if high < 0:
+        return f"{own.model} does not beat {board.rival}: it is worse by {size}{behind}"
+    drawn = 0.0 in (low, high)  # an end that `reaching_zero` has drawn there
+    unsure = f"which fewer than {LEAST_SURE} periods or {board.units} cannot make sure" if drawn else "not distinguishable"
+    return f"{own.model} does not beat {board.rival}: it is {size} {side}, {unsure}{behind}"
+
+
+def _score_phrase(board: Standings, own: ModelStanding) -> str:
+    """Return `mase[m=12] 0.812 against 0.921, 96 series`."""
+    value, reference = own.headline.value or 0.0, own.reference
+    against = f" against {_with_unit(board, reference)}" if reference is not None and own.skill.value else ""
+    return f"{board.headline} {_with_unit(board, value)}{against}, {counted(own.n, board.units)}"
+
+
+def _with_unit(board: Standings, value: float | None) -> str:
+    return brief(value or 0.0, None, board.measure.measured_in)
+
+
+def _to_floor(board: Standings, own: ModelStanding) -> str:
+    """Return the model's share of the way from the reference to the floor, in words; empty where it is worse."""
+    if board.truth is None or board.truth.headline.value is None or own.to_floor is None or own.to_floor <= 0:
+        return ""
+    floor = _with_unit(board, board.truth.headline.value)
+    if own.to_floor >= 1:
+        return f", and reaches the floor ({floor})"
+    return f", and goes {100 * own.to_floor:.0f} % of the way to the floor ({floor})"
+
+
+def _by_rank(board: Standings, own: ModelStanding) -> str:
+    scored = [line for line in board.lines if line.headline.value is not None]
+    value, ends = quote_interval(own.headline.value or 0.0, own.headline.low, own.headline.high, board.measure.measured_in)
+    score = f"{board.headline} {value}{f'{ends[:-1]}; ' if ends else ' ('}{counted(own.n, board.units)})"
+    least = board.truth.headline.value if board.truth else None
+    floor = "" if least is None else f"; the floor is {_with_unit(board, least)}"
+    if len(scored) == 1:
+        return f"{own.model} has {score}{floor}"
+    if scored[0].model == own.model:
+        return f"{own.model} scores best of {len(scored)} models, {UNTESTED}: {score}{floor}"
+    first = _with_unit(board, scored[0].headline.value)
+    best = f"{scored[0].model} scores best of {len(scored)} models, {UNTESTED}: {board.headline} {first}"
+    return f"{best}; {own.model} is number {scored.index(own) + 1}: {score}{floor}"
+
+
+def _models_before(board: Standings, own: ModelStanding) -> list[ModelStanding]:
+    """Return the models with a strictly better headline."""
+    ranked = [line for line in board.lines if line.headline.value is not None and line.headline.value != own.headline.value]
+    sign = -1 if board.better == "high" else 1
+    return [line for line in ranked if sign * (line.headline.value or 0.0) < sign * (own.headline.value or 0.0)]
+
+
+def _rivals_phrase(board: Standings, ahead: Sequence[ModelStanding]) -> str:
+    if not ahead:
+        return ""
+    score = _with_unit(board, ahead[0].headline.value)
+    if len(ahead) == 1:
+        return f"; the rival {ahead[0].model} scores better ({score})"
+    return f"; {len(ahead)} rivals score better, best of them {ahead[0].model} ({score})"
+
+
+def _without_score(board: Standings, own: ModelStanding) -> str:
+    if own.n_failed:
+        return f"{own.model} has no score: {counted(own.n_failed, 'answers')} failed ({own.error})"
+    if not own.n_undefined:
+        return f"{own.model} has no score: there is no answer of it"
+    return f"{own.model} has no {board.headline}: it is undefined for all of its {counted(own.n_undefined, board.units)}"
+
+
+def _best_of_others(board: Standings) -> str:
+    best = next((line for line in board.lines if line.headline.value is not None), None)
+    return (
+        f"; the best of its rivals is {best.model} ({board.headline} {_with_unit(board, best.headline.value)})" if best else ""
+    )
+
+
+def _lost_phrase(own: ModelStanding) -> str:
+    failed = f"; {counted(own.n_failed, 'answers')} failed" if own.n_failed else ""
+    return failed + (f"; {counted(own.n_fallback, 'answers')} came from a fallback" if own.n_fallback else "")

@@ -9,24 +9,24 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from hwds.core.atomic import write_text
-from hwds.core.checksums.files import read_json, write_json
-from hwds.core.families import load
+from hwds.core.checksums import read_json, write_json
+from hwds.core.files import write_text
+from hwds.core.registry import load_reference
 from hwds.report.grid import Column, Grid
 from hwds.report.hooks import DecisionPack, TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH
-from hwds.results.export import write_export
+from hwds.results.difference import write_export
 from hwds.results.files import undamaged
 from hwds.results.folder import RunFolder
-from hwds.results.verdict import Verdict
+from hwds.results.tables import Verdict
 
-SHOWN = "decision_tables.json"
+VERDICT_TABLES = "decision_tables.json"
 """The file of a verdict's tables as they are shown."""
 
 PACK = "decision_pack"
 """The name of the page and the workbook for those who decide, without its kind."""
 
-GRIDS = "tables"
+TABLES_KEY = "tables"
 """Their key in it."""
 
 
@@ -40,13 +40,13 @@ def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, pr
         prefix: The prefix of the files' names (`future_`).
     """
     folder.write_verdict(verdict, prefix)
-    shown = folder.path / f"{prefix}{SHOWN}"
+    shown = folder.path / f"{prefix}{VERDICT_TABLES}"
     if verdict is None:
         shown.unlink(missing_ok=True)
         return
-    grids = [asdict(each) for each in _grids(decision, verdict)]
-    write_json(shown, {GRIDS: grids}, default=list, ensure_ascii=False)
-    for name, report in _reports(decision, verdict).items():
+    grids = [asdict(each) for each in _verdict_grids(decision, verdict)]
+    write_json(shown, {TABLES_KEY: grids}, default=list, ensure_ascii=False)
+    for name, report in _verdict_reports(decision, verdict).items():
         if report.write:
             own = folder.path / f"{prefix}{name}"
             rmtree(own, ignore_errors=True)
@@ -56,7 +56,7 @@ def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, pr
 
 def draw_verdict(folder: RunFolder, decision: type, verdict: Verdict, prefix: str = "") -> None:
     """Draw the pictures of a verdict; arguments as of `store_verdict`."""
-    for name, report in _reports(decision, verdict).items():
+    for name, report in _verdict_reports(decision, verdict).items():
         if report.draw:
             report.draw(verdict, folder.path / f"{prefix}{name}.png")
 
@@ -78,7 +78,7 @@ def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str)
         page.unlink(missing_ok=True)
         book.unlink(missing_ok=True)
         return []
-    pack = load(getattr(decision, "packs", {})[name], DecisionPack)
+    pack = load_reference(getattr(decision, "packs", {})[name], DecisionPack)
     write_text(page, str(pack.page(verdict).html()))
     return [page, *write_export(pack.sheets(verdict), "xlsx", book)]
 
@@ -89,8 +89,8 @@ def stored_grids(folder: Path) -> list[Grid]:
     Raises:
         HwdsError: They are damaged.
     """
-    path = folder / SHOWN
-    stored = _stored(path) if path.is_file() else []
+    path = folder / VERDICT_TABLES
+    stored = _read_grids(path) if path.is_file() else []
     return [
         Grid(
             tuple(Column(each["title"], each["brief"], tuple(each["cells"])) for each in grid.pop("columns")),
@@ -100,7 +100,7 @@ def stored_grids(folder: Path) -> list[Grid]:
     ]
 
 
-def captions(config: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> dict[str, str]:
+def verdict_captions(config: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> dict[str, str]:
     """Return the captions of a stored verdict's pictures by file, from the docstrings of their `draw`: what each draws.
 
     Args:
@@ -114,9 +114,11 @@ def captions(config: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> di
     return {f"{name}.png": text[:1].upper() + text[1:] for name, text in drawn.items()}
 
 
-def page(decision: type, verdict: Verdict) -> str:
+def verdict_markdown(decision: type, verdict: Verdict) -> str:
     """Return the sentence and the tables, as Markdown."""
-    parts = [[each.caption, each.markdown()] if each.caption else [each.markdown()] for each in _grids(decision, verdict)]
+    parts = [
+        [each.caption, each.markdown()] if each.caption else [each.markdown()] for each in _verdict_grids(decision, verdict)
+    ]
     return "\n\n".join([verdict.sentence, *(part for several in parts for part in several)])
 
 
@@ -126,25 +128,25 @@ def print_verdict(decision: type, verdict: Verdict) -> None:
     from rich.text import Text
 
     console = Console(width=None if Console().is_terminal else WIDTH)
-    for each in _grids(decision, verdict):
+    for each in _verdict_grids(decision, verdict):
         if each.caption:
             console.print(Text(each.caption))
         console.print(each.rich(console.width))
     print(verdict.sentence)
 
 
-def _stored(path: Path) -> list[dict[str, Any]]:
+def _read_grids(path: Path) -> list[dict[str, Any]]:
     """Return the tables in a file; earlier versions wrote them as a list without a key and a checksum."""
     with undamaged(path):
         if path.read_bytes().startswith(b"["):
             return list(json.loads(path.read_bytes()))
-        return list(read_json(path)[GRIDS])
+        return list(read_json(path)[TABLES_KEY])
 
 
-def _grids(decision: type, verdict: Verdict) -> list[Grid]:
-    made = [report.grid(verdict) for report in _reports(decision, verdict).values() if report.grid]
+def _verdict_grids(decision: type, verdict: Verdict) -> list[Grid]:
+    made = [report.grid(verdict) for report in _verdict_reports(decision, verdict).values() if report.grid]
     return [each for each in made if len(each)]
 
 
-def _reports(decision: type, verdict: Verdict) -> dict[str, TableReport]:
+def _verdict_reports(decision: type, verdict: Verdict) -> dict[str, TableReport]:
     return table_reports(decision, verdict.tables())

@@ -1,23 +1,25 @@
-"""The result of a comparison of models, as plain values and tables."""
+"""The results of a comparison of models and of a study, as plain values and tables in a folder."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import polars as pl
 
-from hwds.core.checksums.files import write_json, write_parquet
+from hwds.core.checksums import Damaged, write_json, write_parquet
 from hwds.core.errors import ambiguous
-from hwds.core.outputs import OUTPUTS
+from hwds.core.files import OUTPUTS, digest_file
 from hwds.core.secrets import without_secrets
-from hwds.results.files import lies_in, read_mapping, read_table
+from hwds.results.files import holds_file, read_csv, read_json_mapping, read_table, undamaged, write_csv
 from hwds.results.folder import RunFolder
-from hwds.results.measure import Measure
 from hwds.results.sweep_folder import SweepFolder, ambiguous_kinds
+from hwds.results.tables import Measure
+
+# The result of a comparison of models, as plain values and tables.
 
 Chosen = Literal["asked", "own", "best"]
 
@@ -60,7 +62,7 @@ PAIRS = {
 """Columns of the pairs; see `Comparison`."""
 
 
-FILES = {"pairs": "comparison", "leaderboard": "leaderboard", "along": "along"}
+COMPARISON_FILES = {"pairs": "comparison", "leaderboard": "leaderboard", "along": "along"}
 """The file of each table."""
 
 
@@ -147,9 +149,9 @@ class Comparison:
         Raises:
             HwdsError: A file is damaged.
         """
-        data = read_mapping(folder / "comparison.json")
+        data = read_json_mapping(folder / "comparison.json")
         command, _ = data.pop("command"), data.pop("sentence")
-        paths = {name: folder / f"{file}.parquet" for name, file in FILES.items()}
+        paths = {name: folder / f"{file}.parquet" for name, file in COMPARISON_FILES.items()}
         tables = {name: read_table(path) if path.is_file() else pl.DataFrame() for name, path in paths.items()}
         lists = {name: tuple(data[name]) for name in ("datasets", "seeds", "sources", "notes")}
         ranks = RankTest(**data["ranks"]) if data["ranks"] else None
@@ -161,12 +163,12 @@ class Comparison:
         Raises:
             HwdsError: The folder cannot be written.
         """
-        for name, file in FILES.items():
+        for name, file in COMPARISON_FILES.items():
             table: pl.DataFrame = getattr(self, name)
             if len(table) or name != "along":
                 write_parquet(folder / f"{file}.parquet", table)
-        data = {name: value for name, value in self.as_dict().items() if name not in FILES}
-        write_json(folder / "comparison.json", plain({"sentence": sentence, "command": command} | data), allow_nan=False)
+        data = {name: value for name, value in self.as_dict().items() if name not in COMPARISON_FILES}
+        write_json(folder / "comparison.json", json_data({"sentence": sentence, "command": command} | data), allow_nan=False)
 
 
 def comparison_folders() -> dict[str, Path]:
@@ -180,7 +182,7 @@ def comparison_folder(name: str) -> Path | None:
     Raises:
         ConfigError: Several begin so, or a run or a sweep does, too.
     """
-    if lies_in(name, "comparison.json"):
+    if holds_file(name, "comparison.json"):
         return Path(name).resolve()
     folders = [path for known, path in comparison_folders().items() if known.startswith(name)]
     if len(folders) > 1:
@@ -193,17 +195,136 @@ def comparison_folder(name: str) -> Path | None:
 
 def as_json(data: Mapping[str, Any] | Sequence[Any]) -> str:
     """Return plain data as JSON; NaN and infinity become null."""
-    return json.dumps(plain(data), indent=1, allow_nan=False)
+    return json.dumps(json_data(data), indent=1, allow_nan=False)
 
 
-def plain(value: Any) -> Any:
+def json_data(value: Any) -> Any:
     """Return plain data with texts as keys, null in place of NaN and infinity."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): json_data(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [json_data(item) for item in value]
     if isinstance(value, str):
         return without_secrets(value)
     if isinstance(value, float) and value - value != 0:  # NaN and infinity
         return None
     return value
+
+
+# The result of a study, and the state of its runs with the plan.
+
+STUDY_FILES = "files"
+"""The key of a result with the digests of its tables."""
+
+STUDY_CONTRASTS = {
+    **dict.fromkeys(("contrast", "experiment", "model", "rival"), pl.String),
+    **dict.fromkeys(("effect", "low", "high", "p_value", "p_holm", "alike_p", "alike_holm"), pl.Float64),
+    "method": pl.String,
+    "clusters": pl.Int64,
+    "relative": pl.Boolean,
+    "verdict": pl.String,
+}
+"""Columns of the contrasts: the model against each rival in each experiment; p-values corrected over all of them together.
+
+`relative` says whether effects are shares of the rival's mean, or amounts in the unit of the metric; `verdict` is `alike` where
+the difference is surely within the margin, else `better` or `worse` where it is sure, else `unsure`.
+"""
+
+STUDY_RUNS = {
+    "experiment": pl.String,
+    "seed": pl.Int64,
+    "run": pl.String,
+    "model": pl.String,
+    **dict.fromkeys(("metric", "aggregate"), pl.String),
+    "value": pl.Float64,
+    "n": pl.Int64,
+    "n_failed": pl.Int64,
+    "n_fallback": pl.Int64,
+}
+"""Columns of the scores: each model's of each run."""
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """The result of a study.
+
+    Attributes:
+        name: The name of the study.
+        plan: All decisions made before the runs.
+        plan_hash: Its digest.
+        verdict: The answer of the rule to the contrasts.
+        unit: The unit of the metric.
+        contrasts: See `STUDY_CONTRASTS`.
+        scores: See `STUDY_RUNS`.
+        notes: Warnings to read before the numbers.
+        amended: Changes of the plan after results were known: `margin: 0.02, and before 0.05`.
+        origin: Command, code, versions.
+    """
+
+    name: str
+    plan: Mapping[str, Any]
+    plan_hash: str
+    verdict: str
+    unit: str
+    contrasts: pl.DataFrame
+    scores: pl.DataFrame
+    notes: tuple[str, ...] = ()
+    amended: tuple[str, ...] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write `contrasts.csv`, `scores.csv` and `study.json`, which comes last: a folder with it is complete.
+
+        Raises:
+            HwdsError: The folder cannot be written.
+        """
+        for name in ("contrasts", "scores"):
+            table: pl.DataFrame = getattr(self, name)
+            write_csv(folder / f"{name}.csv", table)
+        content = {key: value for key, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
+        content |= {STUDY_FILES: {name: digest_file(folder / name) for name in ("contrasts.csv", "scores.csv")}}
+        write_json(folder / "study.json", json_data(content), allow_nan=False)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Return the result that `write` wrote.
+
+        Raises:
+            HwdsError: A file is damaged.
+        """
+        content = read_json_mapping(folder / "study.json")
+        for name, checksum in content.pop(STUDY_FILES, {}).items():
+            with undamaged(folder / name) as path:
+                if digest_file(path) != checksum:
+                    raise Damaged("has another checksum than when it was written")
+        content |= {"notes": tuple(content["notes"]), "amended": tuple(content["amended"])}
+        content |= {"contrasts": read_csv(folder / "contrasts.csv", STUDY_CONTRASTS)}
+        return cls(**content, scores=read_csv(folder / "scores.csv", STUDY_RUNS))
+
+
+@dataclass(frozen=True)
+class StudyState:
+    """The folder `outputs/studies/<name>/` with the plan and its runs; another one where overrides change the numbers."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, name: str, changes: str = "") -> StudyState:
+        """Return the state of a study, or of a variant of it under further overrides (their digest)."""
+        return cls((OUTPUTS / "studies" / (f"{name}-{changes}" if changes else name)).resolve())
+
+    def read(self) -> dict[str, Any]:
+        """Return `plan`, `plan_hash`, `runs` (by experiment and seed) and `amended`; empty before the first run.
+
+        Raises:
+            HwdsError: It is damaged.
+        """
+        path = self.path / "state.json"
+        return read_json_mapping(path) if path.is_file() else {}
+
+    def write(
+        self, plan: Mapping[str, Any], plan_hash: str, runs: Mapping[str, Mapping[str, str]], amended: Sequence[str]
+    ) -> None:
+        """Write the state for `read`."""
+        content = {"plan": plan, "plan_hash": plan_hash, "runs": runs, "amended": amended}
+        write_json(self.path / "state.json", json_data(content), allow_nan=False)

@@ -1,22 +1,30 @@
-"""The difference of two runs: settings, data, code, versions, machine and scores."""
+"""The difference of two runs, and the tables of a run for other programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from hwds.core.errors import HwdsError
-from hwds.core.settings import OUTSIDE_NUMBERS
-from hwds.results.folder import RunFolder
-from hwds.results.measure import short
-from hwds.results.runs.fields import Value, exact, flat
-from hwds.results.score_totals import Total, Totals, totals_of
+import polars as pl
 
-GROUPS = ("settings", "data", "code", "versions", "machine")
+from hwds.core.checksums import table_without_secrets, write_parquet
+from hwds.core.errors import HwdsError
+from hwds.core.files import write_atomically
+from hwds.core.settings import OUTSIDE_NUMBERS
+from hwds.results.files import Total, Totals, disarm_formulas, totals_of, write_csv
+from hwds.results.folder import TABLES, RunFolder
+from hwds.results.index import FieldValue, exact_number, flatten_config
+from hwds.results.tables import short
+
+# The difference of two runs: settings, data, code, versions, machine and scores.
+
+DIFFERENCE_GROUPS = ("settings", "data", "code", "versions", "machine")
 """The groups of facts that are compared beside the scores."""
 
-OWN = "the own model"
+OWN_MODEL = "the own model"
 """The common label of the runs' models, where these are two."""
 
 NO_NUMBERS = {*OUTSIDE_NUMBERS, "report"} - {"experiment", "sweep", "uncapped"}
@@ -25,12 +33,12 @@ NO_NUMBERS = {*OUTSIDE_NUMBERS, "report"} - {"experiment", "sweep", "uncapped"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: its group (of `GROUPS`), its name, and the value in each run; None where it has none."""
+    """One difference: its group (of `DIFFERENCE_GROUPS`), its name, and the value in each run; None where it has none."""
 
     group: str
     name: str
-    first: Value
-    second: Value
+    first: FieldValue
+    second: FieldValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class ScoreChange:
     """A total of a model that differs.
 
     Attributes:
-        model, metric: The model (`OWN` where the runs have different ones) and the metric; `better` says which way is
+        model, metric: The model (`OWN_MODEL` where the runs have different ones) and the metric; `better` says which way is
             good (`low`, `high`, `none`).
         first, second: The scores; None where a run has none.
         first_stderr, second_stderr: Their standard errors.
@@ -59,12 +67,12 @@ class ScoreChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RunDifference:
     """The difference of a second run from a first.
 
     Attributes:
         first, second: Their titles.
-        changes: All but scores, in the order of `GROUPS`.
+        changes: All but scores, in the order of `DIFFERENCE_GROUPS`.
         scores: Totals that differ, the headline's first.
         same_scores: The number of totals that are equal to the last bit.
         headline: The full name of the metric that orders the models.
@@ -97,7 +105,7 @@ class Difference:
         return plain | {"scores": scores, "comparable": self.comparable} | rest
 
 
-def difference(first: RunFolder, second: RunFolder) -> Difference:
+def run_difference(first: RunFolder, second: RunFolder) -> RunDifference:
     """Return the difference of two runs.
 
     Raises:
@@ -106,8 +114,8 @@ def difference(first: RunFolder, second: RunFolder) -> Difference:
     folders = (first, second)
     configs = [folder.read_config() for folder in folders]
     origins = [_origin(folder) for folder in folders]
-    changes = list(_options(_changes("settings", *(dict(flat(_settings(config))) for config in configs))))
-    for group in GROUPS[1:]:
+    changes = list(_options(_changes("settings", *(dict(flatten_config(_settings(config))) for config in configs))))
+    for group in DIFFERENCE_GROUPS[1:]:
         changes += _changes(group, *(_facts(group, origin) for origin in origins))
     finished = [folder.path for folder in folders if (folder.path / "scores.parquet").is_file()]
     totals = totals_of(finished)
@@ -116,10 +124,10 @@ def difference(first: RunFolder, second: RunFolder) -> Difference:
         raise HwdsError(damaged)
     both = [totals.get(folder.path, Totals()) for folder in folders]
     headline = str(configs[0]["protocol"].get("headline", ""))
-    scores, same = _scores(*_aligned(both, [str(config["model"]["name"]) for config in configs]), headline)
+    scores, same = _scores(*_align_models(both, [str(config["model"]["name"]) for config in configs]), headline)
     unfinished = tuple(folder.title for folder in folders if folder.path not in finished)
-    full = next((each.metric for each in scores if _is(each.metric, headline)), headline)
-    return Difference(first.title, second.title, tuple(changes), scores, same, full, unfinished)
+    full = next((each.metric for each in scores if _is_headline(each.metric, headline)), headline)
+    return RunDifference(first.title, second.title, tuple(changes), scores, same, full, unfinished)
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +138,7 @@ def _origin(folder: RunFolder) -> dict[str, Any]:
     return folder.read_provenance() if (folder.path / "provenance.json").is_file() else {}
 
 
-def _facts(group: str, origin: Mapping[str, Any]) -> dict[str, Value]:
+def _facts(group: str, origin: Mapping[str, Any]) -> dict[str, FieldValue]:
     """Return the facts of a group from the provenance."""
     git = origin.get("git") or {}
     if group == "data":
@@ -142,11 +150,15 @@ def _facts(group: str, origin: Mapping[str, Any]) -> dict[str, Value]:
         changed = str(bool(git["changed"])).lower() if "changed" in git else None
         return {"fingerprint": origin.get("code"), "commit": git.get("commit"), "uncommitted changes": changed}
     if group == "versions":
-        return dict(flat(origin.get("versions", {})))
-    return {**dict(flat(origin.get("machine", {}))), "threads a cell": origin.get("threads"), "device": origin.get("device")}
+        return dict(flatten_config(origin.get("versions", {})))
+    return {
+        **dict(flatten_config(origin.get("machine", {}))),
+        "threads a cell": origin.get("threads"),
+        "device": origin.get("device"),
+    }
 
 
-def _changes(group: str, first: Mapping[str, Value], second: Mapping[str, Value]) -> Iterator[Change]:
+def _changes(group: str, first: Mapping[str, FieldValue], second: Mapping[str, FieldValue]) -> Iterator[Change]:
     for name in dict.fromkeys((*first, *second)):
         if first.get(name) != second.get(name):
             yield Change(group, name, first.get(name), second.get(name))
@@ -163,7 +175,7 @@ def _options(changes: Iterator[Change]) -> Iterator[Change]:
             yield each
 
 
-def _aligned(both: Sequence[Totals], own: Sequence[str]) -> tuple[Totals, Totals]:
+def _align_models(both: Sequence[Totals], own: Sequence[str]) -> tuple[Totals, Totals]:
     """Return the totals with the models of both runs under one label, where these are two."""
     if own[0] == own[1]:
         return both[0], both[1]
@@ -171,7 +183,7 @@ def _aligned(both: Sequence[Totals], own: Sequence[str]) -> tuple[Totals, Totals
     aligned = []
     for totals, model in zip(both, own, strict=True):
         others = {name: scores for name, scores in totals.scores.items() if name != model or name in shared}
-        aligned.append(replace(totals, scores={OWN: totals.scores.get(model, {}), **others}))
+        aligned.append(replace(totals, scores={OWN_MODEL: totals.scores.get(model, {}), **others}))
     return aligned[0], aligned[1]
 
 
@@ -186,21 +198,97 @@ def _scores(first: Totals, second: Totals, headline: str) -> tuple[tuple[ScoreCh
                 same += 1
                 continue
             better = first.better.get(metric) or second.better.get(metric) or "none"
-            changes.append(ScoreChange(model, metric, better, *_pair(one, two)))
-    return tuple(sorted(changes, key=lambda each: not _is(each.metric, headline))), same
+            changes.append(ScoreChange(model, metric, better, *_score_pair(one, two)))
+    return tuple(sorted(changes, key=lambda each: not _is_headline(each.metric, headline))), same
 
 
-def _pair(one: Total | None, two: Total | None) -> tuple[float | None, float | None, float | None, float | None]:
+def _score_pair(one: Total | None, two: Total | None) -> tuple[float | None, float | None, float | None, float | None]:
     first, second = one or (None, None), two or (None, None)
     return first[0], second[0], first[1], second[1]
 
 
-def _is(metric: str, headline: str) -> bool:
+def _is_headline(metric: str, headline: str) -> bool:
     return headline in (metric, short(metric))
 
 
-def as_text(value: Value) -> str:
+def setting_text(value: FieldValue) -> str:
     """Return a value as in the config; empty for None."""
     if value is None:
         return ""
-    return exact(value) if isinstance(value, float) else value or '""'
+    return exact_number(value) if isinstance(value, float) else value or '""'
+
+
+# Export: the tables of a run for other programs, as CSV, Parquet or one workbook, in which no
+# text becomes a formula.
+
+MOST_ROWS = 1_048_575
+"""Rows of a sheet below its header."""
+
+LONGEST_CELL = 32_767
+"""Letters of a cell."""
+
+
+def export_tables(folder: RunFolder) -> dict[str, pl.DataFrame]:
+    """Return the tables of a finished run by name; its settings and its provenance as two columns each.
+
+    Raises:
+        HwdsError: The run is not finished.
+    """
+    tables = folder.read_tables()
+    exports = {name: getattr(tables, name) for name in TABLES}
+    exports["settings"] = _two_columns(folder.read_config())
+    exports["provenance"] = _two_columns(folder.read_provenance())
+    return {name: table for name, table in exports.items() if table.width}
+
+
+def _two_columns(data: Mapping[str, Any]) -> pl.DataFrame:
+    rows = [(name, exact_number(value) if isinstance(value, float) else value) for name, value in flatten_config(data)]
+    return pl.DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
+
+
+def write_export(tables: Mapping[str, pl.DataFrame], kind: str, place: Path) -> list[Path]:
+    """Write the tables: a file each into the folder `place`, or all into the workbook `place`.
+
+    Raises:
+        HwdsError: The folder cannot be written, a table has more rows than a sheet, or XlsxWriter is not installed.
+    """
+    if kind == "xlsx":
+        shown = {name: disarm_formulas(table_without_secrets(table), quoted=False) for name, table in tables.items()}
+        return [_workbook(shown, place)]
+    paths = []
+    for name, table in tables.items():
+        path = place / f"{name}.{kind}"
+        if kind == "csv":
+            write_csv(path, table)
+        else:
+            write_parquet(path, table)
+        paths.append(path)
+    return paths
+
+
+def _workbook(tables: Mapping[str, pl.DataFrame], path: Path) -> Path:
+    try:
+        import xlsxwriter
+    except ImportError as error:
+        raise HwdsError("export: --to xlsx needs XlsxWriter: pip install 'hwds[xlsx]'; --to csv and parquet do not.") from error
+    long = next((name for name, table in tables.items() if len(table) > MOST_ROWS), None)
+    if long:
+        raise HwdsError(
+            f"export: {long} has {len(tables[long]):,} rows, a sheet {MOST_ROWS:,}; --to parquet has no such bound."
+        )
+
+    def write(part: Path) -> None:
+        options = {
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+            "strings_to_numbers": False,
+            "nan_inf_to_errors": True,
+        }
+        with xlsxwriter.Workbook(part, options) as book:
+            book.set_properties({"created": datetime(2000, 1, 1)})  # the same tables give the same bytes
+            for name, table in tables.items():
+                cut = table.with_columns(pl.col(pl.String).str.slice(0, LONGEST_CELL))
+                cut.write_excel(book, worksheet=name, autofit=len(cut) < 10_000, freeze_panes=(1, 0), float_precision=6)
+
+    write_atomically(path, write)
+    return path

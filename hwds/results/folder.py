@@ -1,7 +1,8 @@
-"""The folder of a run: its path, its lock, and its files."""
+"""The folder of a run: its path, its lock, its files, and its config among them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,18 +11,69 @@ from shutil import rmtree
 from typing import Any
 
 import polars as pl
+import yaml
 
-from hwds.core.atomic import write_text
-from hwds.core.checksums.files import write_json, write_parquet
+from hwds.core.checksums import read_json, write_json, write_parquet
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, ambiguous, unknown
-from hwds.core.locks import alone, reading
-from hwds.core.outputs import OUTPUTS
-from hwds.core.secrets import restore_env, without_secrets
-from hwds.results.csv_files import write_csv
-from hwds.results.files import last_ran, lies_in, read_mapping, read_table, read_together, undamaged
-from hwds.results.runs.config import CONFIG, config_of, write_config
-from hwds.results.tables import Tables
-from hwds.results.verdict import Verdict
+from hwds.core.files import OUTPUTS, digest_bytes, lock_folder, lock_for_reading, write_text
+from hwds.core.moved import current_paths
+from hwds.core.secrets import redact_env, restore_env, without_secrets
+from hwds.core.settings import read_yaml
+from hwds.results.files import holds_file, last_ran, read_json_mapping, read_table, read_together, undamaged, write_csv
+from hwds.results.tables import Tables, Verdict
+
+# The config of a run as a file: YAML to read, and the same as JSON beside it for programs that
+# read thousands of them.
+
+CONFIG, CONFIG_JSON = "config.yaml", ".config.json"
+"""The file of a run's config, and its copy as JSON."""
+
+CONFIG_KEYS = ("dataset", "model", "protocol", "seed")
+"""The keys of every config; a file that lacks one was truncated."""
+
+
+def write_config(path: Path, data: dict[str, Any]) -> None:
+    """Write a resolved config, with the variable's name in place of each secret of the environment."""
+    redacted = redact_env(data)
+    text = yaml.safe_dump(redacted, sort_keys=False, allow_unicode=True)
+    write_text(path, text)
+    plain = json.loads(json.dumps(redacted, default=str))
+    copy = {"config": plain} if plain == redacted else {}  # not where JSON has no such thing, a date
+    write_json(path.with_name(CONFIG_JSON), {"of": _text_digest(text), **copy}, redacted=True)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the config that a run wrote as YAML, with the present paths of moved classes.
+
+    The copy as JSON is read a hundred times as fast; where there is one, the text must be the very one that it belongs to.
+
+    Raises:
+        ValueError: The file was damaged or edited, holds something else, or ends early.
+    """
+    text, beside = path.read_text(encoding="utf-8"), path.with_name(CONFIG_JSON)
+    copy = read_json(beside) if beside.is_file() else {}
+    changed = bool(copy) and copy["of"] != _text_digest(text)
+    config = dict((not changed and copy.get("config")) or _parse_config(path, text))
+    missing = next((key for key in CONFIG_KEYS if config.get(key) is None), None)
+    if missing:
+        raise ValueError(f"{path.name} ends early: it has no {missing}")
+    if changed:
+        raise ValueError(f"{path.name} has changed since the run wrote it")
+    return dict(current_paths(config)) if "hwds." in text else config
+
+
+def _parse_config(path: Path, text: str) -> dict[str, Any]:
+    config = read_yaml(text, path.name)
+    if not isinstance(config, dict):
+        raise ValueError(f"{path.name} holds no config")
+    return config
+
+
+def _text_digest(text: str) -> str:
+    return digest_bytes([text.encode()])
+
+
+# The folder of a run: its path, its lock, and its files.
 
 CELLS = "cells.txt"
 """The file in the folder of a run or a sweep with the keys of its cells, one a line."""
@@ -54,12 +106,12 @@ class RunFolder:
         Raises:
             ConfigError: There is none, or several begin so.
         """
-        if lies_in(name, CONFIG):
+        if holds_file(name, CONFIG):
             return cls(Path(name).resolve())
         matches = cls.starting_with(name)
         if len(matches) > 1:
             raise ambiguous("run", name, (path.name for path in matches))
-        latest = matches or newest(OUTPUTS / "runs", CONFIG, name)
+        latest = matches or newest_folders(OUTPUTS / "runs", CONFIG, name)
         if not latest:
             runs = list((OUTPUTS / "runs").glob(f"*/*/{CONFIG}"))
             if not runs:
@@ -70,7 +122,7 @@ class RunFolder:
     @staticmethod
     def starting_with(name: str) -> list[Path]:
         """Return the folders of the runs whose id begins so; with a slash, `<experiment>/<id>`."""
-        return starting_with(OUTPUTS / "runs", CONFIG, name)
+        return folders_starting_with(OUTPUTS / "runs", CONFIG, name)
 
     @staticmethod
     def names() -> list[str]:
@@ -94,8 +146,8 @@ class RunFolder:
         with ExitStack() as stack:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                free = stack.enter_context(alone(self.path))
-                stack.enter_context(reading(OUTPUTS / "cache"))
+                free = stack.enter_context(lock_folder(self.path))
+                stack.enter_context(lock_for_reading(OUTPUTS / "cache"))
             except OSError as error:
                 raise HwdsError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
             if not free:
@@ -116,7 +168,7 @@ class RunFolder:
             HwdsError: It is damaged.
         """
         with undamaged(self.path / CONFIG) as path:
-            config = config_of(path)
+            config = read_config(path)
         return dict(restore_env(config)) if secrets else config
 
     def write_conclusion(self, conclusion: str) -> None:
@@ -148,7 +200,7 @@ class RunFolder:
     def _read_said(self, name: str) -> list[str]:
         path = self.path / f".{name}.json"
         if path.is_file():
-            return list(map(str, read_mapping(path)["lines"]))
+            return list(map(str, read_json_mapping(path)["lines"]))
         text = self.path / f"{name}.txt"
         return text.read_text(encoding="utf-8").splitlines() if text.is_file() else []
 
@@ -205,7 +257,7 @@ class RunFolder:
             HwdsError: It is damaged.
         """
         path = self.path / f"{prefix}decision.json"
-        return read_mapping(path) if path.is_file() else None
+        return read_json_mapping(path) if path.is_file() else None
 
     def write_inputs(self, inputs: Mapping[str, str]) -> None:
         """Write the digests of the data files that a user's code read for the numbers, besides the dataset."""
@@ -217,7 +269,7 @@ class RunFolder:
         Raises:
             HwdsError: It is damaged.
         """
-        return read_mapping(self.path / INPUTS) if (self.path / INPUTS).is_file() else {}
+        return read_json_mapping(self.path / INPUTS) if (self.path / INPUTS).is_file() else {}
 
     def write_cells(self, keys: Iterable[str]) -> None:
         """Write the keys of the cells that the numbers are made of, which `hwds prune` leaves in the cache."""
@@ -233,7 +285,7 @@ class RunFolder:
         Raises:
             HwdsError: It is damaged.
         """
-        return read_mapping(self.path / "provenance.json")
+        return read_json_mapping(self.path / "provenance.json")
 
     def write_tables(self, tables: Tables) -> None:
         """Write all tables; scores come last, so that a folder with scores is a finished run."""
@@ -290,13 +342,13 @@ class RunFolder:
         return {name: path for name in TABLES if (path := self.path / f"{name}.parquet").is_file()}
 
 
-def newest(place: Path, mark: str, experiment: str) -> list[Path]:
+def newest_folders(place: Path, mark: str, experiment: str) -> list[Path]:
     """Return the folder with a file `mark` of an experiment that ran last, in a list; an empty list where there is none."""
     folders = [path.parent for path in place.glob(f"*/*/{mark}") if path.parent.parent.name == experiment]
     return [max(folders, key=last_ran)] if folders else []
 
 
-def starting_with(place: Path, mark: str, name: str) -> list[Path]:
+def folders_starting_with(place: Path, mark: str, name: str) -> list[Path]:
     """Return the folders `<experiment>/<id>` with a file `mark` whose id begins so; with a slash the whole name does.
 
     None begins with the name of an experiment: `d3` is that one, whatever the ids of others.

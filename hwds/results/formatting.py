@@ -23,7 +23,7 @@ def fixed(value: float | None, places: int) -> str:
     return "" if value is None else f"{value:z,.{places}f}"
 
 
-def column(values: Sequence[float | None]) -> tuple[str, ...]:
+def column_texts(values: Sequence[float | None]) -> tuple[str, ...]:
     """Return the numbers of one column, all with the same decimals."""
     places = decimals(values)
     return tuple(fixed(value, places) for value in values)
@@ -71,7 +71,9 @@ def interval(value: float, low: float, high: float, unit: str = "", *, sign: boo
     return f"{shown[0]}{behind}", f"{shown[1]} to {shown[2]}{behind}"
 
 
-def quoted(value: float, low: float | None, high: float | None, unit: str = "", *, sign: bool = False) -> tuple[str, str]:
+def quote_interval(
+    value: float, low: float | None, high: float | None, unit: str = "", *, sign: bool = False
+) -> tuple[str, str]:
     """Return a number for a sentence, and its interval in brackets: `1.65 USD` and ` (95 %: -1.35 to 4.65 USD)`.
 
     Args:
@@ -87,7 +89,7 @@ def quoted(value: float, low: float | None, high: float | None, unit: str = "", 
     return text, f" (95 %: {ends})"
 
 
-def percent_quoted(share: float, low: float | None, high: float | None) -> tuple[str, str]:
+def quote_percent(share: float, low: float | None, high: float | None) -> tuple[str, str]:
     """Return the same for a share: `12 %` and ` (95 %: 6 to 18)`, with decimals that fit the interval.
 
     The lower end of a gain that may as well be a loss of ten times and more is `below -1000`.
@@ -101,12 +103,12 @@ def percent_quoted(share: float, low: float | None, high: float | None) -> tuple
     return f"{text} %", f" (95 %: {least} to {most})"
 
 
-def chance(p_value: float) -> str:
+def p_value_text(p_value: float) -> str:
     """Return a p-value: `0.036`, `< 0.0001`."""
     return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def probability(share: float) -> str:
+def probability_text(share: float) -> str:
     """Return a probability, never as certainty: `97.3 %`, `> 99.9 %`."""
     return "> 99.9 %" if share > 0.999 else "< 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
 

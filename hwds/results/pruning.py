@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import HwdsError
-from hwds.core.locks import alone, cleaning, in_use
-from hwds.results.files import read_mapping
+from hwds.core.files import in_use, lock_folder, lock_for_cleaning
+from hwds.results.files import DAMAGE, read_json_mapping
 from hwds.results.folder import CELLS
 from hwds.results.formatting import counted
-from hwds.results.labels import KEEP, Labels
-from hwds.results.runs.index import KINDS, RunIndex, signature
-from hwds.results.score_totals import DAMAGE
+from hwds.results.index import KIND_FOLDERS, RunIndex, folder_signature
+from hwds.results.records import KEEP, Labels
 
 MADE_AGAIN = ("frames", "numba", "source")
 """The folders of the cache that no run names: laid-out data, compiled functions, parsed modules; each is made again at need."""
@@ -103,7 +102,7 @@ def _best(index: RunIndex, count: int, wanted: Sequence[str]) -> Iterator[str]:
 
 def _dependants_first(index: RunIndex, paths: Sequence[str]) -> list[str]:
     """Return the paths in an order in which each comes before those that it needs, so that none ever lacks one."""
-    joined, known = joins(index), set(paths)
+    joined, known = joined_runs(index), set(paths)
     needs = {path: joined.get(path, set()) & known for path in paths}
     if not any(needs.values()):
         return list(paths)
@@ -131,12 +130,12 @@ def cache_plan(index: RunIndex, *, older: float = 0, most: int | None = None) ->
     free = [item for item in files if item.path.stem not in needed]
     to_delete = sorted((item for item in (*free, *others) if item.age >= older), key=lambda item: (-item.age, item.path))
     if most is not None:
-        to_delete = list(_until(to_delete, total - most))
+        to_delete = list(_items_until(to_delete, total - most))
     named = len(files) - len(free)
     return PruningPlan(tuple(to_delete), {counted(named, "cells"): "named by a run or a sweep"} if named else {})
 
 
-def _until(items: Iterable[Item], excess: int) -> Iterator[Item]:
+def _items_until(items: Iterable[Item], excess: int) -> Iterator[Item]:
     for item in items:
         if excess <= 0:
             return
@@ -153,10 +152,10 @@ def delete_folders(index: RunIndex, plan: PruningPlan) -> Iterator[tuple[Item, s
     empty_trash(index.root)
     for item in plan.to_delete:
         path = item.path.relative_to(index.root).as_posix()
-        with alone(item.path, 0) as free:
+        with lock_folder(item.path, 0) as free:
             if not free:
                 yield item, "in use"
-            elif signature(item.path) != index.signature(path):
+            elif folder_signature(item.path) != index.signature(path):
                 yield item, "changed meanwhile"
             else:
                 _move_aside(index.root, item.path)
@@ -166,7 +165,7 @@ def delete_folders(index: RunIndex, plan: PruningPlan) -> Iterator[tuple[Item, s
 
 def delete_cache(index: RunIndex, plan: PruningPlan) -> list[Item] | None:
     """Delete the items of a plan that no run has named since; return them, or None where a run is reading the cache now."""
-    with cleaning(index.root / "cache") as free:
+    with lock_for_cleaning(index.root / "cache") as free:
         if not free:
             return None
         needed = needed_cells(index)
@@ -221,7 +220,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return sorted(entries, key=lambda entry: entry.name)
 
 
-def bytes_of(text: str) -> int:
+def parse_bytes(text: str) -> int:
     """Return the bytes of `500MB` or `1.5GB`.
 
     Raises:
@@ -233,7 +232,7 @@ def bytes_of(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
-def as_size(size: int) -> str:
+def size_text(size: int) -> str:
     """Return bytes for readers: `12 MB`."""
     unit = next((unit for unit in ("TB", "GB", "MB", "kB") if size >= _UNITS[unit]), "B")
     shown = size / _UNITS[unit]
@@ -246,7 +245,7 @@ def needed_runs(index: RunIndex, gone: Iterable[str]) -> dict[str, str]:
     A run needs those whose forecasts its data was joined with, a sweep the run of its best trial and that of the experiment as
     it stands, a study and a comparison all of their runs.
     """
-    leaving, joined = set(gone), joins(index)
+    leaving, joined = set(gone), joined_runs(index)
     needed: dict[str, str] = {}
     for path, why in (*_of_sweeps(index), *_of_studies(index.root), *_of_comparisons(index.root)):
         if path in leaving:
@@ -261,9 +260,9 @@ def needed_runs(index: RunIndex, gone: Iterable[str]) -> dict[str, str]:
     return needed
 
 
-def joins(index: RunIndex) -> dict[str, set[str]]:
+def joined_runs(index: RunIndex) -> dict[str, set[str]]:
     """Return for each run with joined forecasts the runs that it reads: by its provenance, and by its config."""
-    latest = _latest(index)
+    latest = _latest_runs(index)
     others_of: dict[str, set[str]] = {}
     for path, text in index.column("joined").items():
         others_of.setdefault(path, set()).update(f"runs/{title}" for title in re.findall(r"of run (\S+/[^\s,;]+)", str(text)))
@@ -276,13 +275,13 @@ def joins(index: RunIndex) -> dict[str, set[str]]:
 def needed_cells(index: RunIndex) -> set[str]:
     """Return the keys of the cells of all runs and sweeps, so that repeating a command computes nothing."""
     runs: set[str] = set()
-    for below in KINDS.values():
+    for below in KIND_FOLDERS.values():
         for file in (index.root / below).glob(f"*/*/{CELLS}"):
             runs.update(file.read_text(encoding="utf-8", errors="replace").split())
     return runs
 
 
-def _latest(index: RunIndex) -> dict[str, str]:
+def _latest_runs(index: RunIndex) -> dict[str, str]:
     """Return the latest finished run of each experiment, which the experiment's name alone refers to."""
     status, experiments, modified = (index.column(name) for name in ("status", "experiment", "modified"))
     order = sorted((path for path in status if path.startswith("runs/")), key=lambda path: float(modified[path] or 0))
@@ -299,7 +298,7 @@ def _of_studies(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the runs that a study's state names, by title or by id."""
     ids = {path.name: path for path in (root / "runs").glob("*/*")}
     for file in (root / "studies").glob("*/state.json"):
-        for name in _texts(read_mapping(file).get("runs", {})):
+        for name in _texts(read_json_mapping(file).get("runs", {})):
             run = ids.get(name.rpartition("/")[2])
             if run is not None:
                 yield f"runs/{run.parent.name}/{run.name}", f"study {file.parent.name}"
@@ -308,7 +307,7 @@ def _of_studies(root: Path) -> Iterator[tuple[str, str]]:
 def _of_comparisons(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the runs that were compared."""
     for file in sorted((root / "comparisons").glob("*/comparison.json")):
-        for title in _texts(read_mapping(file).get("sources", [])):
+        for title in _texts(read_json_mapping(file).get("sources", [])):
             yield f"runs/{title}", f"comparison {file.parent.name}"
 
 

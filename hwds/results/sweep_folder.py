@@ -12,15 +12,12 @@ from typing import Any
 import polars as pl
 import yaml
 
-from hwds.core.atomic import write_text
-from hwds.core.checksums.files import write_json, write_parquet
+from hwds.core.checksums import write_json, write_parquet
 from hwds.core.errors import ConfigError, ResumeError, ambiguous, unknown
+from hwds.core.files import OUTPUTS, write_text
 from hwds.core.moved import current_paths
-from hwds.core.outputs import OUTPUTS
-from hwds.results.csv_files import write_csv
-from hwds.results.files import lies_in, read_mapping, read_table
-from hwds.results.folder import RunFolder, newest, starting_with
-from hwds.results.markdown import write_markdown
+from hwds.results.files import holds_file, read_json_mapping, read_table, write_csv, write_markdown
+from hwds.results.folder import RunFolder, folders_starting_with, newest_folders
 
 SWEEP, PAGE, EVIDENCE = "sweep.json", "sweep.html", "evidence.json"
 
@@ -58,7 +55,7 @@ class SweepFolder:
         Raises:
             ConfigError: Several begin so, a run begins so, too, or no sweep has a prefixed name.
         """
-        if lies_in(name, SWEEP):
+        if holds_file(name, SWEEP):
             return cls(Path(name).resolve())
         ours, wanted = name.startswith(PREFIX), name.removeprefix(PREFIX)
         if not ours and name in RunFolder.names():
@@ -68,7 +65,7 @@ class SweepFolder:
             raise ambiguous("sweep", name, (path.name for path in starting_with))
         if starting_with and not ours and (runs := RunFolder.starting_with(name)):
             raise ambiguous_kinds(name, "run", runs, "sweep", starting_with)
-        latest = starting_with or newest(OUTPUTS / "sweeps", SWEEP, wanted)
+        latest = starting_with or newest_folders(OUTPUTS / "sweeps", SWEEP, wanted)
         if ours and not latest:
             raise unknown("sweep", name, OUTPUTS / "sweeps", cls.names())
         return cls(latest[0].resolve()) if latest else None
@@ -76,7 +73,7 @@ class SweepFolder:
     @staticmethod
     def starting_with(name: str) -> list[Path]:
         """Return the folders of the sweeps whose id begins so; with a slash, `<experiment>/<id>`."""
-        return starting_with(OUTPUTS / "sweeps", SWEEP, name)
+        return folders_starting_with(OUTPUTS / "sweeps", SWEEP, name)
 
     @classmethod
     def finished(cls) -> list[SweepFolder]:
@@ -126,7 +123,7 @@ class SweepFolder:
         Raises:
             HwdsError: It is damaged.
         """
-        return dict(current_paths(read_mapping(self.path / SWEEP)))
+        return dict(current_paths(read_json_mapping(self.path / SWEEP)))
 
     def tried(self) -> int:
         """Return the number of its own trials in its table; 0 where it is not finished."""
@@ -139,7 +136,7 @@ class SweepFolder:
             HwdsError: They are damaged.
         """
         path = self.path / EVIDENCE
-        return list(read_mapping(path)["trials"]) if path.is_file() else None
+        return list(read_json_mapping(path)["trials"]) if path.is_file() else None
 
     def write_evidence(self, trials: Sequence[Mapping[str, Any]]) -> None:
         """Write the trials of earlier sweeps that count in this one, unless they are there."""
@@ -189,7 +186,7 @@ class SweepFolder:
             HwdsError: It is damaged.
         """
         copy = self.path / ".best.json"
-        return str(read_mapping(copy)["text"]) if copy.is_file() else (self.path / "best.yaml").read_text(encoding="utf-8")
+        return str(read_json_mapping(copy)["text"]) if copy.is_file() else (self.path / "best.yaml").read_text(encoding="utf-8")
 
     def conclusion(self) -> str:
         """Return the conclusion of the sweep, which stands below the title of its page; empty before that is written."""

@@ -7,22 +7,20 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import polars as pl
 
-from hwds.compare.answers import Answer, shared
-from hwds.compare.evidence import UnitEvidence, by_dataset, compared_metric, long_table
-from hwds.compare.hooks import TaskComparison
-from hwds.frames.run_checks import ENTITY
-from hwds.sensors.metrics.episodes import RunCounts
-from hwds.sensors.metrics.scores import f1_of, run_counts, share
+from hwds.frames.runs import ENTITY
+from hwds.sensors.metrics import RunCounts, f1_of, ratio_or_nan, run_counts
+from hwds.stats.evidence import TaskComparison, UnitEvidence, by_dataset, compared_metric, long_table
+from hwds.stats.sources import ModelRows, shared_rows
 
 COMPARED: dict[str, Callable[[RunCounts], float]] = {
     "f1": f1_of,
-    "far": lambda counts: share(counts.false, counts.false + counts.right),
-    "mar": lambda counts: share(counts.missed, counts.hits + counts.missed),
+    "far": lambda counts: ratio_or_nan(counts.false, counts.false + counts.right),
+    "mar": lambda counts: ratio_or_nan(counts.missed, counts.hits + counts.missed),
 }
 """The metrics by which models are compared, by their short names."""
 
 
-def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
+def sensor_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
     """Return the scores of runs, and how many rows were left out because some model has none.
 
     Args:
@@ -34,10 +32,10 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
         ConfigError: The metric is another one.
     """
     score = COMPARED[compared_metric(metric, COMPARED, "sensor anomalies")]
-    kept, left_out = shared(list(answers), [ENTITY, "row"])
+    kept, left_out = shared_rows(list(answers), [ENTITY, "row"])
 
-    def table(own: list[Answer]) -> pl.DataFrame:
-        counts = [_by_run(answer.rows) for answer in own]
+    def table(own: list[ModelRows]) -> pl.DataFrame:
+        counts = [_counts_by_run(answer.rows) for answer in own]
         runs = [name for name in counts[0] if not np.isnan(score(counts[0][name]))]
         return long_table(
             own, pl.Series(runs, dtype=pl.String), [np.array([score(each[name]) for name in runs]) for each in counts]
@@ -46,9 +44,9 @@ def evidence(answers: Sequence[Answer], metric: str, resamples: int) -> tuple[Un
     return UnitEvidence(by_dataset(kept, table), "runs", resamples), left_out
 
 
-def _by_run(rows: pl.DataFrame) -> dict[str, RunCounts]:
+def _counts_by_run(rows: pl.DataFrame) -> dict[str, RunCounts]:
     parts = rows.sort(ENTITY, "row").partition_by(ENTITY, maintain_order=True)
     return {part[ENTITY][0]: run_counts(part, 0) for part in parts}
 
 
-COMPARISON = TaskComparison(evidence=evidence, conditions="of the same rows of the same runs")
+COMPARISON = TaskComparison(evidence=sensor_evidence, conditions="of the same rows of the same runs")

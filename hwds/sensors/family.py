@@ -8,14 +8,14 @@ many false alarms.
 
 from __future__ import annotations
 
-from hwds.core.families import Family, Task
+from hwds.core.registry import Family, Task
 from hwds.frames.runs import Runs
 
 SENSOR_ANOMALY = Task(
     name="sensor_anomaly",
     frame=Runs,
     headline="f1",
-    report="hwds.sensors.report.run:REPORT",
+    report="hwds.sensors.report:REPORT",
     comparison="hwds.sensors.compare:COMPARISON",
 )
 

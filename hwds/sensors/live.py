@@ -9,10 +9,9 @@ import numpy as np
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import Serializable
-from hwds.features.base import LiveRunFeatures
-from hwds.features.signals.live import RowsOfRuns, Stacked
-from hwds.sensors.models.base import FittedSensors, LiveScorer
-from hwds.sensors.models.departures.from_start import level_of
+from hwds.frames.features.base import LiveRunFeatures
+from hwds.frames.runs import RowsOfRuns, Stacked
+from hwds.sensors.models.base import FittedSensors, LiveScorer, reference_level
 
 
 @dataclass(eq=False)
@@ -121,7 +120,7 @@ class LiveSensors:
     def _begin(self, state: MachineState) -> None:
         """Set the level of a machine whose reference is whole, and what the scorer reads of the reference."""
         reference = np.concatenate(state.reference)
-        state.level, state.reference = level_of(reference), []
+        state.level, state.reference = reference_level(reference), []
         departures = self._departures(state, reference, 0)
         state.past = departures[len(departures) - min(self._scorer.past, len(departures)) :].copy()
 

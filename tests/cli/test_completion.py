@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hwds.cli.completion import Bash, answer
-from hwds.cli.main import PROGRAM
+from hwds.cli.main import PROGRAM, Bash, answer_shell
 from hwds.core import registry
 from hwds.core.errors import ConfigError
 
@@ -143,4 +142,4 @@ def test_a_shell_that_is_not_known_is_refused():
     with pytest.raises(
         ConfigError, match="-sc: must be followed by install=, uninstall= or query= and a shell, got 'install=ksh'"
     ):
-        answer(PROGRAM, ["install=ksh"])
+        answer_shell(PROGRAM, ["install=ksh"])

@@ -5,7 +5,7 @@ import os
 import click
 import pytest
 
-from hwds.cli.words import AS_JSON, FILE, NUMBER, RUN, Group, OneOf, Read, Whole, command, exactly
+from hwds.cli.words import AS_JSON, FILE, NUMBER, RUN, Group, OneOf, ReadValue, WholeNumber, command, exactly
 from hwds.core.errors import ConfigError
 
 
@@ -14,9 +14,9 @@ from hwds.core.errors import ConfigError
 @click.option("--store", type=FILE)
 @click.option("--sort")
 @click.option("--margin", type=NUMBER)
-@click.option("--count", type=Whole(1, 9))
+@click.option("--count", type=WholeNumber(1, 9))
 @click.option("--to", type=OneOf("csv", "xlsx"))
-@click.option("--pair", type=Read("pair", lambda text: tuple(map(int, text.split(","))), "two numbers like 1,2"))
+@click.option("--pair", type=ReadValue("pair", lambda text: tuple(map(int, text.split(","))), "two numbers like 1,2"))
 @AS_JSON
 def serve(**given):
     return {name: value for name, value in given.items() if value is not None}

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.registry import options
-from hwds.detection.models.classify.base import FittedClassifier
-from hwds.experiment.check import check
+from hwds.detection.models.base import FittedClassifier
+from hwds.experiment.spec import check
 from tests.support.rows import context, toy_rows, windows
 
 NAMED = ("anomaly/tails_gray", "classify/few_labels_gray", "classify/rules_gray", "classify/stack_rules")
@@ -28,7 +28,7 @@ AGAIN = """
 import sys
 from pathlib import Path
 import numpy as np
-from hwds.detection.models.classify.base import FittedClassifier
+from hwds.detection.models.base import FittedClassifier
 from tests.support.rows import toy_rows, windows
 test = windows(toy_rows())[3]
 for folder in sorted(Path(sys.argv[1]).iterdir()):

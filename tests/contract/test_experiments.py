@@ -12,11 +12,10 @@ import polars as pl
 import pytest
 import yaml
 
-from hwds.config.build import build
-from hwds.config.compose import option
+from hwds.core.compose import option
+from hwds.core.config import build
 from hwds.core.registry import options
-from hwds.report.pictures.style import gathered
-from hwds.report.pictures.vector import as_svg
+from hwds.report.pictures import as_svg, gather_figures
 from hwds.results.tables import SCORES
 from tests.support.command_line import Answer
 
@@ -79,7 +78,7 @@ def run(name, command, folder):
     """Run an experiment at its small size."""
     words = [f"+experiment={name}", "size=small", *FEWER.get(name, "").split()]
     if name not in IN_PROCESSES:
-        with gathered() as figures:
+        with gather_figures() as figures:
             done = command([*words, "pictures=true"])
         assert {"leaderboard", "effects", "cases"} & set(figures), done.err
         kind = parts(name)[0]["protocol"].partition("_")[0]

@@ -13,22 +13,27 @@ import pytest
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation
-from hwds.datasets.reading.giveaways import giveaways
+from hwds.datasets.reading.leakage import giveaways
 from hwds.datasets.simulated.price_arms import PriceArms
-from hwds.detection.models.classify.base import Classifier
+from hwds.detection.models.base import Classifier
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.protocols.base import Detection
 from hwds.detection.protocols.grouped_kfold import GroupedKFold
 from hwds.detection.protocols.prequential import Prequential
-from hwds.evaluation.canary import canary, features_canary, row_features_canary, watched
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.leakage.asking import Elsewhere, Here
-from hwds.evaluation.leakage.leak import GIVEAWAY, TRIED, Leak
-from hwds.evaluation.leakage.memory import Memory
-from hwds.evaluation.leakage.opened import Watch
-from hwds.features.base import RowFeatures
-from hwds.features.none import None_
+from hwds.evaluation.leak_check import (
+    AskElsewhere,
+    AskHere,
+    FileWatch,
+    MemoryCache,
+    check_leaks,
+    check_row_features,
+    check_series_features,
+    with_opened_files,
+)
+from hwds.evaluation.protocol import GIVEAWAY_LEAK, LEAK_CHECKS, Leak, RunContext
 from hwds.forecast.protocols.walk_forward import WalkForward
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.features.none import None_
 from tests.support.leaks import PANEL
 from tests.support.panels import LastValue
 from tests.support.rows import toy_rows
@@ -56,13 +61,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def watch(folder):
-    return Watch(frozenset({str(folder / "sales.csv")}))
+    return FileWatch(frozenset({str(folder / "sales.csv")}))
 
 
 @pytest.fixture(scope="module")
 def elsewhere(watch):
     """One fresh process for all who need one."""
-    with Elsewhere(watch) as other:
+    with AskElsewhere(watch) as other:
         yield other
 
 
@@ -71,21 +76,21 @@ def found(trick, watch, other) -> list[Leak]:
     model, protocol, features = (getattr(trick, name, None) for name in ("Model", "Protocol", "Features"))
     frame = getattr(trick, "FRAME", None)
     if not (model or protocol or features):
-        return [Leak("dataset", "", check=GIVEAWAY, shows=told) for told in giveaways(frame)]
+        return [Leak("dataset", "", check=GIVEAWAY_LEAK, shows=told) for told in giveaways(frame)]
     leaks = features_leaks(features(), frame, trick, watch) if features else []
     if model or protocol:
         protocol, model, frame = asked(protocol, model, frame, trick)
-        context = RunContext(0, features=features() if features else None_(), cache=Memory.empty())
-        here = Here(watch)
-        leaks += canary(protocol, "m", model, frame, context, here=here, elsewhere=other)
+        context = RunContext(0, features=features() if features else None_(), cache=MemoryCache.empty())
+        here = AskHere(watch)
+        leaks += check_leaks(protocol, "m", model, frame, context, here=here, elsewhere=other)
     return [leak for leak in leaks if leak]
 
 
 def features_leaks(features, frame, trick, watch):
     if not isinstance(features, RowFeatures):
-        return list(watched("f", features, features_canary("f", features, PANEL, 3), watch))
+        return list(with_opened_files("f", features, check_series_features("f", features, PANEL, 3), watch))
     rows = frame or toy_rows(500, days=24, label_time=hasattr(trick, "LABEL_TIME"))
-    return list(watched("f", features, row_features_canary("f", features, rows, 3), watch))
+    return list(with_opened_files("f", features, check_row_features("f", features, rows, 3), watch))
 
 
 def asked(protocol, model, frame, trick):
@@ -109,7 +114,7 @@ def test_every_trick_is_caught_by_the_check_that_it_names(name, watch, elsewhere
     monkeypatch.setattr("tempfile.tempdir", "temporary")
     monkeypatch.setenv("HWDS_GALLERY", "[]")
     trick = import_module(f"tests.contract.leaks.{name}")
-    assert trick.CHECK in TRIED
+    assert trick.CHECK in LEAK_CHECKS
     leaks = found(trick, watch, elsewhere if hasattr(trick, "ELSEWHERE") else None)
     assert trick.CHECK in {leak.check for leak in leaks}, [str(leak) for leak in leaks]
 
@@ -125,4 +130,4 @@ def test_the_gallery_is_large_and_says_its_tricks():
     said = [import_module(f"tests.contract.leaks.{name}").__doc__ for name in TRICKS]
     assert all(said)
     assert len(set(said)) == len(said)
-    assert {import_module(f"tests.contract.leaks.{name}").CHECK for name in TRICKS} == set(TRIED)
+    assert {import_module(f"tests.contract.leaks.{name}").CHECK for name in TRICKS} == set(LEAK_CHECKS)

@@ -8,23 +8,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.registry import options
 from hwds.datasets.simulated.engines import Engines
-from hwds.evaluation.canary import canary, features_canary, run_features_canary
-from hwds.evaluation.context import RunContext
-from hwds.experiment.check import check
-from hwds.features.base import PanelFeatures
-from hwds.features.none import None_
+from hwds.evaluation.leak_check import check_leaks, check_run_features, check_series_features
+from hwds.evaluation.panel_folds import panel_known_at
+from hwds.evaluation.protocol import RunContext
+from hwds.experiment.spec import check
 from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.networks.base import Network
+from hwds.forecast.networks import Network
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.walk_forward import WalkForward
-from hwds.frames.feature_plan import Feature, Plan
-from hwds.frames.forecasts import Forecasts
+from hwds.frames.features.base import Feature, PanelFeatures, Plan
+from hwds.frames.features.none import None_
+from hwds.frames.panel import Forecasts
 from hwds.frames.runs import Runs
 from hwds.frames.table import Table
-from hwds.splitting.cutoffs import known_at
 from tests.support.composed import class_of
 from tests.support.panels import AskedAnew, FittedLastValue, LastValue, monthly_panel
 
@@ -83,7 +82,7 @@ def test_no_forecaster_leaks(model, protocol, panel, tmp_path):
 
     context = RunContext(0, features=experiment.features, cache=AskedAnew(tmp_path))
     few = panel.block(0, 2) if experiment.model.local else panel
-    found = list(canary(experiment.protocol, model, experiment.model, few, context))
+    found = list(check_leaks(experiment.protocol, model, experiment.model, few, context))
     assert len(found) == (1 if protocol == "holdout" else 2)
     assert [leak for leak in found if leak] == []
 
@@ -95,20 +94,22 @@ def test_no_feature_set_leaks(name, panel):
         pytest.skip("its canary is that of rows: tests/contract/test_row_features.py")
     if features.of is Runs:
         runs = Engines(engines=8, mean_life=30, sensors=3).load()
-        assert [leak for leak in run_features_canary(name, features, runs) if leak] == []
+        assert [leak for leak in check_run_features(name, features, runs) if leak] == []
         return
-    assert [leak for leak in features_canary(name, features, panel, 4) if leak] == []
+    assert [leak for leak in check_series_features(name, features, panel, 4) if leak] == []
 
 
 def caught(protocol, model, panel=None):
-    return [leak for leak in canary(protocol, "m", model, panel or monthly_panel(), RunContext(0, features=None_())) if leak]
+    return [
+        leak for leak in check_leaks(protocol, "m", model, panel or monthly_panel(), RunContext(0, features=None_())) if leak
+    ]
 
 
 class Peeking(WalkForward):
     """A protocol that forgets to cut what it hands to `fit`, as careless code does."""
 
     def evaluate_cell(self, model, frame, cell, context):
-        original = known_at(frame, cell.fold.cutoffs[0])
+        original = panel_known_at(frame, cell.fold.cutoffs[0])
         fitted = model.learn(frame, horizon=self.steps(frame), context=self._context(context, frame))
 
         class Given(Forecaster):
@@ -185,7 +186,7 @@ def test_weights_carried_from_fold_to_fold_are_caught():
 
 
 def test_a_centred_rolling_mean_is_caught():
-    assert [leak for leak in features_canary("centred", CentredMean(), monthly_panel(), 6) if leak]
+    assert [leak for leak in check_series_features("centred", CentredMean(), monthly_panel(), 6) if leak]
 
 
 @pytest.mark.parametrize("intervals", ["conformal", "adaptive"])
@@ -231,7 +232,7 @@ def test_a_model_whose_back_test_looks_beyond_the_cutoff_is_caught(tmp_path):
 
 def checked(protocol, model, folder):
     """What the canary finds where nothing of the clean answers is kept for the poisoned ones."""
-    return list(canary(protocol, "m", model, monthly_panel(), RunContext(0, features=None_(), cache=AskedAnew(folder))))
+    return list(check_leaks(protocol, "m", model, monthly_panel(), RunContext(0, features=None_(), cache=AskedAnew(folder))))
 
 
 def test_a_forecast_made_of_future_covariates_that_were_not_known_is_caught():

@@ -7,12 +7,12 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.core.registry import options
 from hwds.datasets.simulated.gray_market import GrayMarket
-from hwds.evaluation.canary import row_features_canary
-from hwds.experiment.check import check
+from hwds.evaluation.leak_check import check_row_features
+from hwds.experiment.spec import check
 from hwds.frames.table import Table
 
 
@@ -38,7 +38,7 @@ def features(request, market):
 
 
 def test_rows_know_nothing_of_what_comes_later(features, market):
-    found = list(row_features_canary(features.name, features, market, 7))
+    found = list(check_row_features(features.name, features, market, 7))
     assert len(found) == 3
     assert [leak for leak in found if leak] == []
 

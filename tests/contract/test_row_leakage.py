@@ -10,16 +10,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
-from hwds.detection.context import RowContext
-from hwds.detection.models.classify.base import Classifier, Contributions
+from hwds.core.compose import compose
+from hwds.detection.models.base import Classifier, Contributions
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.protocols.grouped_kfold import GroupedKFold
 from hwds.detection.protocols.prequential import Prequential
-from hwds.evaluation.canary import canary, row_features_canary
-from hwds.experiment.check import check
-from hwds.features.base import RowFeatures
-from hwds.features.none import None_
+from hwds.detection.rows import RowContext
+from hwds.evaluation.leak_check import check_leaks, check_row_features
+from hwds.experiment.spec import check
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.features.none import None_
 from tests.contract.test_classifiers import MODELS
 from tests.support.rows import toy_rows
 
@@ -31,13 +31,13 @@ def protocol(**more):
 
 
 def leaks(protocol, model, table, features=None):
-    return [leak for leak in canary(protocol, "m", model, table, RowContext(0, features=features or None_())) if leak]
+    return [leak for leak in check_leaks(protocol, "m", model, table, RowContext(0, features=features or None_())) if leak]
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_no_classifier_leaks(model):
     recipe = check(compose([f"model={model}", "dataset=fraud_handbook", "protocol=prequential", "size=small"])).model
-    found = list(canary(protocol(windows=1), model, recipe, toy_rows(), RowContext(0, features=None_())))
+    found = list(check_leaks(protocol(windows=1), model, recipe, toy_rows(), RowContext(0, features=None_())))
     assert len(found) == 3
     assert [leak for leak in found if leak] == []
 
@@ -97,7 +97,7 @@ class Lawful(RowFeatures):
 @pytest.mark.parametrize("table", [toy_rows(), toy_rows(label_time=True)], ids=["delay", "label_time"])
 @pytest.mark.parametrize("features", [GlobalScaling, TargetMean, SameDayLabel, WhenFound, Lawful])
 def test_features_that_leak_are_caught_and_no_others(features, table):
-    found = [leak for leak in row_features_canary("f", features(), table, 3) if leak]
+    found = [leak for leak in check_row_features("f", features(), table, 3) if leak]
     lawful = features is Lawful or (features is WhenFound and not table.roles.get("label_time"))
     assert not found if lawful else found
 
@@ -225,7 +225,7 @@ def test_a_return_that_lies_ahead_is_caught():
     table = toy_rows()
     at = [time + timedelta(days=9) if place % 3 else None for place, time in enumerate(table.data["time"])]
     table = replace(table, data=table.data.with_columns(pl.Series("returned_at", at)))
-    assert [leak for leak in row_features_canary("f", Returned(), table, 3) if leak]
+    assert [leak for leak in check_row_features("f", Returned(), table, 3) if leak]
 
 
 class ByRows(GroupedKFold):

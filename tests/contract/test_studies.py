@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from hwds.app.study import jobs_of
-from hwds.config.study import Study
-from hwds.results.study import StudyResult
-from hwds.statistics.multiple_testing import holm
+from hwds.cli.study import jobs_of
+from hwds.core.study import Study
+from hwds.results.comparison import StudyResult
+from hwds.stats.effects import holm
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = sorted(path.parent for path in (ROOT / "experiments").glob("*/study.yaml"))

@@ -4,15 +4,14 @@ from functools import cache
 
 import pytest
 
-from hwds.config.build import build
-from hwds.config.compose import compose, option
-from hwds.config.space import leaves_of, own_space
-from hwds.config.trial import applied, conditions
+from hwds.core.compose import compose, option
+from hwds.core.config import build
 from hwds.core.errors import ConfigError
 from hwds.core.registry import options
-from hwds.experiment.check import check
-from hwds.tuning.search import tuning_split_of
-from hwds.tuning.search_settings import probes
+from hwds.core.search_space import leaf_conditions, leaves_of, own_space, trial_config
+from hwds.experiment.spec import check
+from hwds.search.search import tuning_split_of
+from hwds.search.sweeps.base import probes
 from tests.contract.test_experiments import needing
 from tests.support.composed import composed
 
@@ -70,7 +69,7 @@ def test_every_space_is_of_values_that_its_model_takes():
         leaves = leaves_of({"model": space}, data) if space else ()
         for leaf in leaves:
             for value in probes(leaf):
-                build("model", "model", applied(data, conditions(leaf, leaves) | {leaf.path: value})["model"])
+                build("model", "model", trial_config(data, leaf_conditions(leaf, leaves) | {leaf.path: value})["model"])
 
 
 def test_a_model_with_nothing_to_tune_is_told_so():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hwds.core.atomic import write_text
 from hwds.core.errors import HwdsError
+from hwds.core.files import write_text
 
 
 def test_a_file_in_the_place_of_a_folder_is_said(tmp_path):

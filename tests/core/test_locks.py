@@ -5,12 +5,12 @@ import os
 import pytest
 
 from hwds.core.errors import HwdsError
-from hwds.core.locks import cleaning, reading
+from hwds.core.files import lock_for_cleaning, lock_for_reading
+from hwds.results.index import RunIndex
 from hwds.results.pruning import folders_plan
-from hwds.results.runs.index import RunIndex
 
 
-@pytest.mark.parametrize("hold", [reading, cleaning])
+@pytest.mark.parametrize("hold", [lock_for_reading, lock_for_cleaning])
 def test_a_cache_that_cannot_be_written_is_said(tmp_path, hold):
     (tmp_path / "cache").write_text("no folder")
     with pytest.raises(HwdsError, match=r"cache: cannot be written: .+\.$"), hold(tmp_path / "cache"):

@@ -12,27 +12,17 @@ import yaml
 import hwds
 from hwds.bandit.models.base import Policy
 from hwds.core import moved as under_test
-from hwds.core.code_digest import modules_in
 from hwds.core.errors import ConfigError, HwdsError
-from hwds.core.families import stored_task
-from hwds.core.hashing import digest
+from hwds.core.files import digest
+from hwds.core.keys import file_of_module, modules_in
 from hwds.core.moved import TABLE, current_path, current_paths, moved
-from hwds.core.registry import module_name, resolve
-from hwds.core.serialization import (
-    FILE,
-    buildable,
-    class_path,
-    dumps,
-    load_fitted,
-    loads,
-    stored_paths,
-)
-from hwds.core.source import module_file
+from hwds.core.registry import module_name, resolve, stored_task
+from hwds.core.serialization import FILE, buildable, class_path, dumps, load_fitted, loads, stored_paths
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
-from hwds.results.runs.config import config_of, write_config
+from hwds.results.folder import read_config, write_config
 from hwds.results.sweep_folder import SweepFolder
-from hwds.serving.stream.shard import FORMAT, Followed, Shard
-from hwds.tracking.ledger import Entry, Ledger
+from hwds.serve.stream.shard import FORMAT, FollowedModel, Shard
+from hwds.track.mirroring import Ledger, MirrorEntry
 from tests.support.streams import RULES, followed_machines, laid
 
 LISTS = Path(__file__).parent.glob("paths_*.txt")
@@ -80,7 +70,7 @@ class TestTable:
     @pytest.mark.parametrize("old", [*moved(TABLE)])
     def test_an_old_path_is_not_used_again(self, old):
         module, _, name = old.partition(":")
-        there = module_file(module) is not None
+        there = file_of_module(module) is not None
         assert not (there and (not name or hasattr(import_module(module), name.partition(".")[0])))
 
     def test_lists_of_released_versions_are_here(self):
@@ -211,10 +201,10 @@ class TestStored:
             "protocol": {"name": "holdout", "metrics": ["hwds.gone.m:bias"]}, "seed": 0,
         }  # fmt: skip
         write_config(tmp_path / "config.yaml", config)
-        assert config_of(tmp_path / "config.yaml") == config
+        assert read_config(tmp_path / "config.yaml") == config
         table(f"{OLD_NAIVE}: {NAIVE}", "hwds.gone.m: hwds.here")
         for _ in ("its copy", "its text"):
-            read = config_of(tmp_path / "config.yaml")
+            read = read_config(tmp_path / "config.yaml")
             assert read["model"] == {"name": "a", "recipe": NAIVE}
             assert read["protocol"]["metrics"] == ["hwds.here:bias"]
             (tmp_path / ".config.json").unlink(missing_ok=True)
@@ -229,7 +219,7 @@ class TestStored:
 
     def test_a_mirror_that_is_due(self, table, tmp_path):
         """Otherwise every run that was mirrored would be mirrored again."""
-        Ledger(tmp_path).write("mlflow", Entry("sent", {"recipe": "hwds.gone.t:MLflow", "uri": ""}))
+        Ledger(tmp_path).write("mlflow", MirrorEntry("sent", {"recipe": "hwds.gone.t:MLflow", "uri": ""}))
         table("hwds.gone.t: hwds.track.mlflow")
         tracker = {"recipe": "hwds.track.mlflow:MLflow", "uri": ""}
         assert Ledger(tmp_path).read()["mlflow"].tracker == tracker
@@ -241,7 +231,7 @@ class TestStored:
         (tmp_path / FILE).write_bytes(before)
         table(f"hwds.gone.sensors:Fitted: {class_path(type(followed.fitted))}")
         read = (load_fitted(tmp_path), followed.machine, followed.cycle, followed.longest_gap)
-        now = Followed(*read, stored_paths(tmp_path))
+        now = FollowedModel(*read, stored_paths(tmp_path))
         assert now.fingerprint == digest([FORMAT, before.hex(), *read[1:]])
         assert now.fingerprint != followed.fingerprint
         for part in (lines[:40], lines[:60]):

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
+from hwds.core.compiling import OPTIONS, compiled, helper, helper_options
 from hwds.core.errors import HwdsError
-from hwds.core.numba_cache import OPTIONS, compiled, helper, helper_options
 
 
 def unmarked(x):
@@ -48,7 +48,7 @@ def line_of(function, offset):
     return rf"test_numba_cache\.py:{function.__code__.co_firstlineno + offset}: {function.__name__}"
 
 
-HINT = " calls 'unmarked', which is not compiled; mark 'unmarked' with hwds.core.numba_cache.helper."
+HINT = " calls 'unmarked', which is not compiled; mark 'unmarked' with hwds.core.compiling.helper."
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
-from hwds.config.compose import option
 from hwds.core import registry
+from hwds.core.compose import option
 from hwds.core.errors import ConfigError, nearest
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from tests.support.composed import composed

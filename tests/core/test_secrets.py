@@ -3,7 +3,7 @@ from datetime import date
 
 import pytest
 
-from hwds.core.secrets import data_without_secrets, filtered, remember, without_secrets
+from hwds.core.secrets import data_without_secrets, filter_secrets, remember, without_secrets
 from hwds.results.folder import RunFolder
 
 
@@ -70,7 +70,7 @@ def test_what_a_config_was_given_is_one_unless_it_is_a_number_or_a_short_word(mo
 def test_what_is_printed_is_filtered_even_where_it_was_remembered_later(monkeypatch, capsys):
     monkeypatch.setenv("SHOP", "acme-shop")
     monkeypatch.setenv("HWDS_CONFIG_ENV", "")
-    with filtered():
+    with filter_secrets():
         print("acme-shop")
         remember("SHOP")
         print("acme-shop", file=sys.stderr)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 from hwds.core.seeds import stream, stream_key
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import RunContext
 
 
 def test_the_same_name_gives_the_same_numbers():

@@ -22,7 +22,7 @@ from hwds.core import serialization
 from hwds.core.errors import DataError
 from hwds.core.serialization import (
     FILE,
-    MARK,
+    STORED_MARK,
     Serializable,
     Unserializable,
     buildable,
@@ -189,7 +189,7 @@ def test_an_empty_folder_has_no_model_and_an_old_one_says_what_to_do(tmp_path):
         load_fitted(tmp_path)
 
 
-@pytest.mark.parametrize("place", [0, len(MARK), len(MARK) + 20, -1])
+@pytest.mark.parametrize("place", [0, len(STORED_MARK), len(STORED_MARK) + 20, -1])
 def test_a_changed_byte_or_a_short_file_is_refused(tmp_path, place):
     save_fitted(everything(), tmp_path)
     data = bytearray((tmp_path / FILE).read_bytes())
@@ -276,7 +276,7 @@ def forged(tree, content=b"", **head):
     """A file with a checksum that fits, made by somebody who has read this module."""
     text = json.dumps({"tree": tree, "tuples": [], "classes": [], "arrays": {}} | head).encode()
     body = len(text).to_bytes(8, "little") + text + content
-    return MARK + serialization._checksum(body) + body
+    return STORED_MARK + serialization._checksum(body) + body
 
 
 HALF = ["tuple", 0]
@@ -295,7 +295,7 @@ FORGED = {
     "a table of unequal columns": forged(["table", ["a", "b"], ["Int64", "Int64"], [["plain", [1]], ["plain", [1, 2]]]]),
     "a column of texts that is one of numbers": forged(["table", ["a"], ["Int64"], [["plain", ["x"]]]]),
     "a date that is none": forged(["date", "9999-99-99"]),
-    "no tree": MARK + serialization._checksum(b"\x02\0\0\0\0\0\0\0{}") + b"\x02\0\0\0\0\0\0\0{}",
+    "no tree": STORED_MARK + serialization._checksum(b"\x02\0\0\0\0\0\0\0{}") + b"\x02\0\0\0\0\0\0\0{}",
 }
 
 

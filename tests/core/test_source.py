@@ -10,13 +10,12 @@ from textwrap import dedent
 
 import pytest
 
-from hwds.core import code_digest as digests
-from hwds.core import source
+from hwds.core import keys as digests
+from hwds.core import keys as source
 from hwds.core.cache import CHECKSUM
-from hwds.core.code_digest import code_digest
 from hwds.core.errors import ConfigError
+from hwds.core.keys import code_digest, modules_reached, syntax_folder
 from hwds.core.registry import PACKAGE
-from hwds.core.source import folder, modules_reached
 
 EDITS = """
 import json, sys
@@ -39,13 +38,13 @@ for file, text in json.loads(sys.argv[1]):
 """
 
 ROOTS = {
-    "lstm": ["hwds.execution.compute_cell", "hwds.forecast.models.lstm", "hwds.forecast.protocols.walk_forward"],
+    "lstm": ["hwds.evaluation.cells", "hwds.forecast.models.lstm", "hwds.forecast.protocols.walk_forward"],
     "xgboost": [
-        "hwds.execution.compute_cell",
+        "hwds.evaluation.cells",
         "hwds.detection.models.classify.xgboost",
         "hwds.detection.protocols.prequential",
     ],
-    "run": ["hwds.execution.run", "hwds.bandit.models.ucb1", "hwds.bandit.protocols.bandit_simulation"],
+    "run": ["hwds.evaluation.run_cells", "hwds.bandit.models.ucb1", "hwds.bandit.protocols.bandit_simulation"],
 }
 
 CODE = "\nAN_EDIT = 1\n"
@@ -53,8 +52,8 @@ CODE = "\nAN_EDIT = 1\n"
 EXPECTED = {
     ("hwds/report/leaderboard.py", CODE): "",
     ("hwds/cli/main.py", CODE): "",
-    ("hwds/tracking/record.py", CODE): "",
-    ("hwds/tuning/rungs.py", CODE): "",
+    ("hwds/track/records.py", CODE): "",
+    ("hwds/search/rungs.py", CODE): "",
     ("hwds/forecast/models/theta.py", CODE): "",
     ("hwds/forecast/models/lstm.py", "\n# a comment\n"): "",
     ("hwds/forecast/models/lstm.py", '\n"""A text that nothing reads."""\n'): "",
@@ -63,7 +62,7 @@ EXPECTED = {
     ("hwds/forecast/protocols/walk_forward.py", CODE): "lstm",
     ("hwds/frames/table.py", CODE): "lstm xgboost run",
     ("hwds/bandit/models/kernels/indices.py", CODE): "run",
-    ("hwds/execution/compute_cell.py", CODE): "lstm xgboost",
+    ("hwds/evaluation/cells.py", CODE): "lstm xgboost",
     ("hwds/core/seeds.py", CODE): "lstm xgboost run",
 }
 
@@ -133,7 +132,14 @@ def project(tmp_path, monkeypatch):
 
 
 def forget():
-    for cached in (digests._digest, source.read_source, source._parsed, source.module_file, source._spec, source._is_installed):
+    for cached in (
+        digests._digest,
+        source.read_source,
+        source._stored_syntaxes,
+        source.file_of_module,
+        source._spec,
+        source._is_installed,
+    ):
         cached.cache_clear()
 
 
@@ -188,13 +194,13 @@ def test_nothing_is_imported_and_what_was_parsed_lasts(project, monkeypatch, byt
     monkeypatch.setattr(sys, "dont_write_bytecode", not bytecode)
     monkeypatch.setattr(sys, "pycache_prefix", str(project))
     Path(cache_from_source(source.__file__)).parent.mkdir(parents=True)
-    folder().parent.mkdir(parents=True, exist_ok=True)
-    assert folder().is_relative_to(project) == bytecode
+    syntax_folder().parent.mkdir(parents=True, exist_ok=True)
+    assert syntax_folder().is_relative_to(project) == bytecode
     first = code("mine.models")
     assert not {"mine", "mine.models", "helpers"} & set(sys.modules)
-    assert list(folder().rglob("*.json"))
+    assert list(syntax_folder().rglob("*.json"))
     assert code("mine.models") == first
-    for path in folder().rglob("*.json"):
+    for path in syntax_folder().rglob("*.json"):
         path.write_bytes(path.read_bytes()[:-1])
     assert code("mine.models") == first
 
@@ -202,9 +208,9 @@ def test_nothing_is_imported_and_what_was_parsed_lasts(project, monkeypatch, byt
 def test_the_latest_parsed_modules_are_kept(project, monkeypatch):
     monkeypatch.setattr(source, "MOST", 3)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    folder().parent.mkdir(parents=True)
+    syntax_folder().parent.mkdir(parents=True)
     code("mine.models")
-    (stored,) = folder().rglob("*.json")
+    (stored,) = syntax_folder().rglob("*.json")
     assert len(json.loads(stored.read_bytes()[CHECKSUM:])) == 3
 
 
@@ -221,7 +227,7 @@ def test_code_without_a_file_is_refused():
 
 
 def test_the_closure_of_hwds_is_that_of_its_files():
-    for name, found in modules_reached(["hwds.execution.run"]).items():
+    for name, found in modules_reached(["hwds.evaluation.run_cells"]).items():
         assert found.file.is_relative_to(Path(PACKAGE)), name
 
 

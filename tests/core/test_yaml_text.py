@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hwds.core.yaml_text import read_yaml
+from hwds.core.settings import read_yaml
 
 HWDS = Path(__file__).resolve().parents[2] / "hwds"
 LAUGHS = "\n".join(["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))])

@@ -10,8 +10,7 @@ from hwds.ab.models.welch import Welch
 from hwds.ab.protocols.ab_test import AbTest
 from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.asos import PUBLIC, Asos
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, RunContext
 
 
 def scores(frame, **settings):

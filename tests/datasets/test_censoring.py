@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.base import as_demand
-from hwds.experiment.check import check
+from hwds.experiment.spec import check
 from tests.support.panels import monthly_panel
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.datasets.table import Table
+from hwds.frames import files as text
+from hwds.frames.files import read_files
 from hwds.frames.panel import Panel
-from hwds.frames.reading import text
-from hwds.frames.reading.files import read
 
 TEXT = "sku,month,units\na,2020-01-01,1\n007,2020-02-01,2\n"
 
@@ -31,9 +31,9 @@ def test_a_compressed_file_is_read_as_what_it_is(kind, tmp_path):
     (tmp_path / "s.csv").write_text(TEXT)
     (tmp_path / f"s.csv.{kind}").write_bytes(PACKED[kind](TEXT.encode()))
     (tmp_path / f"s.tsv.{kind}").write_bytes(PACKED[kind](TEXT.replace(",", "\t").encode()))
-    plain = read(str(tmp_path / "s.csv")).table
+    plain = read_files(str(tmp_path / "s.csv")).table
     for name in ("csv", "tsv"):
-        assert read(str(tmp_path / f"s.{name}.{kind}")).table.equals(plain)
+        assert read_files(str(tmp_path / f"s.{name}.{kind}")).table.equals(plain)
 
 
 @pytest.mark.parametrize("kind", PACKED)
@@ -42,11 +42,11 @@ def test_a_damaged_one_and_one_that_grows_are_refused(kind, tmp_path, monkeypatc
     for content in (TEXT.encode(), PACKED[kind](TEXT.encode())[:-6], b""):
         path.write_bytes(content)
         with pytest.raises(DataError, match=rf"cannot be read as {kind} \(it is damaged\)|is empty"):
-            read(str(path))
-    monkeypatch.setattr("hwds.frames.reading.compressed.MOST_FREE", 1 << 20)
+            read_files(str(path))
+    monkeypatch.setattr("hwds.frames.files.MOST_FREE", 1 << 20)
     path.write_bytes(PACKED[kind](b"0" * (1 << 24)))
     with pytest.raises(DataError, match=r"has more than \d+ MB in a file of a 200th of that"):
-        read(str(path))
+        read_files(str(path))
 
 
 def test_the_names_of_many_columns_are_not_counted_one_by_one(tmp_path, monkeypatch):
@@ -57,7 +57,7 @@ def test_the_names_of_many_columns_are_not_counted_one_by_one(tmp_path, monkeypa
     names = [f"c{i}" for i in range(2_000)]
     (tmp_path / "wide.csv").write_text(",".join(["units", *names]) + "\n" + ",".join(["1"] * 2_001) + "\n")
     monkeypatch.setattr(text.csv, "reader", lambda *_, **__: iter([Names(["units", *names])]))
-    assert read(str(tmp_path / "wide.csv"), ["units"]).table.shape == (1, 1)
+    assert read_files(str(tmp_path / "wide.csv"), ["units"]).table.shape == (1, 1)
 
 
 @pytest.mark.parametrize("value", [float("inf"), -float("inf"), 1e308])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from hwds.ab.protocols.analysis.events import as_units
+from hwds.ab.units import units_of_events
 from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.table import Table
 
@@ -34,7 +34,7 @@ def dataset(folder, exposures=EXPOSURES, events=EVENTS, **roles):
 def test_events_count_from_the_first_exposure_on_and_who_did_nothing_counts(tmp_path):
     frame = dataset(tmp_path).load()
     assert frame.data["events_before"].sum() == 1
-    units = as_units(frame).data.sort("user")
+    units = units_of_events(frame).data.sort("user")
     wanted = {
         "user": ["a", "b", "c"],
         "variant": ["B", "A", "A"],

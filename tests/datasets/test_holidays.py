@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.datasets.reading.public_holidays import with_holidays
+from hwds.datasets.base import with_holidays
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 

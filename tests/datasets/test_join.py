@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 import yaml
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, DataError
-from hwds.datasets.reading.joining import Join, with_joined
-from hwds.experiment.check import check
+from hwds.datasets.base import Join, with_joined
+from hwds.experiment.spec import check
 from hwds.results.folder import RunFolder
 from tests.support.panels import monthly_panel
 
@@ -97,7 +97,7 @@ def test_what_predict_forecast_counts_from_the_end_of_the_data(run):
     future = predictions(cutoffs=(23,)).drop("model", "fold", "actual")
     run(predictions(), future=future)
     panel = with_joined(monthly_panel(2, 24), [join()])
-    from hwds.splitting.cutoffs import FromEnd, future_of, series_at
+    from hwds.evaluation.panel_folds import FromEnd, future_of, series_at
 
     end = FromEnd(0)
     ahead = future_of(panel, series_at(panel, end), end.ends(panel), 5)

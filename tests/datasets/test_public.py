@@ -6,15 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import DataError
 from hwds.datasets.apple_units import AppleUnits
 from hwds.datasets.aus_retail import AusRetail
 from hwds.datasets.carparts import Carparts
 from hwds.datasets.hospital import Hospital
 from hwds.datasets.m3 import M3
-from hwds.experiment.check import check
-from hwds.forecast.context import ForecastContext
+from hwds.experiment.spec import check
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 
 ALL = [

@@ -16,8 +16,7 @@ from hwds.datasets.file import File
 from hwds.datasets.images import Images
 from hwds.datasets.runs import Runs
 from hwds.datasets.table import Table
-from hwds.frames.reading.files import read
-from hwds.frames.reading.text import TextFormat
+from hwds.frames.files import TextFormat, read_files
 
 ROLES = {"series": "sku", "time": "month", "target": "units", "known_future": ["price"], "static": ["colour", "size"]}
 
@@ -103,18 +102,18 @@ def test_a_file_that_was_cut_amid_its_last_row_is_refused(tmp_path):
     for text in ("a,b,c\n1,2,3\n4,5", 'a,b,c\n"1, 2",2,3\n"4, 5",5\n', 'a,b,c\n"1\n2",2,3\n"4\n5",5'):
         path.write_text(text)
         with pytest.raises(DataError, match=r"row 2, the last, has 2 of 3 fields: the file was cut in writing, or lacks"):
-            read(str(path))
+            read_files(str(path))
     path.write_text('a,b,c\n1,2,3\n"4\n5,6,7"\n')  # the last line alone looks like three fields
     with pytest.raises(DataError, match="row 2, the last, has 1 of 3 fields"):
-        read(str(path))
+        read_files(str(path))
     path.write_text('a,b,c\n1,2,"3\n4"\n')  # the last line is not the last row
-    assert read(str(path)).table.row(0) == ("1", "2", "3\n4")
+    assert read_files(str(path)).table.row(0) == ("1", "2", "3\n4")
 
 
 def test_a_glob_joins_files_in_the_order_of_their_names(table, tmp_path):
     table.head(12).write_parquet(tmp_path / "b.parquet")
     table.tail(12).write_parquet(tmp_path / "a.parquet")
-    source = read(str(tmp_path / "*.parquet"), ["units"])
+    source = read_files(str(tmp_path / "*.parquet"), ["units"])
     assert source.table["units"][0] == 12.0
     assert source.at(13).endswith("b.parquet' row 2")
     assert File(path=str(tmp_path / "*.parquet"), roles=ROLES).load().n_series == 2
@@ -187,4 +186,4 @@ def test_a_german_file_is_read_as_the_same_table(separator, tmp_path):
 def test_with_decimal_commas_names_stay_names(tmp_path):
     (tmp_path / "s.csv").write_text("a;b;c;d;e\n007;1,2,3;24.12.2024;,5;\n")
     form = TextFormat(separator="semicolon", decimal="comma")
-    assert read(str(tmp_path / "s.csv"), form=form).table.row(0) == ("007", "1,2,3", "24.12.2024", ".5", None)
+    assert read_files(str(tmp_path / "s.csv"), form=form).table.row(0) == ("007", "1,2,3", "24.12.2024", ".5", None)

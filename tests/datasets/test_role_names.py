@@ -14,8 +14,8 @@ NEW_ROLE = """
 from hwds.frames.roles import ROLES, Role
 ROLES["weather"] = Role("weather", ("panel", "table"), "Degrees outside.", holds="numbers", low=-90, beside=("past_only",))
 
-from hwds.experiment.check import check
-from hwds.config.compose import compose
+from hwds.experiment.spec import check
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 
 roles = ["dataset.roles.time=month", "dataset.roles.target=units"]

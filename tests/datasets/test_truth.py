@@ -4,13 +4,12 @@ import pytest
 
 from hwds.datasets.file import File
 from hwds.datasets.open_bandit import OpenBandit, OpenBanditTruth
-from hwds.datasets.simulated.demand.truth import DemandTruth
-from hwds.datasets.simulated.hardware_demand import HardwareDemand
+from hwds.datasets.simulated.hardware_demand import HardwareDemand, HardwareDemandTruth
 from hwds.datasets.simulated.price_log import PriceLog, PriceLogTruth
 from hwds.datasets.simulated.price_test import PriceTest, PriceTestTruth
 
 KNOWN = [
-    (HardwareDemand(), "forecast", DemandTruth),
+    (HardwareDemand(), "forecast", HardwareDemandTruth),
     (PriceTest(), "ab", PriceTestTruth),
     (PriceLog(), "ope", PriceLogTruth),
     (OpenBandit(), "ope", OpenBanditTruth),

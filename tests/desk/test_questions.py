@@ -64,9 +64,9 @@ def write_sales():
 
 
 def test_every_question_is_answered_by_its_command(command, monkeypatch):
-    monkeypatch.setattr("hwds.app.run.draw", lambda *_: None)  # pictures have tests of their own
-    monkeypatch.setattr("hwds.app.pictures.draw_missing", lambda *_: None)
-    monkeypatch.setattr("hwds.app.sweep.draw_sweep", lambda *_: [])
+    monkeypatch.setattr("hwds.cli.run.draw", lambda *_: None)  # pictures have tests of their own
+    monkeypatch.setattr("hwds.cli.run.draw_missing", lambda *_: None)
+    monkeypatch.setattr("hwds.cli.sweep.draw_sweep", lambda *_: [])
     assert list(QUESTIONS) == list(ANSWERS) == list(range(1, 31))
     write_sales()
     wrong = []

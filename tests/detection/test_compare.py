@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.compare.models import compare
-from hwds.config.build import build
-from hwds.report.comparison.sentence import sentence
-from hwds.results.measure import Measure
-from hwds.statistics.delong import delong
+from hwds.core.config import build
+from hwds.report.comparison import comparison_sentence
+from hwds.results.tables import Measure
+from hwds.stats.compare import compare
+from hwds.stats.ranks import delong
 from tests.support.finished_runs import source
 
 AUROC = Measure("auroc", better="high", units="rows")
@@ -115,7 +115,7 @@ def test_two_days_cannot_tell():
     assert (row["method"], row["low"], row["p_value"], row["verdict"]) == ("2 days cannot tell", None, None, "unsure")
     assert found.leaderboard["stderr"].null_count() == 2
     assert found.leaderboard["set_p"].null_count() == 2
-    assert "cannot be told from c/b: 2 days cannot tell" in sentence(found)
+    assert "cannot be told from c/b: 2 days cannot tell" in comparison_sentence(found)
 
 
 def test_a_run_and_a_comparison_of_it_say_the_same():

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.compare.answers import Answer
 from hwds.core.errors import ConfigError
 from hwds.core.seeds import stream
-from hwds.elasticity.compare import evidence
+from hwds.elasticity.compare import price_change_evidence
+from hwds.stats.sources import ModelRows
 
 
 def answers(shift):
@@ -30,27 +30,27 @@ def answers(shift):
     made = []
     for model, wrong in noise.items():
         rows = base.with_columns(predicted=pl.col("actual") + pl.Series(wrong), log_predicted=pl.col("log_units") + 0.1)
-        made.append(Answer(model, "sales", 0, None, model, rows))
+        made.append(ModelRows(model, "sales", 0, None, model, rows))
     return made
 
 
 def test_means_are_root_mean_squared_errors_and_differences_are_paired_by_period():
     pair = answers(0.8)
-    found, left_out = evidence(pair, "change_rmse", 200)
+    found, left_out = price_change_evidence(pair, "change_rmse", 200)
     rows = [answer.rows.filter("move") for answer in pair]
     roots = [float(np.sqrt(((each["predicted"] - each["actual"]) ** 2).mean())) for each in rows]
     assert found.means[0] == pytest.approx(roots)
     assert left_out == 0
     assert found.matrix.values.shape[0] == 12
-    level, _ = evidence(pair, "level_rmse", 200)
+    level, _ = price_change_evidence(pair, "level_rmse", 200)
     assert level.means[0] == pytest.approx([0.1, 0.1])
 
 
 def test_rows_that_a_model_does_not_answer_are_left_out_for_all():
     good, bad = answers(0.8)
     silent = bad.rows.with_columns(predicted=pl.when(pl.col("time") < 6).then(None).otherwise(pl.col("predicted")))
-    found, left_out = evidence([good, Answer("bad", "sales", 0, None, "bad", silent)], "change_rmse", 200)
+    found, left_out = price_change_evidence([good, ModelRows("bad", "sales", 0, None, "bad", silent)], "change_rmse", 200)
     assert found.matrix.values.shape[0] == 6
     assert left_out == len(good.rows.filter(pl.col("move") & (pl.col("time") < 6)))
     with pytest.raises(ConfigError, match="price moves cannot be compared by 'change_r'"):
-        evidence([good, bad], "change_r", 200)
+        price_change_evidence([good, bad], "change_r", 200)

@@ -5,15 +5,21 @@ import pytest
 from hwds.ab.protocols.ab_test import AbTest
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation
 from hwds.bandit.protocols.replay import Replay
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.detection.protocols.grouped_kfold import GroupedKFold
-from hwds.evaluation.abilities import Contrasting, KnowsTruth, LeakTestable, Segmentable
-from hwds.evaluation.base import Deployable, Tunable
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.segments import Segments
-from hwds.experiment.check import check
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import (
+    Contrasting,
+    Deployable,
+    KnowsTruth,
+    LeakTestable,
+    RunContext,
+    ScoreSegments,
+    Segmentable,
+    Tunable,
+)
+from hwds.experiment.spec import check
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.ope.protocols.off_policy import OffPolicy
 
@@ -50,9 +56,9 @@ def test_what_a_config_asks_of_it_is_refused_before_the_data_is_loaded(words, re
 def test_segments_and_the_canary_are_refused_too():
     protocol = AbTest(name="ab_test", segments=("device",))
     with pytest.raises(ConfigError, match=r"^protocol\.segments: protocol 'ab_test' has no segments, got 'device'\.$"):
-        Segments.of(protocol, None)
+        ScoreSegments.of(protocol, None)
     with pytest.raises(ConfigError, match=r"^check-leakage: protocol 'ab_test' predicts nothing"):
-        list(canary(protocol, "m", None, None, RunContext(0)))
+        list(check_leaks(protocol, "m", None, None, RunContext(0)))
 
 
 def test_who_says_an_ability_has_all_of_it():

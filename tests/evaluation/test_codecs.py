@@ -6,8 +6,8 @@ import pytest
 
 from hwds.core.cache import Cache
 from hwds.detection.models.classify.logistic import Logistic
-from hwds.evaluation.codecs import COLUMNS, FITTED, FORECASTS, ROWS, TimedRows
-from hwds.frames.forecasts import Forecasts
+from hwds.evaluation.cells import COLUMNS, FITTED, FORECASTS, ROWS, TimedRows
+from hwds.frames.panel import Forecasts
 from tests.support.rows import context, toy_rows, windows
 
 TABLE = pl.DataFrame(

@@ -5,15 +5,11 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.evaluation.abilities import Segmentable
-from hwds.evaluation.base import Cell, Evaluation, Score
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.segments import ABSENT, Segments
+from hwds.evaluation.protocol import NO_SEGMENT, Cell, Evaluation, Fold, RunContext, Score, ScoreSegments, Segmentable
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.panel import Panel
 from hwds.frames.table import Table
-from hwds.splitting.fold import Fold
 from tests.support.panels import LastValue, monthly_panel
 
 FOLD = Fold(0, "all", 6)
@@ -35,7 +31,7 @@ def asked(protocol, panel):
 
 
 def scored(protocol, panel, rows=None, lost=()):
-    return list(Segments.of(protocol, panel).scores(protocol, asked(protocol, panel) if rows is None else rows, lost))
+    return list(ScoreSegments.of(protocol, panel).scores(protocol, asked(protocol, panel) if rows is None else rows, lost))
 
 
 @pytest.mark.parametrize("cls", [WalkForward, Holdout])
@@ -65,14 +61,14 @@ def test_the_total_is_what_it_is_without_segments():
 def test_values_are_text_in_the_order_of_their_own_kind_and_null_is_none():
     panel = panel_with(generation=[10, 9, None, 10, 2, 2], level=("generation",))
     protocol = Holdout(horizon=4, segments=("generation",))
-    assert Segments.of(protocol, panel).values("generation") == ["2", "9", "10", ABSENT]
-    assert list(dict.fromkeys(score.segment for score, _ in scored(protocol, panel))) == ["2", "9", "10", ABSENT]
+    assert ScoreSegments.of(protocol, panel).values("generation") == ["2", "9", "10", NO_SEGMENT]
+    assert list(dict.fromkeys(score.segment for score, _ in scored(protocol, panel))) == ["2", "9", "10", NO_SEGMENT]
 
 
 def test_what_has_no_value_goes_with_what_says_so():
-    panel = panel_with(channel=[ABSENT, None, "web", "web", "web", None])
+    panel = panel_with(channel=[NO_SEGMENT, None, "web", "web", "web", None])
     found = [score for score, _ in scored(Holdout(horizon=4, segments=("channel",)), panel)]
-    assert [(s.segment, s.n) for s in found if (s.metric, s.aggregate) == ("wape", "mean")] == [(ABSENT, 3), ("web", 3)]
+    assert [(s.segment, s.n) for s in found if (s.metric, s.aggregate) == ("wape", "mean")] == [(NO_SEGMENT, 3), ("web", 3)]
 
 
 def test_a_column_may_bear_the_name_of_one_of_the_rows():
@@ -110,7 +106,7 @@ def test_failures_are_counted_where_they_were():
 def test_a_column_that_cannot_be_is_refused(name, said):
     panel = panel_with(static=("channel",), level=("family",), channel=["a"] * 6, family=["f"] * 6)
     with pytest.raises(ConfigError) as refusal:
-        Segments.of(WalkForward(segments=("channel", name)), panel)
+        ScoreSegments.of(WalkForward(segments=("channel", name)), panel)
     assert str(refusal.value) == said
 
 
@@ -150,7 +146,7 @@ def test_segments_inside_a_unit_are_borne_by_the_rows():
     rows = pl.DataFrame({"replication": [0, 0, 1, 1], "customers": ["new", "old"] * 2, "loss": [1.0, 2.0, 3.0, 6.0]})
     found = scored(Loss(segments=("customers",)), None, rows, [Cell("m", FOLD, 2, 6)])
     assert [(s.segment, s.value, s.n, lost) for s, lost in found] == [("new", 2.0, 2, 4), ("old", 4.0, 2, 4)]
-    assert Segments.of(Loss(segments=("customers",)), None).values("customers") == []
+    assert ScoreSegments.of(Loss(segments=("customers",)), None).values("customers") == []
 
 
 def test_a_protocol_without_segments_says_so():
@@ -158,4 +154,4 @@ def test_a_protocol_without_segments_says_so():
         """Scores all together."""
 
     with pytest.raises(ConfigError, match=r"protocol\.segments: protocol 'plain' has no segments, got 'x'"):
-        Segments.of(Plain(name="plain", segments=("x",)), None)
+        ScoreSegments.of(Plain(name="plain", segments=("x",)), None)

@@ -9,21 +9,20 @@ import pytest
 
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import DataError
-from hwds.detection.context import RowContext
 from hwds.detection.protocols.grouped_kfold import GroupedKFold
 from hwds.detection.protocols.prequential import Prequential
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.experiment.check import check
-from hwds.features.none import None_
+from hwds.detection.rows import RowContext
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.evaluation.row_folds import Lengths, label_arrivals, row_arrivals
+from hwds.experiment.spec import check
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.launch import Launch
 from hwds.forecast.protocols.walk_forward import WalkForward
+from hwds.frames.features.none import None_
 from hwds.frames.roles import TIME
-from hwds.splitting.row_windows import Lengths, arrivals, label_arrivals
-from hwds.tuning.search import tuning_split_of
+from hwds.search.search import tuning_split_of
 from tests.detection.protocols.test_grouped_kfold import table as groups
 from tests.forecast.protocols.test_launch import launches
 from tests.support.panels import LastValue, monthly_panel
@@ -116,7 +115,7 @@ def test_labels_of_inner_windows_had_arrived_by_the_first_final_cutoff(label_tim
     known = inner.frame.data.filter(pl.col("bad").is_not_null())
     assert len(known)
     assert label_arrivals(replace(inner.frame, data=known), 3).max() <= first
-    assert arrivals(inner.frame).max() < first - timedelta(days=3)
+    assert row_arrivals(inner.frame).max() < first - timedelta(days=3)
     end = inner.folds[-1].cutoffs[0].at + timedelta(days=3)
     assert end <= first - timedelta(days=3)
 

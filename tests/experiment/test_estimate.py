@@ -2,14 +2,14 @@
 
 import pytest
 
-from hwds.experiment.estimate import Time, Timed
+from hwds.experiment.prepare import CellTimes, TimeEstimate
 
 TRUE = {units: 0.02 + 1e-5 * units for units in (1, 50, 130, 1000, 100_000)}
 """Twenty milliseconds a cell and ten microseconds a unit."""
 
 
 def timed(*sizes):
-    return Timed(sizes, [TRUE[units] for units in sizes])
+    return CellTimes(sizes, [TRUE[units] for units in sizes])
 
 
 @pytest.mark.parametrize("units", [1, 50, 130, 1000, 100_000])
@@ -23,11 +23,11 @@ def test_from_small_cells_alone_a_large_one_is_foreseen_from_above():
     found = timed(50).time(100_000)
     assert found.at_most
     assert found.seconds > 10 * TRUE[100_000]
-    assert timed(50).time(70) == Time(pytest.approx(TRUE[50] * 1.4))
+    assert timed(50).time(70) == TimeEstimate(pytest.approx(TRUE[50] * 1.4))
 
 
 def test_a_smaller_cell_takes_no_more():
     assert timed(100_000).time(1000).seconds < 0.02 * TRUE[100_000]
-    noisy = Timed((50, 1000), (0.05, 0.03))  # a cell that was slow for other reasons
+    noisy = CellTimes((50, 1000), (0.05, 0.03))  # a cell that was slow for other reasons
     assert noisy.time(1000).seconds == noisy.time(50).seconds == 0.05
     assert noisy.time(10_000).seconds == pytest.approx(0.05)

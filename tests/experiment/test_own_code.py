@@ -8,22 +8,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Kernel
+from hwds.bandit.models.kernels.base import Arms, Kernel
 from hwds.bandit.models.ucb1 import UCB1
-from hwds.bandit.protocols.simulation.toys import try_policy
+from hwds.bandit.simulation.play import try_policy
 from hwds.core.errors import ConfigError
-from hwds.detection.models.classify.base import Classifier, Contributions
-from hwds.detection.protocols.rows.toys import try_classifier, try_row_features
-from hwds.evaluation.abilities import WrongAnswerError
-from hwds.experiment.own_code import _tried, is_tried
-from hwds.features.base import PanelFeatures, RowFeatures
+from hwds.detection.models.base import Classifier, Contributions
+from hwds.detection.protocols.base import try_classifier, try_row_features
+from hwds.evaluation.panel_folds import FromEnd
+from hwds.evaluation.protocol import WrongAnswerError
+from hwds.experiment.prepare import _try_on_toys, is_tried
 from hwds.forecast.features.lags import Lags
 from hwds.forecast.models.naive import Naive
-from hwds.forecast.protocols.rows.toys import try_forecaster, try_panel_features
-from hwds.frames.forecasts import Forecasts
-from hwds.splitting.cutoffs import FromEnd
+from hwds.forecast.protocols.base import try_forecaster, try_panel_features
+from hwds.frames.features.base import PanelFeatures, RowFeatures
+from hwds.frames.panel import Forecasts
 from tests.support.panels import LastValue, inner_context, monthly_panel
 from tests.support.rows import context, toy_rows
 
@@ -62,7 +61,7 @@ FORECASTS = [
 @pytest.mark.parametrize(("answer", "said"), FORECASTS)
 def test_a_forecaster_that_answers_wrongly_is_told_what_it_was_asked_and_what_must_come(answer, said):
     with pytest.raises(ConfigError) as refusal:
-        _tried("model: 'mine'", lambda: try_forecaster(answering(answer), PANEL, FromEnd(6), inner_context(None), 6))
+        _try_on_toys("model: 'mine'", lambda: try_forecaster(answering(answer), PANEL, FromEnd(6), inner_context(None), 6))
     assert said in str(refusal.value)
     assert str(refusal.value).startswith("model: 'mine'")
     assert "\n" not in str(refusal.value)

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.features.none import None_
-from hwds.forecast.context import ForecastContext
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.xgboost import XGBoost
 from hwds.forecast.protocols.walk_forward import WalkForward
+from hwds.frames.features.none import None_
 from tests.support.panels import LastValue, inner_context, monthly_panel
 
 
@@ -140,9 +140,8 @@ def test_only_a_run_answers():
 
 
 def test_a_model_that_asks_for_inner_windows_runs_in_a_protocol(tmp_path, monkeypatch):
-    from hwds.evaluation.base import Cell
-    from hwds.execution.compute_cell import compute_cell
-    from hwds.execution.job import Job
+    from hwds.evaluation.cells import Job, compute_cell
+    from hwds.evaluation.protocol import Cell
     from hwds.frames.panel import Panel
 
     class Better(LastValue):

@@ -2,18 +2,18 @@
 
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.registry import options
-from hwds.evaluation.speed import seconds_per_unit
-from hwds.experiment.check import check
+from hwds.evaluation.workers import seconds_per_unit
+from hwds.experiment.spec import check
 from hwds.forecast.models.lstm import LSTM
 from hwds.forecast.models.stack import Stack
 from hwds.forecast.models.theta import Theta
 from hwds.forecast.models.xgboost import XGBoost
-from hwds.forecast.work import Size, backtest_work, cell_work, work_of
+from hwds.forecast.work import PanelSize, backtest_work, cell_work, work_of
 from tests.support.panels import LastValue
 
-SIZE = Size(series=150, length=142.0, season=52, horizon=8, columns=2)
+SIZE = PanelSize(series=150, length=142.0, season=52, horizon=8, columns=2)
 
 UNMEASURED = {"forecast/since_break"}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwds.frames.checks import in_order
+from hwds.frames.columns import in_order
 
 KEYS = st.lists(st.tuples(st.sampled_from(["", "b", "B", "é", "a10", "a9", "ab"]), st.integers(-5, 5)), min_size=1, max_size=40)
 

@@ -8,8 +8,7 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.frames.frequency import Frequency
-from hwds.frames.hierarchy import aggregates_of, groups_of, with_aggregates, without_aggregates
-from hwds.frames.panel import Panel
+from hwds.frames.panel import Panel, aggregates_of, aggregates_of_series, with_aggregates, without_aggregates
 from hwds.frames.roles import Roles
 
 MONTHS = pl.date_range(date(2020, 1, 1), date(2020, 6, 1), "1mo", eager=True).to_list()
@@ -55,8 +54,10 @@ def test_levels_that_cross_are_summed_alone_too():
     assert aggregates_of(panel, grouped=True)["aggregate"].unique(maintain_order=True).to_list() == [
         "total", "state=N", "state=S", "industry=food", "industry=toys"
     ]  # fmt: skip
-    assert groups_of(panel, grouped=True).row(2) == ("c", ["total", "state=S", "industry=food"])
-    assert groups_of(with_aggregates(panel, grouped=True), grouped=True).equals(groups_of(panel, grouped=True))
+    assert aggregates_of_series(panel, grouped=True).row(2) == ("c", ["total", "state=S", "industry=food"])
+    assert aggregates_of_series(with_aggregates(panel, grouped=True), grouped=True).equals(
+        aggregates_of_series(panel, grouped=True)
+    )
 
 
 def test_an_aggregate_of_one_series_or_of_the_same_as_a_coarser_one_is_left_out():

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
-from hwds.frames.infer_frequency import find_frequency
+from hwds.frames.frequency import find_frequency
 
 
 def series(**times) -> pl.DataFrame:

@@ -4,8 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.frames.outcomes import arm_name, outcome_unit
-from hwds.frames.table import Table
+from hwds.frames.table import Table, arm_name, outcome_unit
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.frames.row_batch import BatchSchema, RowBatch
-from hwds.frames.table import Table
+from hwds.frames.table import BatchSchema, RowBatch, Table
 
 KINDS = {
     "double": pl.Float64,

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError, DataError
-from hwds.features.signals.regimes import RegimeScaling
 from hwds.frames.runs import Runs
+from hwds.frames.signals import RegimeScales
 
 ROLES = {"entity": "pump", "cycle": "hour", "sensor": ("heat", "noise"), "event": "failed"}
 
@@ -107,7 +107,7 @@ def test_new_runs_in_which_no_sensor_changes_keep_them_all_and_are_not_learned_f
     still = Runs.build(rows(heat=[0.1] * 7, noise=[1.0] * 7), ROLES)
     assert still.sensors == ("heat", "noise")
     with pytest.raises(DataError, match=r"^dataset\.roles\.sensor: no sensor changes in the runs to learn from\.$"):
-        RegimeScaling.learn(still)
+        RegimeScales.learn(still)
     tests = Runs.build(rows(part=["test"] * 7), ROLES | {"split": "part"})
     assert (tests.sensors, tests.learnable.n) == (("heat", "noise"), 0)
 

@@ -8,9 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.frames.hierarchy import with_aggregates, without_aggregates
-from hwds.frames.panel import Panel
-from hwds.frames.vintages import Vintages
+from hwds.frames.panel import Panel, Vintages, with_aggregates, without_aggregates
 from tests.support.panels import monthly_panel
 
 COLUMNS = ["series_id", "time", "made_at", "column", "value"]

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
-from hwds.pricing.demand_evidence import CELLS, DemandEstimates
-from hwds.pricing.optimum.draws import DemandDraws
+from hwds.pricing.demand_draws import DemandDraws
+from hwds.pricing.demand_evidence import DEMAND_CELLS, DemandEstimates
 
 
 def cells(**changes):
@@ -28,7 +28,7 @@ def cells(**changes):
 
 def test_missing_columns_that_may_be_are_filled():
     evidence = DemandEstimates(cells())
-    assert evidence.cells.columns == list(CELLS)
+    assert evidence.cells.columns == list(DEMAND_CELLS)
     assert evidence.cells["lag"].to_list() == [0.0, 0.0, 0.0]
     assert evidence.known.tolist() == [True, False, True]
 

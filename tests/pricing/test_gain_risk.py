@@ -10,8 +10,8 @@ from scipy import optimize, stats
 from scipy.special import betaln
 
 from hwds.core.seeds import stream
-from hwds.pricing.gain_risk import Counts, always_valid_risk, posterior_risk
-from hwds.statistics.arm_posteriors import Normal, ScaledBeta, difference_bounds, probability_best
+from hwds.pricing.arm_evidence import ArmCounts, always_valid_risk, posterior_risk
+from hwds.stats.distributions import NormalPosterior, ScaledBeta, difference_bounds, probability_best
 
 
 def beta_above(a: int, b: int, c: int, d: int) -> float:
@@ -30,10 +30,10 @@ def test_the_posterior_risk_of_prices_is_that_of_the_reference():
     assert probability_best([a, b])[1] == pytest.approx(0.8377319518, abs=1e-10)
 
 
-def searched(own: Counts, other: Counts) -> float:
+def searched(own: ArmCounts, other: ArmCounts) -> float:
     """The p-value by a search among all pairs of conversions without a gain."""
 
-    def logs(arm: Counts, share: float) -> float:
+    def logs(arm: ArmCounts, share: float) -> float:
         return float(stats.binom.logpmf(arm.successes, arm.successes + arm.failures, share)) + np.log(
             arm.successes + arm.failures + 1.0
         )
@@ -51,10 +51,10 @@ def searched(own: Counts, other: Counts) -> float:
 @pytest.mark.parametrize(
     ("own", "other"),
     [
-        (Counts(300, 700, 1.0), Counts(200, 800, 1.0)),
-        (Counts(250, 750, 20.0), Counts(380, 620, 10.0)),
-        (Counts(700, 300, 10.0), Counts(100, 900, 40.0)),
-        (Counts(40, 0, 1.0), Counts(2, 38, 1.0)),
+        (ArmCounts(300, 700, 1.0), ArmCounts(200, 800, 1.0)),
+        (ArmCounts(250, 750, 20.0), ArmCounts(380, 620, 10.0)),
+        (ArmCounts(700, 300, 10.0), ArmCounts(100, 900, 40.0)),
+        (ArmCounts(40, 0, 1.0), ArmCounts(2, 38, 1.0)),
     ],
 )
 def test_the_always_valid_risk_is_the_likeliest_pair_without_a_gain(own, other):
@@ -62,11 +62,11 @@ def test_the_always_valid_risk_is_the_likeliest_pair_without_a_gain(own, other):
 
 
 def test_an_arm_that_seems_no_better_has_all_the_risk():
-    assert always_valid_risk(Counts(10, 90, 1.0), Counts(10, 90, 1.0)) == 1.0
-    assert always_valid_risk(Counts(0, 0, 9.0), Counts(10, 90, 1.0)) == 1.0
-    assert always_valid_risk(Counts(5, 5, -1.0), Counts(5, 5, 1.0)) == 1.0
-    assert always_valid_risk(Counts(5, 5, 1.0), Counts(5, 5, -1.0)) == 0.0
-    assert always_valid_risk(Counts(1, 9, -1.0), Counts(5, 5, -1.0)) == 1.0
+    assert always_valid_risk(ArmCounts(10, 90, 1.0), ArmCounts(10, 90, 1.0)) == 1.0
+    assert always_valid_risk(ArmCounts(0, 0, 9.0), ArmCounts(10, 90, 1.0)) == 1.0
+    assert always_valid_risk(ArmCounts(5, 5, -1.0), ArmCounts(5, 5, 1.0)) == 1.0
+    assert always_valid_risk(ArmCounts(5, 5, 1.0), ArmCounts(5, 5, -1.0)) == 0.0
+    assert always_valid_risk(ArmCounts(1, 9, -1.0), ArmCounts(5, 5, -1.0)) == 1.0
 
 
 def test_the_always_valid_risk_is_exactly_below_its_level_for_a_fixed_size():
@@ -76,7 +76,7 @@ def test_the_always_valid_risk_is_exactly_below_its_level_for_a_fixed_size():
         mass[i] * mass[j]
         for i in range(n + 1)
         for j in range(n + 1)
-        if always_valid_risk(Counts(i, n - i, 1.0), Counts(j, n - j, 1.0)) <= 0.05
+        if always_valid_risk(ArmCounts(i, n - i, 1.0), ArmCounts(j, n - j, 1.0)) <= 0.05
     )
     assert 0 < false <= 0.05
 
@@ -89,7 +89,7 @@ def test_the_always_valid_risk_survives_peeking_after_every_customer_of_a_greedy
             shares = [(1 + won) / (2 + won + lost) for won, lost in seen]
             arm = int(shares[1] > shares[0]) if rng.random() > 0.1 else int(rng.integers(2))
             seen[arm][int(rng.random() >= 0.3)] += 1
-            if always_valid_risk(Counts(*seen[1], 1.0), Counts(*seen[0], 1.0)) <= 0.2:
+            if always_valid_risk(ArmCounts(*seen[1], 1.0), ArmCounts(*seen[0], 1.0)) <= 0.2:
                 false += 1
                 break
     assert false / games <= 0.2
@@ -102,8 +102,8 @@ def test_arms_that_are_known_very_unequally_are_integrated_over_both_scales():
     mass = np.diff(stats.beta(50_001, 950_001).cdf(edges))
     expected = float(mass @ share.sf((edges[1:] + edges[:-1]) / 2))
     assert probability_best([rare, often]) == pytest.approx([expected, 1 - expected], abs=1e-7)
-    wide, narrow = Normal(0.0, 1.0), Normal(0.3, 1e-3)
+    wide, narrow = NormalPosterior(0.0, 1.0), NormalPosterior(0.3, 1e-3)
     assert probability_best([wide, narrow])[0] == pytest.approx(stats.norm.sf(0.3 / np.hypot(1, 1e-3)), abs=1e-12)
-    assert sum(probability_best([wide, narrow, Normal(0.2, 1e-2)])) == pytest.approx(1, abs=1e-12)
+    assert sum(probability_best([wide, narrow, NormalPosterior(0.2, 1e-2)])) == pytest.approx(1, abs=1e-12)
     bounds = 0.3 + stats.norm.ppf([0.025, 0.975]) * np.hypot(1, 1e-3)
     assert difference_bounds(narrow, wide, 0.95) == pytest.approx(bounds, abs=1e-9)

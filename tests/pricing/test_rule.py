@@ -11,18 +11,16 @@ import polars as pl
 import pytest
 
 from hwds.ab.protocols.ab_test import AbTest
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.core.seeds import stream
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.experiment.check import check
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.experiment.spec import check
 from hwds.frames.table import Table
-from hwds.pricing.decisions.price_choice import PriceChoice, record_of
-from hwds.pricing.evidence import ArmEvidence, from_counts, from_mean, replications
-from hwds.pricing.offers import Offer
-from hwds.pricing.rule import PriceTerms, apply_rule
-from hwds.statistics.arm_posteriors import ScaledBeta, difference_bounds, expected_loss, probability_best
+from hwds.pricing.arm_evidence import ArmEvidence, Offer, from_counts, from_mean, replications
+from hwds.pricing.decisions.price_choice import PriceChoice, choice_record
+from hwds.pricing.price_choice import PriceTerms, apply_rule
+from hwds.stats.distributions import ScaledBeta, difference_bounds, expected_loss, probability_best
 
 PRICES = {"10": 10.0, "20": 20.0, "30": 30.0, "40": 40.0}
 COUNTS = {"10": (6000, 4000), "20": (4000, 6000), "30": (3500, 6500), "40": (1500, 8500)}
@@ -245,10 +243,10 @@ def test_the_record_counts_what_the_rule_did_against_the_truth():
     low, high = Offer("low", 1.0), Offer("high", 1.0)
     up = [from_counts(low, 200, 800), from_counts(high, 400, 600)]
     down = [from_counts(low, 200, 800), from_counts(high, 100, 900)]
-    record = record_of([up, up, up, down], np.array([0.2, 0.3]), terms("low"))
+    record = choice_record([up, up, up, down], np.array([0.2, 0.3]), terms("low"))
     assert (record.right, record.hold, record.wrong, record.best_is_current) == (0.75, 0.25, 0.0, False)
     assert record.regret == pytest.approx(0.025)
-    wrong = record_of([up, up, up, down], np.array([0.3, 0.2]), terms("low"))
+    wrong = choice_record([up, up, up, down], np.array([0.3, 0.2]), terms("low"))
     assert (wrong.right, wrong.hold, wrong.wrong, wrong.best_is_current) == (0.0, 0.25, 0.75, True)
     assert wrong.regret == pytest.approx(0.075)
 
@@ -269,7 +267,7 @@ def test_an_arm_that_has_left_is_not_charged_and_worth_what_it_earned_while_ther
     assert found.candidate.arm not in gone
     assert all(each.arm not in gone for each in found.compared)
     assert found.rule == "absent"
-    record = record_of([known], worth, terms("10"))
+    record = choice_record([known], worth, terms("10"))
     assert (record.right, record.wrong) == (1, 0)
     assert record.regret == pytest.approx(0)  # the best that is left
     with pytest.raises(ConfigError, match=rf"decision.current: arm '{gone[0]}' is no longer offered at the end"):
@@ -322,4 +320,4 @@ def test_money_is_told_in_the_tables_unit_and_conversions_are_not():
 
 def test_a_ladder_without_an_arm_and_nothing_in_force_has_no_record():
     known = [from_counts(Offer(arm, price), *COUNTS[arm]) for arm, price in PRICES.items()]
-    assert record_of([known], np.ones(4), terms(None, ladder=(11,))) is None
+    assert choice_record([known], np.ones(4), terms(None, ladder=(11,))) is None

@@ -6,13 +6,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.compare.models import compare_table
-from hwds.report.comparison.sentence import amount, rank_sentence, sentence, title
-from hwds.report.comparison.tables import along_grid, board_grid, page, pairs_grid
-from hwds.report.pictures.critical_difference import cliques, critical_difference_figure
-from hwds.report.pictures.forest import comparison_figure
+from hwds.report.comparison import (
+    along_grid,
+    board_grid,
+    cliques,
+    comparison_figure,
+    comparison_markdown,
+    comparison_sentence,
+    comparison_title,
+    critical_difference_figure,
+    effect_amount,
+    pairs_grid,
+    rank_sentence,
+)
 from hwds.results.comparison import PAIRS, Comparison
-from hwds.results.measure import Measure
+from hwds.results.tables import Measure
+from hwds.stats.compare import compare_table
 
 MASE = Measure("mase[m=12]", units="series", meaning="scaled error")
 WORDS = {"better": 0.02, "worse": -0.03, "alike": 0.001, "unsure": 0.01, "better, alike": 0.004}
@@ -77,18 +86,18 @@ SENTENCES = [
 
 @pytest.mark.parametrize(("rows", "changes", "said"), SENTENCES)
 def test_the_sentence(rows, changes, said):
-    assert sentence(comparison(*rows, **changes)) == said
+    assert comparison_sentence(comparison(*rows, **changes)) == said
 
 
 def test_an_amount_without_an_interval_has_none():
     row = {"effect": -0.1, "low": None, "high": None}
-    assert amount(comparison(("a", "unsure")), row) == ("10.0 %", "")
+    assert effect_amount(comparison(("a", "unsure")), row) == ("10.0 %", "")
     lost = {"effect": 0.66, "low": -2287.0, "high": 1.0}
-    assert amount(comparison(("a", "unsure")), lost, sign=True) == ("+66.0 %", "below -1000 to +100.0")
+    assert effect_amount(comparison(("a", "unsure")), lost, sign=True) == ("+66.0 %", "below -1000 to +100.0")
     turned = {"effect": -0.66, "low": -2287.0, "high": 1.0}
-    assert amount(comparison(("a", "unsure")), turned) == ("66.0 %", "-100.0 to above 1000")
+    assert effect_amount(comparison(("a", "unsure")), turned) == ("66.0 %", "-100.0 to above 1000")
     absolute = comparison(("a", "unsure"), relative=False, measure=Measure("gain", measured_in="USD"))
-    assert amount(absolute, {"effect": 1.5, "low": 0.5, "high": 2.5}, sign=True) == ("+1.50 USD", "+0.50 to +2.50 USD")
+    assert effect_amount(absolute, {"effect": 1.5, "low": 0.5, "high": 2.5}, sign=True) == ("+1.50 USD", "+0.50 to +2.50 USD")
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +116,13 @@ def test_tables_say_effect_interval_p_in_this_order(real):
     assert [column.title for column in pairs_grid(real).columns][:4] == ["rival", "better by", "95 % interval", "p, Holm"]
     assert len(board_grid(real)) == 3
     assert along_grid(real) is None
-    assert title(real) == "3 models on d|e by cost (lower is better), 30 series"
+    assert comparison_title(real) == "3 models on d|e by cost (lower is better), 30 series"
 
 
 def test_the_page_has_all_that_is_needed(real):
-    text = page(real, "python -m hwds compare x")
+    text = comparison_markdown(real, "python -m hwds compare x")
     for wanted in (
-        sentence(real),
+        comparison_sentence(real),
         "## Leaderboard",
         "Friedman",
         "critical_difference.png",
@@ -156,11 +165,11 @@ def test_the_forest_has_an_effect_a_rival_and_never_zooms_two_equal_models():
 def test_a_comparison_is_plain_data(real, tmp_path):
     import json
 
-    real.write(tmp_path, sentence(real), "hwds compare x")
+    real.write(tmp_path, comparison_sentence(real), "hwds compare x")
     kept = json.loads((tmp_path / "comparison.json").read_text())
-    assert kept["sentence"] == sentence(real)
+    assert kept["sentence"] == comparison_sentence(real)
     again, command = Comparison.read(tmp_path)
     assert command == "hwds compare x"
-    assert page(again, command) == page(real, command)
+    assert comparison_markdown(again, command) == comparison_markdown(real, command)
     assert pl.read_parquet(tmp_path / "comparison.parquet").equals(real.pairs)
     assert not (tmp_path / "along.parquet").exists()

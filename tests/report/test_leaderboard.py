@@ -3,10 +3,9 @@ import io
 import pytest
 from rich.console import Console
 
-from hwds.report.leaderboard import as_markdown, grid, notes, print_grids
-from hwds.report.sentence import conclusion
-from hwds.report.standings import standings
-from hwds.results.measure import Measure
+from hwds.report.leaderboard import leaderboard_grid, leaderboard_markdown, leaderboard_notes, print_grids
+from hwds.report.standings import run_conclusion, standings
+from hwds.results.tables import Measure
 from tests.support.result_tables import failure_line, model_lines, score, tables_of
 
 LSTM, NAIVE = "forecast/lstm", "forecast/seasonal_naive"
@@ -21,7 +20,9 @@ def rows(text):
 def printed(tables, headline="mase", **console):
     out = io.StringIO()
     board = standings(tables, headline)
-    print_grids([grid(board)], notes(board), conclusion(board), Console(file=out, width=100, **console))
+    print_grids(
+        [leaderboard_grid(board)], leaderboard_notes(board), run_conclusion(board), Console(file=out, width=100, **console)
+    )
     return out.getvalue()
 
 
@@ -58,7 +59,7 @@ def test_a_share_without_a_skill_takes_the_naive_of_the_table():
 
 
 def test_a_row_of_the_page_holds_everything(four):
-    first, second, broken, floor = rows(as_markdown(four, standings(four, "mase")))
+    first, second, broken, floor = rows(leaderboard_markdown(four, standings(four, "mase")))
     assert first == {
         "model": "**forecast/lstm**",
         "mase[m=12], mean ± s.e.": "0.800 ± 0.020",
@@ -81,7 +82,7 @@ def test_a_row_of_the_page_holds_everything(four):
 
 
 def test_the_page_has_a_title_a_sentence_and_a_legend(four):
-    text = as_markdown(four, standings(four, "mase"))
+    text = leaderboard_markdown(four, standings(four, "mase"))
     title, _, sentence = text.splitlines()[:3]
     assert title == "# trial on toys"
     assert sentence.startswith("forecast/lstm beats the seasonal naive by 20 % (95 %: 14 to 26;")
@@ -92,7 +93,7 @@ def test_the_page_has_a_title_a_sentence_and_a_legend(four):
 
 def test_columns_that_no_model_has_are_left_out():
     tables = tables_of(score("bandit/ucb", "regret", 12.5, 0.5, task="bandit"))
-    (row,) = rows(as_markdown(tables, standings(tables, "regret")))
+    (row,) = rows(leaderboard_markdown(tables, standings(tables, "regret")))
     assert list(row) == ["model", "regret, mean ± s.e.", "units", "undefined", "failed", "fallback", "time"]
     assert row["regret, mean ± s.e."] == "12.50 ± 0.50"
 
@@ -120,7 +121,7 @@ def test_what_holds_for_all_models_is_said_once():
 
 
 def test_a_real_run(real):
-    shown = rows(as_markdown(real, standings(real, "mase", model="last")))
+    shown = rows(leaderboard_markdown(real, standings(real, "mase", model="last")))
     assert [row["model"] for row in shown if row["model"].startswith("**")] == ["**last**"]
     assert {row["model"]: row["failed"] for row in shown}["breaks"] == "24"
     assert shown[-1]["model"] == "truth (floor)"

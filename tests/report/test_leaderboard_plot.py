@@ -2,8 +2,8 @@ import warnings
 
 import pytest
 
-from hwds.report.pictures.leaderboard import leaderboard_figure
-from hwds.report.pictures.style import NAIVE_COLOUR, OWN, save_png
+from hwds.report.leaderboard import leaderboard_figure
+from hwds.report.pictures import NAIVE_COLOUR, OWN_COLOUR, save_png
 from hwds.report.standings import standings
 from tests.support.result_tables import failure_line, model_lines, score, tables_of
 
@@ -33,7 +33,7 @@ def test_models_from_best_to_worst_with_intervals():
     axes = axes_of(*model_lines(LSTM, 0.8, 0.2), *model_lines("forecast/best", 0.7, 0.3), *model_lines(NAIVE, 1.0, 0.0, 0.0))
     assert labels(axes) == ["forecast/best", LSTM, NAIVE]
     assert [value for value, _ in dots(axes)] == [0.7, 0.8, 1.0]
-    assert [colour for _, colour in dots(axes)][1:] == [OWN, NAIVE_COLOUR]
+    assert [colour for _, colour in dots(axes)][1:] == [OWN_COLOUR, NAIVE_COLOUR]
     spans = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2 and line.get_alpha()]
     assert spans[1] == [pytest.approx(0.8 - 1.96 * 0.02), pytest.approx(0.8 + 1.96 * 0.02)]
     assert axes.get_ylim()[0] > axes.get_ylim()[1], "the best is on top"

@@ -7,17 +7,27 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.compare.models import compare_table
+from hwds.report.comparison import critical_difference_figure
 from hwds.report.grid import grid_of
 from hwds.report.hooks import TaskReport
-from hwds.report.pages.base import Code, GridTable, Listing, Page, Section, Text
-from hwds.report.pages.colours import DARK_COLOURS, LIGHT_COLOURS, contrast, readable
-from hwds.report.pages.comparison import comparison_page
-from hwds.report.pages.picture import Picture, svg
-from hwds.report.pages.run import captions_of
-from hwds.report.pictures.critical_difference import critical_difference_figure
-from hwds.report.pictures.vector import as_svg
-from hwds.results.measure import Measure
+from hwds.report.page_parts import (
+    DARK_COLOURS,
+    LIGHT_COLOURS,
+    Code,
+    GridTable,
+    Listing,
+    Page,
+    Picture,
+    Section,
+    Text,
+    contrast,
+    readable_colour,
+    svg,
+)
+from hwds.report.pages import captions_of, comparison_page
+from hwds.report.pictures import as_svg
+from hwds.results.tables import Measure
+from hwds.stats.compare import compare_table
 
 EMPTY = {"meta", "br", "img", "link", "path", "use", "input", "wbr"}
 WICKED = "<script>alert('x')</script>"
@@ -131,8 +141,8 @@ def test_text_stands_out_from_its_ground(colours):
         for ink in ("ink", "grey", "own", "naive") if ground == "paper" else ("ink",):
             assert contrast(colours[ink], colours[ground]) >= 4.5, (ground, ink)
     for colour in ("#1f6fb4", "#d9822b", "#2e8b57", "#7d8590", "#000000", "#ffffff", "#ffff00", "#0000ff"):
-        assert contrast(readable(colour, colours["paper"]), colours["paper"]) >= 4.5, colour
-    assert readable("#1f6fb4", "#ffffff") == "#1f6fb4", "what stands out is left as it is"
+        assert contrast(readable_colour(colour, colours["paper"]), colours["paper"]) >= 4.5, colour
+    assert readable_colour("#1f6fb4", "#ffffff") == "#1f6fb4", "what stands out is left as it is"
 
 
 def test_captions_are_those_of_the_docstring():

@@ -2,7 +2,7 @@ from threading import Event
 
 from hwds.report import progress
 from hwds.report.progress import Heartbeat, ProgressLine, SweepLine
-from hwds.results.runs.progress import FILE, RunProgress
+from hwds.results.index import PROGRESS_FILE, RunProgress
 
 LONG = 60
 
@@ -51,11 +51,11 @@ def test_nothing_is_written_where_nothing_is_to_be_done_or_nothing_can_be(tmp_pa
     line.begin(12, 12)
     line.end()
     assert not list(tmp_path.iterdir())
-    (tmp_path / FILE).mkdir()
+    (tmp_path / PROGRESS_FILE).mkdir()
     line.within(tmp_path)
     line.begin(1, 0)
     line.end()
-    assert [path.name for path in tmp_path.iterdir()] == [FILE], "no run fails by it"
+    assert [path.name for path in tmp_path.iterdir()] == [PROGRESS_FILE], "no run fails by it"
 
 
 def test_a_line_is_said_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):

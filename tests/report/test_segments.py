@@ -1,5 +1,4 @@
-from hwds.report.leaderboard import as_markdown
-from hwds.report.segments import MOST
+from hwds.report.leaderboard import MOST_SEGMENTS, leaderboard_markdown
 from hwds.report.standings import standings
 from tests.support.result_tables import model_lines, score, tables_of
 
@@ -14,7 +13,7 @@ def of(model, segment, value, n, column="channel", **more):
 def page(*lines):
     """The leaderboard's page."""
     tables = tables_of(*lines)
-    return as_markdown(tables, standings(tables, "mase"))
+    return leaderboard_markdown(tables, standings(tables, "mase"))
 
 
 def sections(*lines):
@@ -48,7 +47,7 @@ def test_the_total_is_not_a_segment():
 
 
 def test_of_many_segments_the_largest_are_shown():
-    (section,) = sections(*TOTAL, *(of(LSTM, f"s{i:03d}", 0.5, i + 1) for i in range(MOST + 5)))
-    assert f"| s{MOST + 4:03d} | {MOST + 5} |" in section
+    (section,) = sections(*TOTAL, *(of(LSTM, f"s{i:03d}", 0.5, i + 1) for i in range(MOST_SEGMENTS + 5)))
+    assert f"| s{MOST_SEGMENTS + 4:03d} | {MOST_SEGMENTS + 5} |" in section
     assert "| s004 |" not in section
     assert section.rstrip().endswith("5 smaller segments are in `scores.parquet`.")

@@ -1,15 +1,14 @@
 import pytest
 
-from hwds.report.sentence import conclusion
-from hwds.report.standings import standings
-from hwds.results.measure import Measure
+from hwds.report.standings import run_conclusion, standings
+from hwds.results.tables import Measure
 from tests.support.result_tables import failure_line, model_lines, score, tables_of
 
 LSTM, NAIVE, XGB = "forecast/lstm", "forecast/seasonal_naive", "forecast/xgboost"
 
 
 def said(*lines, headline="mase", metrics=None, **more):
-    return conclusion(standings(tables_of(*lines, metrics=metrics), headline, **more))
+    return run_conclusion(standings(tables_of(*lines, metrics=metrics), headline, **more))
 
 
 def test_a_model_that_beats_the_naive():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwds.report.pictures.style import label_places
+from hwds.report.pictures import label_places
 
 
 def test_labels_that_are_apart_stay_and_those_too_close_share_the_way():

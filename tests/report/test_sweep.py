@@ -5,15 +5,21 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from hwds.report.pictures.style import save_png
+from hwds.report.pictures import save_png
 from hwds.report.progress import SweepLine
-from hwds.report.standings import Number
-from hwds.report.sweep.front import front_figure, front_page, front_sentence
-from hwds.report.sweep.plot import sweep_figure, time_spent
-from hwds.report.sweep.result import SweepResult, TunedEffect, as_dict, from_dict, ordered
-from hwds.report.sweep.sentence import conclusion
-from hwds.report.sweep.tables import as_page, trials_grid
-from hwds.results.measure import Measure
+from hwds.report.standings import ScoreValue
+from hwds.report.sweep import (
+    SweepResult,
+    TunedEffect,
+    rank_trials,
+    result_as_dict,
+    result_from_dict,
+    sweep_conclusion,
+    sweep_markdown,
+    trials_grid,
+)
+from hwds.report.sweep_pictures import front_figure, front_page, front_sentence, sweep_figure, time_spent
+from hwds.results.tables import Measure
 
 TRIALS = pl.DataFrame(
     {
@@ -31,10 +37,10 @@ TRIALS = pl.DataFrame(
     }
 )
 NUMBERS = {
-    "inner": Number(0.8, 0.1, 0.6, 1.0),
-    "final": Number(0.9, 0.1, 0.7, 1.1),
-    "own_inner": Number(1.0, 0.1),
-    "own_final": Number(1.2, 0.1),
+    "inner": ScoreValue(0.8, 0.1, 0.6, 1.0),
+    "final": ScoreValue(0.9, 0.1, 0.7, 1.1),
+    "own_inner": ScoreValue(1.0, 0.1),
+    "own_final": ScoreValue(1.2, 0.1),
 }
 
 
@@ -43,27 +49,27 @@ def found(best=2, better="low", **numbers):
 
 
 def test_only_trials_with_all_windows_compete():
-    assert ordered(found())["trial"].to_list() == [2, 0, 4, 1, 3]
-    assert ordered(found(better="high"))["trial"].to_list() == [0, 2, 4, 1, 3]
+    assert rank_trials(found())["trial"].to_list() == [2, 0, 4, 1, 3]
+    assert rank_trials(found(better="high"))["trial"].to_list() == [0, 2, 4, 1, 3]
 
 
 def test_the_conclusion_says_what_is_left_of_the_choice():
-    assert conclusion(found()) == (
+    assert sweep_conclusion(found()) == (
         "Trial 2 is the best of 2 trials on 6 inner windows (2 trials stopped on the way): mase 0.80 (95 %: 0.60 to 1.00)."
         " On the final windows, which no trial has seen, it has 0.90 (95 %: 0.70 to 1.10): optimism (inner less final) -0.100"
         " ± 0.141, which may be chance. forecast/xgboost as it stood has 1.00 on the inner and 1.20 on the final windows;"
         " tuned it is 25.0 % better there."
     )
-    assert "25.0 % worse there" in conclusion(found(better="high"))
-    assert conclusion(found(best=0)).endswith("It is the experiment as it stood: tuning found nothing better.")
-    assert "as it stood" not in conclusion(found(own_final=Number()))
+    assert "25.0 % worse there" in sweep_conclusion(found(better="high"))
+    assert sweep_conclusion(found(best=0)).endswith("It is the experiment as it stood: tuning found nothing better.")
+    assert "as it stood" not in sweep_conclusion(found(own_final=ScoreValue()))
 
 
 def test_trials_of_earlier_sweeps_are_counted_apart_and_have_a_column():
     reused = replace(found(), trials=TRIALS.with_columns(source=pl.Series(["", "", "shop/1a2b", "", ""])))
     assert (
         "is the best of 2 trials on 6 inner windows (1 of them of earlier sweeps; 2 trials stopped on the way)"
-        in conclusion(reused)
+        in sweep_conclusion(reused)
     )
     assert "| **2** | finished | 6/6 | 0.800 ± 0.100 | 4 | shop/1a2b |" in trials_grid(reused).markdown()
 
@@ -103,33 +109,33 @@ def test_where_no_trial_has_all_objectives_there_is_no_front():
 
 def test_the_conclusion_says_how_sure_the_choice_is():
     sure = found(tuned=TunedEffect(0.24, 0.05, 0.4, 0.01))
-    assert conclusion(sure).endswith("tuned it is 24.0 % better there (95 %: 5.0 to 40.0).")
+    assert sweep_conclusion(sure).endswith("tuned it is 24.0 % better there (95 %: 5.0 to 40.0).")
     unsure = found(tuned=TunedEffect(0.24, -0.05, 0.5, 0.2))
-    assert conclusion(unsure).endswith("tuned it is 24.0 % better there (95 %: -5.0 to 50.0), which may be chance.")
+    assert sweep_conclusion(unsure).endswith("tuned it is 24.0 % better there (95 %: -5.0 to 50.0), which may be chance.")
     worse = found(tuned=TunedEffect(-0.1, -0.2, -0.01, 0.03))
-    assert conclusion(worse).endswith("tuned it is 10.0 % worse there (95 %: 1.0 to 20.0).")
+    assert sweep_conclusion(worse).endswith("tuned it is 10.0 % worse there (95 %: 1.0 to 20.0).")
     few = found(tuned=TunedEffect(0.24, reason="one origin cannot tell"))
-    assert conclusion(few).endswith("tuned it is 24.0 % better there (one origin cannot tell).")
-    same = found(own_final=Number(0.9, 0.1), tuned=TunedEffect(0.0, 0.0, 0.0, 1.0))
-    assert conclusion(same).endswith("tuned it is as good there, to the last digit.")
-    below = found(own_final=Number(-1.2), final=Number(-1.5), tuned=TunedEffect(0.3, 0.1, 0.5, 0.01))
-    assert conclusion(below).endswith("tuned it is 25.0 % better there (95 %: 0.100 to 0.500).")
+    assert sweep_conclusion(few).endswith("tuned it is 24.0 % better there (one origin cannot tell).")
+    same = found(own_final=ScoreValue(0.9, 0.1), tuned=TunedEffect(0.0, 0.0, 0.0, 1.0))
+    assert sweep_conclusion(same).endswith("tuned it is as good there, to the last digit.")
+    below = found(own_final=ScoreValue(-1.2), final=ScoreValue(-1.5), tuned=TunedEffect(0.3, 0.1, 0.5, 0.01))
+    assert sweep_conclusion(below).endswith("tuned it is 25.0 % better there (95 %: 0.100 to 0.500).")
 
 
 def test_the_numbers_of_the_end():
-    told = as_dict(found())
+    told = result_as_dict(found())
     ends = {"inner": 0.8, "inner_stderr": 0.1, "final": 0.9, "final_stderr": 0.1}
     ends |= {"inner_low": 0.6, "inner_high": 1.0, "final_low": 0.7, "final_high": 1.1}
     assert told["best"] == {"trial": 2, **ends, "optimism": pytest.approx(-0.1), "optimism_stderr": pytest.approx(0.02**0.5)}
     config = {"config": {"model": {"name": "forecast/xgboost"}}, "windows": ["a"] * 6, "better": "low"}
     assert told["tuned"]["effect"] is None
-    again = from_dict(TRIALS, {**told, **config}, Measure("mase[m=12]", better="low"))
-    assert conclusion(again) == conclusion(found())
-    assert found(final=Number()).optimism is None
+    again = result_from_dict(TRIALS, {**told, **config}, Measure("mase[m=12]", better="low"))
+    assert sweep_conclusion(again) == sweep_conclusion(found())
+    assert found(final=ScoreValue()).optimism is None
 
 
 def test_the_page_has_all_trials_and_their_errors():
-    page = as_page(found(), "Sweep x", "hwds +experiment=best", ("![sweep](sweep.png)", ""))
+    page = sweep_markdown(found(), "Sweep x", "hwds +experiment=best", ("![sweep](sweep.png)", ""))
     assert "runs them.\n\n![sweep](sweep.png)\n\n## Trials\n\n|" in page
     assert page.startswith("# Sweep x\n")
     assert "| **2** | finished | 6/6 | 0.800 ± 0.100 | 4 |" in page

@@ -4,12 +4,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.report.pictures.style import save_png
-from hwds.report.sweep.importance import importance_of, importance_page, importance_sentence
-from hwds.report.sweep.parallel_plot import parallel_figure
-from hwds.report.sweep.plot import draw_sweep, importance_figure
-from hwds.report.sweep.result import UNUSED, SweepResult, first_scores, numbers_of, places, varied
-from hwds.results.measure import Measure
+from hwds.report.pictures import save_png
+from hwds.report.sweep import UNUSED_SETTING, SweepResult, axis_places, first_scores, settings_matrix, varied_settings
+from hwds.report.sweep_pictures import (
+    draw_sweep,
+    importance_figure,
+    importance_of,
+    importance_page,
+    importance_sentence,
+    parallel_figure,
+)
+from hwds.results.tables import Measure
 
 
 def sweep(trials=40, noise=0.05, better="low"):
@@ -87,10 +92,10 @@ def test_settings_as_a_forest_reads_them():
     found, runs, _ = sweep()
     table = first_scores(found, runs)
     assert table["compared"].unique().to_list() == [1]
-    assert varied(table) == ["model.rate", "model.form", "model.power"]
-    where, names = places(pl.Series(["b", None, "a"]))
-    assert (where.tolist(), names) == ([1.0, 2.0, 0.0], ["a", "b", UNUSED])
-    power = numbers_of(table, ["model.power"])[:, 0]
+    assert varied_settings(table) == ["model.rate", "model.form", "model.power"]
+    where, names = axis_places(pl.Series(["b", None, "a"]))
+    assert (where.tolist(), names) == ([1.0, 2.0, 0.0], ["a", "b", UNUSED_SETTING])
+    power = settings_matrix(table, ["model.power"])[:, 0]
     unused = table["model.power"].is_null().to_numpy()
     assert power[unused].max() < power[~unused].min()
 

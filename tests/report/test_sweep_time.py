@@ -1,6 +1,6 @@
 """How long a sweep took beside what was foreseen."""
 
-from hwds.report.sweep.sentence import core_time, time_sentence
+from hwds.report.sweep import core_time, time_sentence
 
 TOOK = {"cells": 120, "core_seconds": 3600.0, "seconds": 1900.0}
 

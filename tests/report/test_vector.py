@@ -7,9 +7,8 @@ from json import loads
 import numpy as np
 import pytest
 
-from hwds.report.pages.picture import chart_of, numbers_of
-from hwds.report.pictures.style import drawable, new_figure, save_png
-from hwds.report.pictures.vector import MOST, PREFIX, as_svg
+from hwds.report.page_parts import chart_of, chart_tables
+from hwds.report.pictures import MOST_POINTS, PART_PREFIX, as_svg, drawable, new_figure, save_png
 
 WICKED = "<script>alert('x')</script>"
 
@@ -46,7 +45,7 @@ def test_named_curves_know_their_points_and_nothing_else_does(chart):
     assert told["a"]["is"] == ["0.250", "0.500"], "a layer is told by its thickness"
     assert told["b"]["is"] == ["0.750", "0.500"]
     assert told["c"]["at"] == ["1", "2"]
-    assert len(told["long"]["x"]) == MOST
+    assert len(told["long"]["x"]) == MOST_POINTS
     assert told["long"]["at"][-1] == "1.998"
 
 
@@ -68,13 +67,13 @@ def test_a_drawing_is_safe_and_leaves_its_figure_as_it_was(figure, tmp_path):
     assert (tmp_path / "a.svg").read_text() == text
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     assert "<script" not in text
-    assert PREFIX not in text
+    assert PART_PREFIX not in text
     assert {line.get_gid() for axes in figure.axes for line in axes.lines} == {None}
     assert loads(unescape(text.split('data-chart="')[1].split('"')[0]))["names"][0] == WICKED
 
 
 def test_the_numbers_of_a_picture_are_tables(chart):
-    dates, counts = numbers_of(chart)
+    dates, counts = chart_tables(chart)
     assert [column.title for column in dates.columns] == ["at", WICKED]
     assert [column.cells for column in dates.columns] == [
         ("2024-01-01", "2024-02-01", "2024-03-01"),

@@ -10,8 +10,7 @@ import polars as pl
 import pytest
 
 from hwds.results.folder import RunFolder
-from hwds.results.measure import Measure
-from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
+from hwds.results.tables import SCORES, TIMINGS, Measure, Tables, metrics_table
 
 
 @pytest.fixture

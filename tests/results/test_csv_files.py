@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hwds.results.csv_files import read_csv, write_csv
+from hwds.results.files import read_csv, write_csv
 
 HWDS = Path(__file__).resolve().parents[2] / "hwds"
 TEXTS = ["=1+1", "'=1+1", "''@x", "'plain", "plain", "-3", "'-3", None, "+cmd|' /C calc'!A0", "\t=1"]

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import HwdsError
-from hwds.results.csv_files import disarmed
-from hwds.results.export import exported, write_export
+from hwds.results.difference import export_tables, write_export
+from hwds.results.files import disarm_formulas
 from hwds.results.folder import RunFolder
 
 WICKED = ["=1+1", "+1+1", "-1-1", "@sum(a1)", "\t=1", '=HYPERLINK("http://x")', "https://x.example", "plain", None]
@@ -42,12 +42,12 @@ def test_csv_has_an_apostrophe_where_a_spreadsheet_would_compute(table, tmp_path
 
 @pytest.mark.parametrize("text", ["-3", "+3", "-0.5", "-.5", "-3.", "-1e-05", "+2.5E+3"])
 def test_a_number_with_its_sign_stays_a_number(text):
-    assert disarmed(pl.DataFrame({"value": [text]}))["value"].to_list() == [text]
+    assert disarm_formulas(pl.DataFrame({"value": [text]}))["value"].to_list() == [text]
 
 
 @pytest.mark.parametrize("text", ["-3+1", "-A1", "+", "-", "--3", "-3 ", "-1e", "-.", "-3\n=1", "-inf", "\r-3"])
 def test_what_is_no_number_is_disarmed(text):
-    assert disarmed(pl.DataFrame({"value": [text]}))["value"].to_list() == [f"'{text}"]
+    assert disarm_formulas(pl.DataFrame({"value": [text]}))["value"].to_list() == [f"'{text}"]
 
 
 def test_parquet_is_the_table_itself(table, tmp_path):
@@ -72,12 +72,12 @@ def test_a_workbook_has_texts_and_no_formula_and_the_same_bytes(table, tmp_path)
 
 
 def test_a_run_is_exported_with_its_settings(made, tmp_path):
-    tables = exported(RunFolder(made("sales/aa11", units=64)))
+    tables = export_tables(RunFolder(made("sales/aa11", units=64)))
     assert list(tables) == ["scores", "predictions", "timings", "metrics", "settings", "provenance"]
     assert tables["settings"].filter(pl.col("name") == "model.units")["value"][0] == "64"
-    negative = exported(RunFolder(made("sales/bb22", units=-3)))["settings"]
-    assert disarmed(negative).filter(pl.col("name") == "model.units")["value"][0] == "-3"
-    assert disarmed(tables["predictions"])["series_id"][0] == "'=1+1"
+    negative = export_tables(RunFolder(made("sales/bb22", units=-3)))["settings"]
+    assert disarm_formulas(negative).filter(pl.col("name") == "model.units")["value"][0] == "-3"
+    assert disarm_formulas(tables["predictions"])["series_id"][0] == "'=1+1"
 
 
 def test_what_cannot_be_done_is_said(table, tmp_path, monkeypatch):

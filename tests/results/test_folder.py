@@ -11,7 +11,7 @@ from hwds.core.errors import ConfigError, HwdsError
 from hwds.results.comparison import comparison_folder
 from hwds.results.files import read_together
 from hwds.results.folder import RunFolder
-from hwds.results.runs.index import RunIndex
+from hwds.results.index import RunIndex
 from hwds.results.sweep_folder import SweepFolder
 
 

@@ -2,15 +2,15 @@ import pytest
 
 from hwds.results.formatting import (
     brief,
-    chance,
-    column,
+    column_texts,
     counted,
     duration,
     first_to_last,
     interval,
+    p_value_text,
     percent,
-    percent_quoted,
-    probability,
+    probability_text,
+    quote_percent,
     signed,
     with_errors,
 )
@@ -28,7 +28,7 @@ from hwds.results.formatting import (
     ],
 )
 def test_a_column_has_the_same_decimals(values, cells):
-    assert column(values) == cells
+    assert column_texts(values) == cells
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_a_difference_and_its_interval_have_the_same_decimals():
 
 def test_columns_with_errors_and_p_values():
     assert with_errors([0.00586, 0.00828, None], [0.00142, None, None]) == ("0.00586 ± 0.00142", "0.00828", "none")
-    assert [chance(p) for p in (1.0, 0.0361, 0.00042, 1e-9)] == ["1.000", "0.036", "0.0004", "< 0.0001"]
+    assert [p_value_text(p) for p in (1.0, 0.0361, 0.00042, 1e-9)] == ["1.000", "0.036", "0.0004", "< 0.0001"]
 
 
 @pytest.mark.parametrize(
     ("share", "text"), [(0.9732, "97.3 %"), (0.9995, "> 99.9 %"), (0.0004, "< 0.1 %"), (0.5, "50.0 %"), (0.001, "0.1 %")]
 )
 def test_a_probability_is_never_certain(share, text):
-    assert probability(share) == text
+    assert probability_text(share) == text
 
 
 @pytest.mark.parametrize(
@@ -122,4 +122,4 @@ def test_a_probability_is_never_certain(share, text):
     ],
 )
 def test_a_share_with_its_interval(share, low, high, text):
-    assert "".join(percent_quoted(share, low, high)) == text
+    assert "".join(quote_percent(share, low, high)) == text

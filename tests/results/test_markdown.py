@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hwds.results.markdown import harmless
+from hwds.results.files import without_html_or_links
 
 HWDS = Path(__file__).resolve().parents[2] / "hwds"
 
@@ -17,13 +17,15 @@ HWDS = Path(__file__).resolve().parents[2] / "hwds"
 )  # fmt: skip
 def test_nothing_of_a_name_is_html_or_a_link(text):
     markdown = pytest.importorskip("markdown_it")
-    made = markdown.MarkdownIt("commonmark").render(f"# {harmless(text)}\n\n- {harmless(text)} [y]\n\n{harmless(text)}\n")
+    made = markdown.MarkdownIt("commonmark").render(
+        f"# {without_html_or_links(text)}\n\n- {without_html_or_links(text)} [y]\n\n{without_html_or_links(text)}\n"
+    )
     assert not any(tag in made for tag in ("<script", "<img", "<a ")), made
 
 
 @pytest.mark.parametrize("text", ["![importance](importance.png)", "mase[m=12]: 1.2 (95 %)", "`dataset.roles.series=[a,b]`"])
 def test_what_hwds_says_itself_stays(text):
-    assert harmless(text) == text
+    assert without_html_or_links(text) == text
 
 
 def test_one_module_writes_pages():

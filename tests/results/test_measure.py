@@ -1,7 +1,7 @@
 import pytest
 
-from hwds.forecast.metrics.ratios import Metric, absolute, forecast_metrics
-from hwds.results.measure import Measure
+from hwds.forecast.metrics import Metric, absolute_error, forecast_metrics
+from hwds.results.tables import Measure
 
 LEVELS = (0.05, 0.1, 0.5, 0.9, 0.95)
 
@@ -20,7 +20,7 @@ def test_what_stands_beside_a_headline_is_said_by_the_metric():
 
 
 def test_a_metric_of_ones_own_needs_only_a_name_and_a_numerator():
-    mine = Metric("mine[x]", absolute)
+    mine = Metric("mine[x]", absolute_error)
     assert (mine.short, mine.better, mine.units, mine.explained, mine.skill) == ("mine", "low", "series", "", False)
 
 

@@ -1,9 +1,8 @@
 import polars as pl
 
-from hwds.forecast.metrics.ratios import forecast_metrics
+from hwds.forecast.metrics import forecast_metrics
 from hwds.results.folder import RunFolder
-from hwds.results.measure import Measure
-from hwds.results.tables import METRICS, Tables, metrics_table
+from hwds.results.tables import METRICS, Measure, Tables, metrics_table
 
 EMPTY = pl.DataFrame({"model": []})
 

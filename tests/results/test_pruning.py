@@ -14,12 +14,11 @@ import pytest
 import yaml
 
 from hwds.core.errors import HwdsError
-from hwds.core.locks import cleaning, in_use, reading
-from hwds.results.folder import RunFolder
-from hwds.results.labels import Labels
-from hwds.results.pruning import as_size, bytes_of, cache_plan, delete_cache, delete_folders, folders_plan
-from hwds.results.runs.config import write_config
-from hwds.results.runs.index import RunIndex
+from hwds.core.files import in_use, lock_for_cleaning, lock_for_reading
+from hwds.results.folder import RunFolder, write_config
+from hwds.results.index import RunIndex
+from hwds.results.pruning import cache_plan, delete_cache, delete_folders, folders_plan, parse_bytes, size_text
+from hwds.results.records import Labels
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEPT = {"config": {"model": {"name": "m"}}, "sweep": {"name": "asha"}, "metric": "mase", "better": "low", "run": "best/ee55"}
@@ -169,9 +168,9 @@ def test_the_cache_keeps_what_runs_name_and_is_left_alone_while_one_reads(made):
     assert [item.path.name for item in plan.to_delete] == ["ab2-0-4.parquet", "ab3.npz"]
     assert plan.staying == {"1 cell": "named by a run or a sweep"}
     assert [item.path.name for item in cache_plan(index, most=3500).to_delete] == ["ab2-0-4.parquet", "ab3.npz"]
-    with reading(Path("outputs/cache")), reading(Path("outputs/cache")):
+    with lock_for_reading(Path("outputs/cache")), lock_for_reading(Path("outputs/cache")):
         assert delete_cache(index, plan) is None
-    with cleaning(Path("outputs/cache")) as free:
+    with lock_for_cleaning(Path("outputs/cache")) as free:
         assert free
     RunFolder(run).write_cells(["ab1-0-4", "ab3"])  # a run that came meanwhile
     assert [item.path.name for item in delete_cache(index, plan)] == ["ab2-0-4.parquet"]
@@ -198,7 +197,7 @@ def test_of_what_is_made_again_the_old_goes(made):
 KILLED = """
 import sys
 from hwds.results.pruning import delete_folders, folders_plan
-from hwds.results.runs.index import RunIndex
+from hwds.results.index import RunIndex
 index = RunIndex.of()
 plan = folders_plan(index, [path for path in index.paths if "/keep" not in path])
 print("ready", flush=True)
@@ -232,7 +231,7 @@ def test_killed_at_any_moment_each_run_is_whole_or_gone(made, tmp_path):
 
 
 def test_sizes():
-    assert [bytes_of(text) for text in ("10B", "1.5kB", "2 MB", "5GB")] == [10, 1500, 2_000_000, 5_000_000_000]
-    assert [as_size(size) for size in (0, 999, 1500, 12_345_678)] == ["0 B", "999 B", "1.5 kB", "12 MB"]
+    assert [parse_bytes(text) for text in ("10B", "1.5kB", "2 MB", "5GB")] == [10, 1500, 2_000_000, 5_000_000_000]
+    assert [size_text(size) for size in (0, 999, 1500, 12_345_678)] == ["0 B", "999 B", "1.5 kB", "12 MB"]
     with pytest.raises(ValueError, match="five"):
-        bytes_of("five")
+        parse_bytes("five")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from hwds.detection.models.inputs.usual import Usual
-from hwds.detection.reasons.phrases import PHRASES, phrase_of
-from hwds.detection.reasons.sentences import companions, in_words
+from hwds.detection.inputs import UsualValues
+from hwds.detection.reasons import PHRASES, companion_inputs, in_words, phrase_of
 from hwds.frames.table import Table
 
 
@@ -93,8 +92,8 @@ def test_peers_are_told_beside_the_input():
 def test_what_peers_do_is_said_before_how_far_they_are():
     told = [reason("quantity_30d_z", "6.2", 3.0), reason("quantity_30d", "41", -0.1), reason("quantity_30d_peers", "3", 0.0)]
     assert in_words(told) == ["bought 41 units in 30 days, its peers buy 3"]
-    assert companions("quantity_30d_z") == ("quantity_30d", "quantity_30d_peers")
-    assert companions("quantity_30d") == ("quantity_30d_peers",)
+    assert companion_inputs("quantity_30d_z") == ("quantity_30d", "quantity_30d_peers")
+    assert companion_inputs("quantity_30d") == ("quantity_30d_peers",)
 
 
 def test_a_kind_of_buyers_is_no_ground_without_what_the_row_does():
@@ -159,7 +158,7 @@ def test_texts_are_ranked_by_how_many_rows_have_them():
     many = [f"order {k}" for k in range(2000)]
     data = pl.DataFrame({"sku": ["a"] * 1200 + ["b"] * 600 + [None] * 200, "order": many, "units": range(2000)})
     rows = Table.build(data, {"covariate": ("sku", "order", "units")})
-    usual = Usual.learn(rows)
+    usual = UsualValues.learn(rows)
     assert usual.text_shares("sku", "b") == pytest.approx((0.3, 0.6))
     assert usual.text_shares("sku", "new") == pytest.approx((0.0, 1.0))
     assert usual.text_shares("order", "order 7") == (0.0, 0.0)
@@ -173,8 +172,8 @@ def test_of_a_rule_its_record_and_what_it_is_about_are_said():
     units = reason("units", "9", 0.0) | {"below": 0.97, "above": 0.01}
     said = [f"meets the {name} ({record})", "its units is 9 (more than in 97 % of rows)"]
     assert in_words([rule, units]) == said
-    assert companions(name) == ("units", "sku")
-    assert companions("rule units > 5") == ("units",)
+    assert companion_inputs(name) == ("units", "sku")
+    assert companion_inputs("rule units > 5") == ("units",)
 
 
 def test_the_number_that_is_unusual_is_said_of_a_topic():
@@ -193,7 +192,7 @@ def test_a_share_that_is_shrunk_is_told_by_its_rows():
     assert in_words(clean) == ["none of the rows at its store was confirmed of 12 that were investigated in 30 days"]
     none = [reason("customer_confirmed_90d", "0", 0.0), reason("customer_labels_90d", "0", 0.0)]
     assert in_words([reason("customer_risk_90d", "0.05"), *none]) == ["none of its own rows was investigated in 90 days"]
-    assert companions("store_risk_30d") == ("store_confirmed_30d", "store_labels_30d")
+    assert companion_inputs("store_risk_30d") == ("store_confirmed_30d", "store_labels_30d")
 
 
 def test_risks_of_two_places_are_two_sentences():

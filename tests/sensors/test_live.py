@@ -8,13 +8,12 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import dumps, loads
-from hwds.features.regime_scaling import RegimeScaling
-from hwds.features.signal_windows import SignalWindows
-from hwds.features.signals.live import RowsOfRuns
-from hwds.features.signals.spectra import SPECTRAL
-from hwds.sensors.context import WINDOWS, SensorContext
+from hwds.frames.features.regime_scaling import RegimeScaling
+from hwds.frames.features.signal_windows import SignalWindows
+from hwds.frames.runs import RowsOfRuns
+from hwds.frames.signals import SPECTRAL
 from hwds.sensors.live import LiveSensors
-from hwds.sensors.models.base import FittedSensors
+from hwds.sensors.models.base import WINDOWS, FittedSensors, SensorContext
 from hwds.sensors.models.forecast_residual import ForecastResidual
 from hwds.sensors.models.isolation_forest import IsolationForest
 from hwds.sensors.models.pca import PCA

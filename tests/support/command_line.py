@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from hwds.core import inputs, registry
+from hwds.core import cache as inputs
+from hwds.core import registry
 
 
 class Answer(NamedTuple):

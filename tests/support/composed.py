@@ -5,10 +5,9 @@ from typing import Any
 
 import yaml
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.registry import options, resolve
-from hwds.experiment.check import check
-from hwds.experiment.spec import Experiment
+from hwds.experiment.spec import Experiment, check
 
 
 @cache

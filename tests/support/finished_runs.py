@@ -7,10 +7,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from hwds.compare.source import Source
-from hwds.forecast.metrics.scores import forecast_measures
-from hwds.results.measure import Measure
-from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
+from hwds.forecast.metrics import forecast_measures
+from hwds.results.tables import SCORES, TIMINGS, Measure, Tables, metrics_table
+from hwds.stats.sources import RunSource
 
 MASE = "mase[m=12]"
 MONTHS = pl.date_range(date(2018, 1, 1), date(2060, 1, 1), "1mo", eager=True)
@@ -63,7 +62,7 @@ def source(predictions, run="r1", task="forecast", metric=MASE, measures=None, *
     scores = pl.DataFrame([score(model, metric, task) for model in models], schema=SCORES)
     timings = pl.DataFrame([{"model": model, "fold": 0, "seconds": 2.0, "status": "ok"} for model in models], schema=TIMINGS)
     tables = Tables(scores, predictions, timings, metrics_table(known))
-    return Source(f"trial/{run}", config | changes, data, code, tables)
+    return RunSource(f"trial/{run}", config | changes, data, code, tables)
 
 
 REGRET = Measure("pseudo_regret", units="replications", measured_in="USD", reference="bandit/uniform_play")

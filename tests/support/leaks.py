@@ -10,7 +10,7 @@ import polars as pl
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import BatchKernel
 from hwds.forecast.models.base import Forecaster
-from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Forecasts
 from tests.support.panels import FittedLastValue, monthly_panel
 from tests.support.rows import toy_rows
 

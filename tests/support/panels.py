@@ -12,13 +12,11 @@ import numpy as np
 import polars as pl
 
 from hwds.core.cache import Cache, Codec, Value
-from hwds.features.none import None_
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.inner_backtest import InnerBacktests
-from hwds.forecast.models.base import Forecaster
-from hwds.frames.forecasts import Forecasts
+from hwds.forecast.models.base import ForecastContext, Forecaster
+from hwds.forecast.predictions import InnerBacktests
+from hwds.frames.features.none import None_
 from hwds.frames.frequency import Frequency
-from hwds.frames.panel import Panel
+from hwds.frames.panel import Forecasts, Panel
 from hwds.frames.roles import Roles
 
 

@@ -50,12 +50,12 @@ def beyond_capacity(evidence, rails, demand, prices):
 
 def random_limits(rng, evidence):
     """Guardrails of every kind, some of them tight."""
-    from hwds.pricing.optimum.guardrails import Guardrails
+    from hwds.pricing.recommended_prices import PriceGuardrails
 
     products = evidence.cells["product"].unique(maintain_order=True).to_list()
     rounding = rng.choice([0.0, 0.01, 0.5, 1.0, 5.0])
     ladder = tuple(np.round(np.geomspace(20, 200, 60), 0)) if rng.random() < 0.2 else ()
-    return Guardrails(
+    return PriceGuardrails(
         objective=str(rng.choice(["profit", "profit", "revenue"])),
         margin_floor=float(rng.uniform(-0.2, 0.5)) if rng.random() < 0.8 else None,
         deductions=float(rng.choice([0.0, 0.1])),

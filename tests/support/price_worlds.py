@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from hwds.pricing.demand_evidence import DemandEstimates, DemandTruth
+from hwds.pricing.demand_evidence import DemandEstimates, TrueDemand
 
 
 def price_world(rng, products=3, channels=3, stderr=(0.1, 0.6), statuses=(0.6, 0.3, 0.1), apart=0.03, cross=0.2):
@@ -29,7 +29,7 @@ def price_world(rng, products=3, channels=3, stderr=(0.1, 0.6), statuses=(0.6, 0
     )
     paired = (rng.random((count, count)) < cross) & ~np.eye(count, dtype=bool)
     substitutes = np.where(paired, rng.uniform(0, 0.5, (count, count)), 0.0)
-    truth = DemandTruth(cells["units"].to_numpy(), substitutes + np.diag(own), np.zeros(count))
+    truth = TrueDemand(cells["units"].to_numpy(), substitutes + np.diag(own), np.zeros(count))
     return DemandEstimates(cells, "EUR", "week", cross=substitutes, cross_stderr=0.1 * paired, truth=truth)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwds.datasets.simulated.wear.fleet import ALIKE, FAILURE, INTENSITY, WearLaw
+from hwds.datasets.simulated.engines import FAILURE, INTENSITY, RATE_SHAPE, WearLaw
 
 GRID = 200
 """Levels of wear between new and failure."""
@@ -79,6 +79,6 @@ def _step(law: WearLaw, age: np.ndarray, wear: np.ndarray, cycles: int) -> tuple
     edges = np.linspace(0, FAILURE, GRID + 1)
     added = np.maximum(edges[None, :] - wear[:, None], 0.0)
     share = added / (added + (1 / law.rate_scale + wear)[:, None])
-    below = betainc(INTENSITY * cycles, (ALIKE + INTENSITY * age)[:, None], share)
+    below = betainc(INTENSITY * cycles, (RATE_SHAPE + INTENSITY * age)[:, None], share)
     runs = 1 + law.survival(age, wear, np.arange(1.0, cycles)).sum(axis=1) if cycles > 1 else np.ones(len(age))
     return np.diff(below, axis=1), 1 - below[:, -1], runs

@@ -8,12 +8,10 @@ import polars as pl
 import pytest
 
 from hwds.core.cache import Cache
-from hwds.evaluation.segments import Segments
-from hwds.execution.cell_cache import CellCache
-from hwds.execution.compute_cell import compute_cell
-from hwds.execution.job import Job
-from hwds.execution.run import Work, cut, tables
-from hwds.forecast.metrics.scores import forecast_measures
+from hwds.evaluation.cells import CellCache, Job, compute_cell
+from hwds.evaluation.protocol import ScoreSegments
+from hwds.evaluation.run_cells import RunWork, cut_cells, result_tables
+from hwds.forecast.metrics import forecast_measures
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.panel import Panel
@@ -59,17 +57,17 @@ def run_of(panel: Panel, protocol: WalkForward, **models) -> Tables:
     job = Job(protocol, named, None, 1, 1, "cpu", Panel, Path())
     folds = protocol.split(panel)
     labels = {key: LABELS[key] for key in ("experiment", "dataset", "task", "seed")}
-    work = Work(
-        cut(job, folds, panel, CellCache(Cache(job.cells_folder))),
+    work = RunWork(
+        cut_cells(job, folds, panel, CellCache(Cache(job.cells_folder))),
         folds,
         labels,
-        Segments.of(protocol, panel),
+        ScoreSegments.of(protocol, panel),
         protocol.measures(panel),
     )
     outcomes = {}
     for cell in work.cells:
         outcomes.setdefault((cell.model, cell.fold.index), []).append(compute_cell(job, panel, cell))
-    return tables(job, work, outcomes)
+    return result_tables(job, work, outcomes)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from hwds.detection.context import RowContext
-from hwds.features.none import None_
+from hwds.detection.rows import RowContext
+from hwds.frames.features.none import None_
 from hwds.frames.table import Table
 
 BEGIN = datetime(2024, 1, 1)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import pytest
 
-from hwds.execution.threads import ONCE, VARIABLES
+from hwds.evaluation.workers import READ_ONCE, THREAD_VARIABLES
 from tests.support.command_line import Answer, forget_options
 from tests.support.processes import wait_until
 
@@ -24,7 +24,7 @@ MODEL = '''
 import os, subprocess, time
 from dataclasses import dataclass
 from pathlib import Path
-from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Forecasts
 from tests.support.panels import FittedLastValue, LastValue
 
 class Slow(LastValue):
@@ -158,7 +158,7 @@ def several(
     The process has no variables of threads, as a user's has none: what its workers have is what hwds gave them.
     It is sent Ctrl-C as soon as `stop` says so, which is to be in the last run.
     """
-    variables = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *ONCE)}
+    variables = {name: value for name, value in os.environ.items() if name not in (*THREAD_VARIABLES, *READ_ONCE)}
     variables |= environment | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     command = [
         sys.executable,

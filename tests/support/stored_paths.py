@@ -8,9 +8,8 @@ from importlib import import_module
 from pkgutil import walk_packages
 
 import hwds
-from hwds.core.decoding import class_path
 from hwds.core.recipe import Recipe
-from hwds.core.serialization import Serializable
+from hwds.core.serialization import Serializable, class_path
 
 NAMED = ("hwds.experiment.mlflow_pyfunc:_load_pyfunc",)
 """Also stored by its path: the loader that MLflow calls. Metrics in settings are a user's own."""

@@ -2,11 +2,11 @@
 
 import json
 
-from hwds.sensors.context import SensorContext
+from hwds.sensors.models.base import SensorContext
 from hwds.sensors.models.pca import PCA
-from hwds.serving.stream.rules import StreamRules
-from hwds.serving.stream.shard import FILES, Followed, Shard
-from hwds.serving.stream.sources.lines import JsonLines
+from hwds.serve.stream.machines import StreamRules
+from hwds.serve.stream.shard import FILES, FollowedModel, Shard
+from hwds.serve.stream.sources import JsonLines
 from tests.support.sensor_runs import ROLES, sensor_runs
 
 RULES = StreamRules(scores=True)
@@ -39,7 +39,7 @@ class Slowly:
 def followed_machines():
     """A model of sensors that five machines were learned from, and their readings as lines, second after second."""
     runs = sensor_runs(rows=150)
-    followed = Followed(PCA().fit(runs, context=SensorContext(0, first=FIRST)), ("machine",), "second", 2)
+    followed = FollowedModel(PCA().fit(runs, context=SensorContext(0, first=FIRST)), ("machine",), "second", 2)
     rows = runs.data.sort("cycle", maintain_order=True).rename({"entity": "machine", "cycle": "second"})
     return runs, followed, [json.dumps(row) for row in rows.select("machine", "second", *ROLES["sensor"]).to_dicts()]
 

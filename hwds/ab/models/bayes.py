@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ab.metrics.sample import Arm, Design, Finding, Rule, Sample
 from hwds.ab.models.base import Comparison
+from hwds.ab.sample import Design, Finding, Rule, Sample, SampleArm
 from hwds.core.recipe import Level, Positive
-from hwds.statistics.arm_posteriors import (
-    Normal,
+from hwds.stats.distributions import (
+    NormalPosterior,
     Posterior,
     ScaledBeta,
     difference_bounds,
@@ -45,9 +45,9 @@ class Bayes(Comparison):
         findings = [self._effect(arm.name, own, posteriors[0], design.alpha) for arm, own in pairs]
         findings += [self._lift(arm.name, own, posteriors[0], design.alpha) for arm, own in pairs]
         for arm, own in pairs:
-            better = probability_best([posteriors[0], own])[1] if _varied(posteriors[0], own) else None
+            better = probability_best([posteriors[0], own])[1] if _has_varied(posteriors[0], own) else None
             findings.append(Finding("probability_better", arm.name, better, rule="bayes"))
-        every = _varied(*posteriors)
+        every = _has_varied(*posteriors)
         best = probability_best(posteriors) if every else [None] * len(posteriors)
         losses = [max(loss, 0.0) for loss in expected_loss(posteriors)] if every else [None] * len(posteriors)
         for arm, share, loss in zip(sample.arms, best, losses, strict=True):
@@ -55,7 +55,7 @@ class Bayes(Comparison):
             findings.append(Finding("expected_loss", arm.name, loss, rule="bayes"))
         return findings
 
-    def winners(self, rule: Rule, own: Arm, control: Arm, design: Design) -> np.ndarray:
+    def winners(self, rule: Rule, own: SampleArm, control: SampleArm, design: Design) -> np.ndarray:
         """Return where one of the two is better with probability `winner_at`, by the normal with the posteriors' moments."""
         from scipy.special import ndtr
 
@@ -64,16 +64,16 @@ class Bayes(Comparison):
             better = ndtr((mean - other) / np.sqrt(variance + other_variance))
         return (better >= self.winner_at) | (better <= 1 - self.winner_at)
 
-    def _posterior(self, arm: Arm, binary: bool) -> Posterior:
+    def _posterior(self, arm: SampleArm, binary: bool) -> Posterior:
         n, mean = float(arm.total.n), float(arm.total.first)
         if not binary:
-            return Normal(mean, float(np.sqrt(arm.total.error)))
+            return NormalPosterior(mean, float(np.sqrt(arm.total.error)))
         price = 1.0 if arm.price is None else arm.price
         successes = mean * n / price
         return ScaledBeta(self.prior_successes + successes, self.prior_failures + n - successes, price)
 
     def _effect(self, name: str, own: Posterior, control: Posterior, alpha: float) -> Finding:
-        if not _varied(own, control):
+        if not _has_varied(own, control):
             return Finding("posterior_effect", name, own.mean - control.mean, rule="bayes")
         low, high = difference_bounds(own, control, 1 - alpha)
         stderr = float(np.hypot(own.deviation, control.deviation))
@@ -81,13 +81,13 @@ class Bayes(Comparison):
 
     def _lift(self, name: str, own: Posterior, control: Posterior, alpha: float) -> Finding:
         """Return the ratio of the posterior means less 1, with the credible interval of the ratio of the means."""
-        bounds = ratio_bounds(own, control, 1 - alpha) if _varied(own, control) else None
+        bounds = ratio_bounds(own, control, 1 - alpha) if _has_varied(own, control) else None
         value = own.mean / control.mean - 1 if control.mean > 0 else None
         if bounds is None or value is None:
             return Finding("posterior_lift", name, value, rule="bayes")
         return Finding("posterior_lift", name, value, None, bounds[0] - 1, bounds[1] - 1, rule="bayes")
 
-    def _moments(self, arm: Arm) -> tuple[np.ndarray, np.ndarray]:
+    def _moments(self, arm: SampleArm) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and variance of the posterior, for any shape; an arm without a price has a flat prior."""
         if arm.price is None:
             return arm.total.first, arm.total.error
@@ -96,6 +96,6 @@ class Bayes(Comparison):
         return arm.price * mean, arm.price**2 * mean * (1 - mean) / (prior + arm.total.n + 1)
 
 
-def _varied(*posteriors: Posterior) -> bool:
+def _has_varied(*posteriors: Posterior) -> bool:
     """Return whether each arm has varied: the error of one that has not is unknown."""
     return all(each.deviation > 0 for each in posteriors)

@@ -4,44 +4,49 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ab.metrics.intervals import satterthwaite
-from hwds.ab.metrics.sample import Arm, Moments, Needs, SampleRoles
-from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
+from hwds.ab.intervals import satterthwaite
+from hwds.ab.models.base import ArmEstimate, EffectEstimator
+from hwds.ab.sample import ComparisonNeeds, SampleArm, SampleRoles, UnitMoments
 
 
-class Cuped(Estimator):
+class Cuped(EffectEstimator):
     """The difference of means less what covariates from before the test explain (CUPED); without a covariate it is Welch's.
 
     Deng, Xu, Kohavi and Walker, Improving the sensitivity of online controlled experiments (WSDM 2013), with any number of
     covariates and one slope for both arms, from the variation within them. A covariate must not be touched by the test.
     """
 
-    def needs(self, roles: SampleRoles) -> Needs:
+    def needs(self, roles: SampleRoles) -> ComparisonNeeds:
         """Return the covariates."""
         inputs = roles.of("covariate")
-        return Needs(inputs=inputs, simpler=not inputs)
+        return ComparisonNeeds(inputs=inputs, simpler=not inputs)
 
-    def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
+    def estimate(self, own: SampleArm, control: SampleArm) -> ArmEstimate:
         """Return the adjusted difference, with the variance of the analysis of covariance, each arm with its own residuals."""
-        slope, inverse, slopes_used = _slope(own.total, control.total)
+        slope, inverse, slopes_used = _covariate_slope(own.total, control.total)
         mean, other_mean = self._means(own.total, control.total, slope)
-        error, other = _residual(own.total, slope) / own.total.n, _residual(control.total, slope) / control.total.n
+        error, other = (
+            _residual_variance(own.total, slope) / own.total.n,
+            _residual_variance(control.total, slope) / control.total.n,
+        )
         free = own.total.n + control.total.n - 2
         with np.errstate(divide="ignore", invalid="ignore"):  # as many slopes as units: the error is not known
             df_share = np.where(free > slopes_used, (free - slopes_used) / free, np.nan)
         df = satterthwaite(error, own.total.n, other, control.total.n) * df_share
         wider = _slope_inflation(own.total, control.total, inverse) / df_share
-        return ArmEstimate.of(mean, error * wider, other_mean, other * wider, df, _shared(own.total, control.total, slope))
+        return ArmEstimate.of(
+            mean, error * wider, other_mean, other * wider, df, _shared_variance(own.total, control.total, slope)
+        )
 
     @staticmethod
-    def _means(own: Moments, control: Moments, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _means(own: UnitMoments, control: UnitMoments, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the arms' means where both have the covariates of all units."""
         whole = (own.n[..., None] * own.mean + control.n[..., None] * control.mean) / (own.n + control.n)[..., None]
         level = np.sum(whole[..., 1:] * slope, axis=-1)
-        return _adjusted(own.mean, slope) + level, _adjusted(control.mean, slope) + level
+        return _adjusted_mean(own.mean, slope) + level, _adjusted_mean(control.mean, slope) + level
 
 
-def _slope(own: Moments, control: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _covariate_slope(own: UnitMoments, control: UnitMoments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the slopes of the outcome on the covariates within arms, shape B + (k - 1,), of least norm if covariates repeat.
 
     Returns:
@@ -55,24 +60,24 @@ def _slope(own: Moments, control: Moments) -> tuple[np.ndarray, np.ndarray, np.n
     return np.squeeze(inverse @ within[..., 1:, :1], -1), inverse, np.asarray(rank)
 
 
-def _shared(own: Moments, control: Moments, slope: np.ndarray) -> np.ndarray:
+def _shared_variance(own: UnitMoments, control: UnitMoments, slope: np.ndarray) -> np.ndarray:
     """Return the squared standard error of slope x covariates of all units, which both adjusted means have in common."""
     weight, other = (own.n - 1)[..., None, None], (control.n - 1)[..., None, None]
     cov = (weight * own.cov + other * control.cov)[..., 1:, 1:] / (weight + other)
     return np.asarray(np.einsum("...i,...ij,...j->...", slope, cov, slope) / (own.n + control.n))
 
 
-def _slope_inflation(own: Moments, control: Moments, inverse: np.ndarray) -> np.ndarray:
+def _slope_inflation(own: UnitMoments, control: UnitMoments, inverse: np.ndarray) -> np.ndarray:
     """Return the factor by which the slopes' error raises the variance: it grows with the distance of the arms' covariates."""
     distance = own.mean[..., 1:] - control.mean[..., 1:]
     return 1 + np.einsum("...i,...ij,...j->...", distance, inverse, distance) / (1 / own.n + 1 / control.n)
 
 
-def _adjusted(mean: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def _adjusted_mean(mean: np.ndarray, slope: np.ndarray) -> np.ndarray:
     return mean[..., 0] - np.sum(mean[..., 1:] * slope, axis=-1)
 
 
-def _residual(arm: Moments, slope: np.ndarray) -> np.ndarray:
+def _residual_variance(arm: UnitMoments, slope: np.ndarray) -> np.ndarray:
     """Return the variance of the outcome less slope x covariates."""
     cross = 2 * np.sum(slope * arm.cov[..., 0, 1:], axis=-1)
     explained = np.einsum("...i,...ij,...j->...", slope, arm.cov[..., 1:, 1:], slope)

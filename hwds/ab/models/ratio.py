@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ab.metrics.intervals import satterthwaite
-from hwds.ab.metrics.sample import Arm, Moments, Needs, SampleRoles
-from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
+from hwds.ab.intervals import satterthwaite
+from hwds.ab.models.base import ArmEstimate, EffectEstimator
+from hwds.ab.sample import ComparisonNeeds, SampleArm, SampleRoles, UnitMoments
 
 
-class Ratio(Estimator):
+class Ratio(EffectEstimator):
     """The difference of ratios such as revenue per session where units are customers, by the delta method.
 
     Deng, Knoblich and Lu, Applying the delta method in metric analytics (KDD 2018), eq. 5.
@@ -20,18 +20,18 @@ class Ratio(Estimator):
 
     denominator: str
 
-    def needs(self, roles: SampleRoles) -> Needs:
+    def needs(self, roles: SampleRoles) -> ComparisonNeeds:
         """Return the denominator."""
-        return Needs(inputs=(self.denominator,), plain=True)
+        return ComparisonNeeds(inputs=(self.denominator,), plain=True)
 
-    def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
+    def estimate(self, own: SampleArm, control: SampleArm) -> ArmEstimate:
         """Return the difference of the ratios of means."""
-        (ratio, error), (other, other_error) = _ratio(own.total), _ratio(control.total)
+        (ratio, error), (other, other_error) = _ratio_of_means(own.total), _ratio_of_means(control.total)
         df = satterthwaite(error, own.total.n, other_error, control.total.n)
         return ArmEstimate.of(ratio, error, other, other_error, df)
 
 
-def _ratio(arm: Moments) -> tuple[np.ndarray, np.ndarray]:
+def _ratio_of_means(arm: UnitMoments) -> tuple[np.ndarray, np.ndarray]:
     """Return the ratio and its squared standard error."""
     under = arm.mean[..., 1]
     ratio = arm.first / under

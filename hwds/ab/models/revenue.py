@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ab.metrics.intervals import Bounds, inverted_p, mover, satterthwaite
-from hwds.ab.metrics.sample import NONZERO, Arm, Design, Finding, Moments, Needs, Sample, SampleRoles
-from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
-from hwds.statistics.wilson import wilson
+from hwds.ab.intervals import Bounds, inverted_p, mover_bounds, satterthwaite
+from hwds.ab.models.base import ArmEstimate, EffectEstimator
+from hwds.ab.sample import NONZERO, ComparisonNeeds, Design, Finding, Sample, SampleArm, SampleRoles, UnitMoments
+from hwds.stats.estimates import wilson
 
 
-class Revenue(Estimator):
+class Revenue(EffectEstimator):
     """The difference of revenue per visitor as conversion times value of an order, and what each of the two adds to it.
 
     Most amounts are zero. The fixed interval is made of Wilson's for the conversion and Student's for the orders, joined on
@@ -19,37 +19,37 @@ class Revenue(Estimator):
     upper end times its own price or the other arm's value of an order, whichever is more.
     """
 
-    def needs(self, roles: SampleRoles) -> Needs:
+    def needs(self, roles: SampleRoles) -> ComparisonNeeds:
         """Return the indicator of amounts that are not zero."""
-        return Needs(inputs=(NONZERO,), plain=True)
+        return ComparisonNeeds(inputs=(NONZERO,), plain=True)
 
-    def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
+    def estimate(self, own: SampleArm, control: SampleArm) -> ArmEstimate:
         """Return the difference of means, as Welch has it."""
         error, other = own.total.error, control.total.error
         df = satterthwaite(error, own.total.n, other, control.total.n)
         return ArmEstimate.of(own.total.first, error, control.total.first, other, df)
 
-    def fixed_bounds(self, own: Arm, control: Arm, alpha: float) -> Bounds:
+    def fixed_bounds(self, own: SampleArm, control: SampleArm, alpha: float) -> Bounds:
         """Return the interval of the difference from those of the two arms."""
         from scipy.special import ndtri
 
         return self._bounds_at(own, control, np.full(own.total.n.shape, ndtri(1 - alpha / 2)))
 
-    def fixed_p(self, own: Arm, control: Arm) -> np.ndarray:
+    def fixed_p(self, own: SampleArm, control: SampleArm) -> np.ndarray:
         """Return the p-value at which that interval touches zero."""
         return inverted_p(lambda z: self._bounds_at(own, control, z), own.total.first - control.total.first)
 
     def compare(self, sample: Sample, design: Design) -> list[Finding]:
         """Return the effects, and their two parts: through more or fewer buyers, and through what an order is worth."""
-        parts = [part for own in sample.others for part in _parts(own, sample.control)]
+        parts = [part for own in sample.others for part in _effect_parts(own, sample.control)]
         return [*super().compare(sample, design), *parts]
 
-    def _bounds_at(self, own: Arm, control: Arm, z: np.ndarray) -> Bounds:
+    def _bounds_at(self, own: SampleArm, control: SampleArm, z: np.ndarray) -> Bounds:
         bounds, other = _mean_bounds(own, control, z), _mean_bounds(control, own, z)
-        return mover(own.total.first, bounds, control.total.first, other)
+        return mover_bounds(own.total.first, bounds, control.total.first, other)
 
 
-def _orders(arm: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _order_values(arm: UnitMoments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the conversion, the mean value of an order, and the squared standard error of that mean."""
     share = arm.mean[..., 1]
     buyers = share * arm.n
@@ -61,17 +61,17 @@ def _orders(arm: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return share, value, np.where(exact | (buyers < 1), 0.0, variance / buyers)
 
 
-def _mean_bounds(arm: Arm, other: Arm, z: np.ndarray) -> Bounds:
+def _mean_bounds(arm: SampleArm, other: SampleArm, z: np.ndarray) -> Bounds:
     """Return the interval of an arm's mean; without a buyer it is as wide as an order of the other arm makes it."""
-    share, value, error = _orders(arm.total)
+    share, value, error = _order_values(arm.total)
     low, high = wilson(share, arm.total.n, z)
-    edge = high * np.maximum(_orders(other.total)[1], 0.0 if arm.price is None else arm.price)
-    bounds = _joined(arm.total, z, (low, high), value, error)
+    edge = high * np.maximum(_order_values(other.total)[1], 0.0 if arm.price is None else arm.price)
+    bounds = _product_bounds(arm.total, z, (low, high), value, error)
     empty = share == 0
     return np.where(empty, np.minimum(edge, 0.0), bounds[0]), np.where(empty, np.maximum(edge, 0.0), bounds[1])
 
 
-def _joined(arm: Moments, z: np.ndarray, conversion: Bounds, value: np.ndarray, error: np.ndarray) -> Bounds:
+def _product_bounds(arm: UnitMoments, z: np.ndarray, conversion: Bounds, value: np.ndarray, error: np.ndarray) -> Bounds:
     """Return the interval of conversion x value of an order."""
     from scipy.special import ndtr, stdtrit
 
@@ -87,9 +87,9 @@ def _joined(arm: Moments, z: np.ndarray, conversion: Bounds, value: np.ndarray, 
     return np.where(plain, bounds[0], arm.first - symmetric), np.where(plain, bounds[1], arm.first + symmetric)
 
 
-def _parts(own: Arm, control: Arm) -> list[Finding]:
+def _effect_parts(own: SampleArm, control: SampleArm) -> list[Finding]:
     """Return the effect split in two that add up: each factor's change at the mean of the other (Das Gupta 1978)."""
-    (share, value, _), (other_share, other_value, _) = _orders(own.total), _orders(control.total)
+    (share, value, _), (other_share, other_value, _) = _order_values(own.total), _order_values(control.total)
     buyers = float((share - other_share) * (value + other_value) / 2)
     orders = float((value - other_value) * (share + other_share) / 2)
     return [Finding("effect_of_buyers", own.name, buyers), Finding("effect_of_order_value", own.name, orders)]

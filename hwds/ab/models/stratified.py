@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ab.metrics.intervals import satterthwaite
-from hwds.ab.metrics.sample import Arm, Needs, SampleRoles
-from hwds.ab.models.rules.estimator import ArmEstimate, Estimator
+from hwds.ab.intervals import satterthwaite
+from hwds.ab.models.base import ArmEstimate, EffectEstimator
+from hwds.ab.sample import ComparisonNeeds, SampleArm, SampleRoles
 from hwds.core.errors import ConfigError
 
 
-class Stratified(Estimator):
+class Stratified(EffectEstimator):
     """The difference of means within strata, weighted by the strata's shares of all units (post-stratification).
 
     Miratrix, Sekhon and Yu, Adjusting treatment effect estimates by post-stratification (JRSS B 2013).
     """
 
-    def needs(self, roles: SampleRoles) -> Needs:
+    def needs(self, roles: SampleRoles) -> ComparisonNeeds:
         """Return the strata."""
         if not roles.of("stratum"):
             raise ConfigError(f"dataset.roles.stratum: must be given for '{self.name}'.")
-        return Needs(strata=True)
+        return ComparisonNeeds(strata=True)
 
-    def estimate(self, own: Arm, control: Arm) -> ArmEstimate:
+    def estimate(self, own: SampleArm, control: SampleArm) -> ArmEstimate:
         """Return the weighted mean of the strata's differences."""
         if own.strata is None or control.strata is None:
             raise ConfigError(f"dataset.roles.stratum: must be given for '{self.name}'.")

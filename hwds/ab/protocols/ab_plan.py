@@ -2,28 +2,260 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
-from typing import ClassVar, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from hwds.ab.family import PLAN
-from hwds.ab.metrics.design import AssumedEffect
-from hwds.ab.metrics.looks import equal_looks
-from hwds.ab.metrics.sample import Design, Rule, SampleRoles
-from hwds.ab.models.base import Comparison
-from hwds.ab.models.rules.estimator import Estimator
-from hwds.ab.protocols.planning.assumptions import assumptions
-from hwds.ab.protocols.planning.effects import Change
-from hwds.ab.protocols.planning.rows import ROWS, Line, as_plan_scores, plan_measures
-from hwds.core.errors import ConfigError, nearest
+from hwds.ab.intervals import equal_looks
+from hwds.ab.models.base import Comparison, EffectEstimator
+from hwds.ab.planning import PlannedChange, power_beyond
+from hwds.ab.sample import Design, Rule, SampleRoles
+from hwds.ab.units import arm_codes, arm_names, number_column
+from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, Looks, Positive, PositiveInt
-from hwds.evaluation.base import Cell, Evaluation, Score
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, Evaluation, Fold, RunContext, Score
 from hwds.frames.table import Table
-from hwds.results.measure import Measure
-from hwds.splitting.fold import Fold
+from hwds.results.tables import Measure
+
+# Units, power and least effect of a test that has not begun: one arm against the control, at
+# the bound of its last look.
+
+MOST_ROUNDS = 100
+"""The most iterations for a bound that moves with the units: it moves with the root of their logarithm."""
+
+CriticalValue = Callable[[float, float], float]
+"""The critical value of an interval, in standard errors, from the units of both arms and those of all arms."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssumedEffect:
+    """The assumptions about one outcome of an arm and of the control.
+
+    Attributes:
+        effect: The difference of the means.
+        control: The mean of the control.
+        variances: Of the outcome, in the control and in the arm.
+        shares: Of all units, of the control and of the arm.
+    """
+
+    effect: float
+    control: float
+    variances: tuple[float, float]
+    shares: tuple[float, float]
+
+    @property
+    def spread(self) -> float:
+        """The variance of the estimated difference, times all units."""
+        return sum(variance / share for variance, share in zip(self.variances, self.shares, strict=True))
+
+    def stderr(self, units: float) -> float:
+        """Return the standard error of the difference at so many units of all arms."""
+        return float(np.sqrt(self.spread / units))
+
+    def _both(self, units: float) -> float:
+        return units * sum(self.shares)
+
+    def units(self, power: float, critical_value: CriticalValue) -> float | None:
+        """Return the units of all arms at which the effect is found with this power; None where there is no effect."""
+        from scipy.special import ndtri
+
+        if not self.effect:
+            return None
+        units = self.spread / self.effect**2
+        for _ in range(MOST_ROUNDS):
+            previous, bound = units, critical_value(self._both(units), units)
+            units = (bound + float(ndtri(power))) ** 2 * self.spread / self.effect**2
+            if abs(units - previous) <= 1e-12 * units:
+                break
+        return units
+
+    def power(self, units: float, critical_value: CriticalValue) -> float:
+        """Return the chance to find the effect at so many units of all arms."""
+        return power_beyond(self.effect / self.stderr(units), critical_value(self._both(units), units))
+
+    def least_effect(self, units: float, power: float, critical_value: CriticalValue) -> float:
+        """Return the least effect that so many units of all arms find with this power, the variances as believed."""
+        from scipy.special import ndtri
+
+        return (critical_value(self._both(units), units) + float(ndtri(power))) * self.stderr(units)
+
+
+def order_variance(share: float, value: float, spread: float) -> float:
+    """Return the variance of revenue per visitor: a share buys, for a mean value with a deviation of `spread` times it."""
+    return share * value**2 * (1 + spread**2) - (share * value) ** 2
+
+
+# The rows of a plan, and what its metrics say of themselves.
+
+PLAN_COLUMNS = {"metric": pl.String, "label": pl.String, "arm": pl.String, "rule": pl.String, "value": pl.Float64}
+
+REVENUE_SUFFIX = "_revenue"
+"""The suffix of the metrics of revenue."""
+
+
+class PlanLine(NamedTuple):
+    """One number of a plan.
+
+    Attributes:
+        metric: `size`, `units_of_arm`, `effect` ...
+        label: Of the outcome: empty for conversion, `revenue`.
+        arm: Which; None for all.
+        rule: How the interval is to be made.
+        value: None where there is no effect to find.
+    """
+
+    metric: str
+    label: str
+    arm: str | None
+    rule: str
+    value: float | None
+
+
+def as_plan_scores(rows: pl.DataFrame) -> list[Score]:
+    """Return a score for each line."""
+    return [
+        Score(
+            f"{row['metric']}{REVENUE_SUFFIX if row['label'] else ''}",
+            "mean",
+            row["value"],
+            ci_method=row["rule"],
+            n=1,
+            segment_by=None if row["arm"] is None else "arm",
+            segment=row["arm"],
+            status="ok" if row["value"] is not None else "no_effect",
+        )
+        for row in rows.to_dicts()
+    ]
+
+
+def plan_measures(power: float, alpha: float, unit: str) -> tuple[Measure, ...]:
+    """Return all measures of a plan."""
+    return tuple(
+        Measure(
+            f"{name}{behind}",
+            meaning=meaning,
+            better="low" if name == "size" else "none",
+            units="plans",
+            subject=subject,
+            measured_in=counted if behind else "",
+            beside="always" if name == "size" and behind else "no",
+        )
+        for name, (meaning, counted) in _plan_meanings(100 * power, alpha, unit).items()
+        for behind, subject in (("", "conversion"), (REVENUE_SUFFIX, "revenue per visitor"))
+    )
+
+
+def _plan_meanings(percent: float, alpha: float, unit: str) -> dict[str, tuple[str, str]]:
+    """Return the meaning of each metric, and the unit of its value for revenue."""
+    return {
+        "size": (f"units of all arms at which every arm's change is found in {percent:g} % of tests, at alpha {alpha:g}", ""),
+        "units": ("units of all arms at which this arm's change is found", ""),
+        "units_of_arm": ("units of that arm among them", ""),
+        "effect": ("the change that is planned for, of the mean per visitor", unit),
+        "change": ("the same as a share of the control's mean", ""),
+        "power": ("share of tests that find it, at the size that is given", ""),
+        "least_effect": (f"the least change that this size finds in {percent:g} % of tests", unit),
+        "least_change": ("the same as a share of the control's mean", ""),
+    }
+
+
+# The assumptions about a test that has not begun, read from a table with a row per arm.
+
+
+def read_assumptions(
+    table: Table, control: str | None, change: float | None, allocation: Mapping[str, float]
+) -> dict[str, dict[str, AssumedEffect]]:
+    """Return the assumptions by outcome (empty label for the conversion, then `revenue`) and arm but the control.
+
+    Args:
+        table: A row per arm with the roles `arm`, `mean`, `price` and `spread`.
+        control: The arm to be held against.
+        change: Of the control's mean, in place of the means of the other arms.
+        allocation: By arm.
+
+    Raises:
+        ConfigError: An arm is not there, or a change is beyond all buyers.
+        DataError: A role is missing, a value is wrong, or an arm has two rows.
+    """
+    names = arm_names(table, control)
+    place = arm_codes(table, names)
+    if len(place) > len(names):
+        name = names[int(np.argmax(np.bincount(place) > 1))]
+        raise DataError(f"dataset.roles.arm: arm '{name}' has two rows; a plan has one for each arm.")
+    columns = [values[np.argsort(place)] for values in _outcome_columns(table)]
+    shares = _arm_shares(names, allocation)
+    values = {"": np.ones(len(names))} | ({"revenue": columns[1]} if table.roles.get("price") else {})
+    return {
+        label: _assumed_effect(names, columns[0], value, columns[2] * bool(label), change, shares)
+        for label, value in values.items()
+    }
+
+
+def _outcome_columns(table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return conversions, prices and spreads in the order of the rows."""
+    if not table.roles.get("mean"):
+        raise DataError("dataset.roles.mean: must be given.")
+    share = number_column(table, table.column("mean").name, "mean", least=0.0)
+    bad = (share <= 0) | (share >= 1)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataError(f"dataset.roles.mean: row {row + 1} has {share[row]:g}; a conversion must lie between 0 and 1.")
+    price, spread = (_assumed_column(table, role) for role in ("price", "spread"))
+    if table.roles.get("price") and not price.all():
+        raise DataError(f"dataset.roles.price: row {int(np.argmin(price)) + 1} has 0; a price must be above 0.")
+    return share, price, spread
+
+
+def _assumed_column(table: Table, role: str) -> np.ndarray:
+    """Return a column of numbers from 0 on, zeros where the table has none."""
+    if not table.roles.get(role):
+        return np.zeros(len(table.data))
+    return number_column(table, table.column(role).name, role, least=0.0)
+
+
+def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> np.ndarray:
+    for arm in allocation:
+        if arm not in names:
+            raise ConfigError(f"protocol.allocation: no arm '{arm}'{nearest(arm, names)}")
+    absent = [arm for arm in names if allocation and arm not in allocation]
+    if absent:
+        raise ConfigError(f"protocol.allocation: has no share for arm '{absent[0]}'.")
+    shares = np.array([allocation.get(arm, 1.0) for arm in names])
+    return np.asarray(shares / shares.sum())
+
+
+def _assumed_effect(
+    names: Sequence[str],
+    share: np.ndarray,
+    value: np.ndarray,
+    spread: np.ndarray,
+    change: float | None,
+    shares: np.ndarray,
+) -> dict[str, AssumedEffect]:
+    buyers = share.copy()
+    if change is not None:
+        buyers[1:] = share[0] * value[0] * (1 + change) / value[1:]
+    mean = buyers * value
+    if (buyers >= 1).any():
+        name = names[int(np.argmax(buyers >= 1))]
+        raise ConfigError(
+            f"protocol.change: {change:g} of the control's mean would take more buyers than visitors of '{name}'."
+        )
+    variance = [order_variance(*each) for each in zip(buyers.tolist(), value.tolist(), spread.tolist(), strict=True)]
+    return {
+        name: AssumedEffect(
+            float(mean[i] - mean[0]), float(mean[0]), (variance[0], variance[i]), (float(shares[0]), float(shares[i]))
+        )
+        for i, name in enumerate(names)
+        if i
+    }
+
+
+# AbPlan: what a test needs, before there is a test.
 
 
 class AbPlan(Evaluation[Comparison, Table]):
@@ -53,7 +285,7 @@ class AbPlan(Evaluation[Comparison, Table]):
     untunable: ClassVar[str] = "plans a test by a rule whose error rates are set and not found"
 
     control: str | None = None
-    change: Change | None = None
+    change: PlannedChange | None = None
     size: PositiveInt | None = None
     allocation: dict[str, Positive] = field(default_factory=dict)
     alpha: Level = 0.05
@@ -73,7 +305,7 @@ class AbPlan(Evaluation[Comparison, Table]):
         return [Fold(0, "all arms", len(frame.data))]
 
     def _assumptions(self, frame: Table) -> dict[str, dict[str, AssumedEffect]]:
-        return assumptions(frame, self.control, self.change, self.allocation)
+        return read_assumptions(frame, self.control, self.change, self.allocation)
 
     def check_models(self, models: Mapping[str, Comparison], frame: Table) -> None:
         """Refuse a comparison without a level.
@@ -82,21 +314,21 @@ class AbPlan(Evaluation[Comparison, Table]):
             ConfigError: It has none (`ab/bayes`).
         """
         for model in models.values():
-            if not isinstance(model, Estimator):
+            if not isinstance(model, EffectEstimator):
                 raise ConfigError(f"model: '{model.name}' has no level to plan for; take ab/welch.")
             model.needs(SampleRoles(frame.roles))
 
     def evaluate_cell(self, model: Comparison, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Return a line for each number, arm, outcome and rule."""
-        assert isinstance(model, Estimator)
+        assert isinstance(model, EffectEstimator)
         binary = model.needs(SampleRoles(frame.roles)).binary
         outcomes = {label: arms for label, arms in self._assumptions(frame).items() if not (binary and label)}
         lines = [
             line for label, arms in outcomes.items() for rule in model.rules for line in self._lines(model, rule, label, arms)
         ]
-        return pl.DataFrame(lines, schema=ROWS, orient="row")
+        return pl.DataFrame(lines, schema=PLAN_COLUMNS, orient="row")
 
-    def _lines(self, model: Estimator, rule: Rule, label: str, arms: Mapping[str, AssumedEffect]) -> Iterator[Line]:
+    def _lines(self, model: EffectEstimator, rule: Rule, label: str, arms: Mapping[str, AssumedEffect]) -> Iterator[PlanLine]:
         """Yield what one rule needs for one outcome: the numbers of each arm, and the size that suffices for all arms."""
         share = 1 / len(arms) if self.correction == "holm" else 1.0
 
@@ -107,18 +339,18 @@ class AbPlan(Evaluation[Comparison, Table]):
         sizes = {arm: assumed.units(self.power, critical_value) for arm, assumed in arms.items()}
         for arm, assumed in arms.items():
             size = sizes[arm]
-            yield Line("effect", label, arm, rule, assumed.effect)
-            yield Line("change", label, arm, rule, assumed.effect / assumed.control)
-            yield Line("units_of_arm", label, arm, rule, None if size is None else size * assumed.shares[1])
-            yield Line("units", label, arm, rule, size)
+            yield PlanLine("effect", label, arm, rule, assumed.effect)
+            yield PlanLine("change", label, arm, rule, assumed.effect / assumed.control)
+            yield PlanLine("units_of_arm", label, arm, rule, None if size is None else size * assumed.shares[1])
+            yield PlanLine("units", label, arm, rule, size)
             if self.size is not None:
                 least = assumed.least_effect(self.size, self.power, critical_value)
-                yield Line("power", label, arm, rule, assumed.power(self.size, critical_value))
-                yield Line("least_effect", label, arm, rule, least)
-                yield Line("least_change", label, arm, rule, least / assumed.control)
+                yield PlanLine("power", label, arm, rule, assumed.power(self.size, critical_value))
+                yield PlanLine("least_effect", label, arm, rule, least)
+                yield PlanLine("least_change", label, arm, rule, least / assumed.control)
         defined = [size for size in sizes.values() if size is not None]
         if rule == model.rules[0]:
-            yield Line("size", label, None, rule, max(defined) if len(defined) == len(sizes) else None)
+            yield PlanLine("size", label, None, rule, max(defined) if len(defined) == len(sizes) else None)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return one score for each line."""

@@ -2,43 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
 
+from hwds.ab.analysis import Analysis, design_at, readable_outcomes
 from hwds.ab.family import TEST
-from hwds.ab.metrics.checks import Correction
-from hwds.ab.metrics.sample import SampleRoles
+from hwds.ab.intervals import Correction, satterthwaite, t_bounds, t_p
 from hwds.ab.models.base import Comparison
+from hwds.ab.planning import PlannedChange
 from hwds.ab.pricing import arm_evidence, arm_offers
-from hwds.ab.protocols.analysis.ages import age_rows
-from hwds.ab.protocols.analysis.caps import Caps
-from hwds.ab.protocols.analysis.columns import floats
-from hwds.ab.protocols.analysis.events import as_units
-from hwds.ab.protocols.analysis.measures import ab_measures
-from hwds.ab.protocols.analysis.metrics import Metrics, TestMetric
-from hwds.ab.protocols.analysis.model import Analysis, design_at, readable
-from hwds.ab.protocols.analysis.rows import Row, as_scores, as_table
-from hwds.ab.protocols.analysis.sums import SUMS, Sums
-from hwds.ab.protocols.analysis.units import MONEY, Units
-from hwds.ab.protocols.planning.effects import Change
+from hwds.ab.rows import AnalysisRow, TestMetric, TestMetrics, ab_measures, outcome_metric, rows_as_scores, rows_as_table
+from hwds.ab.sample import SampleRoles, UnitMoments
+from hwds.ab.units import (
+    MADE_OUTCOMES,
+    SUM_ROLES,
+    OutcomeCaps,
+    RunningSums,
+    TestUnits,
+    arm_codes,
+    arm_names,
+    event_outcomes,
+    number_column,
+    units_of_events,
+)
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, Looks, Names, Positive, PositiveInt, Rising, Small, ZeroDraws
-from hwds.evaluation.base import Cell, Evaluation, Score
-from hwds.evaluation.context import RunContext
-from hwds.frames.outcomes import outcome_unit
-from hwds.frames.table import EVENTS_BEFORE, Table
-from hwds.pricing.evidence import EvidenceTable, PriceEvidence
-from hwds.pricing.offers import Certainty, Offers
-from hwds.results.measure import Measure
-from hwds.results.tables import Tables
-from hwds.splitting.fold import Fold
+from hwds.evaluation.protocol import Cell, Evaluation, Fold, RunContext, Score
+from hwds.frames.table import EVENTS_BEFORE, Table, outcome_unit
+from hwds.pricing.arm_evidence import Certainty, EvidenceTable, PriceEvidence, PriceOffers
+from hwds.results.tables import Measure, Tables
 
-ROUNDING = 1e-9
+# Novelty: the effect in each day since a unit's first event, and whether it fades or grows.
+
+MOST_AGES = 28
+"""The days since first exposure that are shown."""
+
+LEAST_AGE_UNITS = 30
+"""Units of each arm that must have been there so long."""
+
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class UnitAges:
+    """Units by the day since their first event.
+
+    Attributes:
+        arm: The number of each unit's arm, shape (U,).
+        known: The days of each unit that are over by the last event of all, shape (U,).
+        unit, age: The unit and the day since first exposure of each event, shape (n,).
+    """
+
+    arm: np.ndarray
+    known: np.ndarray
+    unit: np.ndarray
+    age: np.ndarray
+
+    def sums(self, values: np.ndarray, days: int) -> np.ndarray:
+        """Return what each unit's events sum to in each of its first days, shape (U, days)."""
+        inside = self.age < days
+        place = self.unit[inside] * days + self.age[inside]
+        return np.bincount(place, values[inside], len(self.arm) * days).reshape(len(self.arm), days)
+
+
+def age_rows(
+    table: Table, control: str | None, caps: Collection[str], metrics: Mapping[str, TestMetric], alpha: float
+) -> list[AnalysisRow]:
+    """Return the effects by days since first exposure, and their change, of every outcome that is summed as it comes.
+
+    A day's effect compares what units did on that day of theirs, those that came too late to have it left out; its interval
+    holds for that day alone. The change is compared unit by unit, of those that have all of the days: so it is one test.
+
+    Args:
+        table: A row for each event.
+        control: The arm that is the control; None for the one that is called so.
+        caps: Outcomes with a cap have no days, for it is the sum that is capped.
+        metrics: By label; those that are ratios or quantiles have no days either. Empty for all outcomes.
+        alpha: One minus the level.
+    """
+    names = arm_names(table, control)
+    ages, outcomes = ages_of(table, names), event_outcomes(table)
+    days = _compared_days(ages, len(names))
+    first = table.roles["outcome"][0]
+    shown = [label for label in outcomes if (label or first) not in caps and _is_plain_outcome(label, metrics)]
+    rows: list[AnalysisRow] = []
+    for label in shown if days > 1 else []:
+        sums = ages.sums(outcomes[label], days)
+        for arm in range(1, len(names)):
+            rows += _age_effects(ages, sums, arm, names[arm], label, alpha)
+    return rows
+
+
+def _is_plain_outcome(label: str, metrics: Mapping[str, TestMetric]) -> bool:
+    return not metrics or (label in metrics and not metrics[label].derived)
+
+
+def ages_of(table: Table, names: tuple[str, ...]) -> UnitAges:
+    """Return the units of a table of events, whose roles `entity`, `arm` and `time` are given."""
+    keys, column = list(table.roles["entity"]), table.column("time")
+    time = column.cast(pl.Datetime("us")).to_physical() if column.dtype.is_temporal() else column.cast(pl.Int64) * DAY_US
+    ended = 0 if column.dtype == pl.Datetime else DAY_US  # the last date or number is a whole day, which is over
+    data = table.data.select(*keys).with_columns(__time=time, __arm=pl.Series(arm_codes(table, names)))
+    units = data.group_by(keys, maintain_order=True).agg(first=pl.col("__time").min(), arm=pl.col("__arm").first())
+    placed = data.join(units.with_row_index("__unit"), on=keys, how="left", maintain_order="left")
+    known = (time.to_numpy().max() - units["first"].to_numpy() + ended) // DAY_US
+    age = (placed["__time"] - placed["first"]).to_numpy() // DAY_US
+    return UnitAges(units["arm"].to_numpy(), known, placed["__unit"].to_numpy().astype(np.int64), age)
+
+
+def _compared_days(ages: UnitAges, arms: int) -> int:
+    """Return the days since first exposure that enough units of each arm have."""
+    for days in range(MOST_AGES, 0, -1):
+        if np.bincount(ages.arm[ages.known >= days], minlength=arms).min() >= LEAST_AGE_UNITS:
+            return days
+    return 0
+
+
+def _age_effects(ages: UnitAges, sums: np.ndarray, arm: int, name: str, label: str, alpha: float) -> Iterator[AnalysisRow]:
+    days = sums.shape[1]
+    for day in range(days):
+        known, of_day = ages.known > day, sums[:, day]
+        row = AnalysisRow(outcome_metric("effect_by_age", label), name, "fixed", day + 1)
+        yield _compare_samples(row, of_day[known & (ages.arm == arm)], of_day[known & (ages.arm == 0)], alpha)
+    whole, half = ages.known >= days, days // 2
+    change = sums[:, days - half :].mean(axis=1) - sums[:, :half].mean(axis=1)
+    row = AnalysisRow(outcome_metric("novelty", label), name, "fixed")
+    yield _compare_samples(row, change[whole & (ages.arm == arm)], change[whole & (ages.arm == 0)], alpha)
+
+
+def _compare_samples(row: AnalysisRow, own: np.ndarray, control: np.ndarray, alpha: float) -> AnalysisRow:
+    """Return the row with Welch's comparison of two samples."""
+    mine, theirs = UnitMoments.of(own[:, None]), UnitMoments.of(control[:, None])
+    stderr = np.sqrt(mine.error + theirs.error)
+    df = satterthwaite(mine.error, mine.n, theirs.error, theirs.n)
+    value = mine.first - theirs.first
+    row = replace(row, value=float(value), n=len(own) + len(control))
+    if not stderr > 0:
+        return row
+    low, high = (float(end) for end in t_bounds(value, stderr, df, alpha))
+    return replace(row, stderr=float(stderr), low=low, high=high, p_value=float(t_p(value, stderr, df)))
+
+
+# AbTest: the analysis of an A/B test.
+
+SHARE_ROUNDING = 1e-9
 
 
 class AbTest(Evaluation[Comparison, Table], PriceEvidence):
@@ -97,14 +209,14 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     size: PositiveInt | None = None
     alpha: Level = 0.05
     power: Level = 0.8
-    minimum_detectable_effect: Change = -0.1
+    minimum_detectable_effect: PlannedChange = -0.1
     looks: Looks = 1
     tuned_for: PositiveInt | None = None
     correction: Correction = "holm"
     rows: Literal["units", "events"] = "units"
     caps: dict[str, Positive] = field(default_factory=dict)
     quantile_caps: dict[str, Level] = field(default_factory=dict)
-    metrics: Metrics = field(default_factory=dict)
+    metrics: TestMetrics = field(default_factory=dict)
     exposed: str | None = None
     by: Names = ()
     show_despite_mismatch: bool = False
@@ -112,7 +224,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     simulated_looks: Annotated[tuple[Looks, ...], MinLen(1), Rising] = (1, 5, 20, 100)
     headline: str = TEST.headline
 
-    def evidence(self, frame: Table) -> Units | Sums:
+    def evidence(self, frame: Table) -> TestUnits | RunningSums:
         """Return the table, read and checked.
 
         Raises:
@@ -120,32 +232,32 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             DataError: A role is missing or a value is wrong.
         """
         units = self._all_units(frame)
-        return units.counting(self.metrics) if isinstance(units, Units) else units
+        return units.counting(self.metrics) if isinstance(units, TestUnits) else units
 
-    def _all_units(self, frame: Table) -> Units | Sums:
+    def _all_units(self, frame: Table) -> TestUnits | RunningSums:
         """Return the table with all of its outcomes, without the units that were not exposed."""
-        if not all(frame.roles.get(role) for role in SUMS):
+        if not all(frame.roles.get(role) for role in SUM_ROLES):
             grown = self.rows == "events"
-            caps = Caps(self.caps, self.quantile_caps)
-            units = Units.read(as_units(frame, self.by) if grown else frame, self.control, caps, grown=grown)
+            caps = OutcomeCaps(self.caps, self.quantile_caps)
+            units = TestUnits.read(units_of_events(frame, self.by) if grown else frame, self.control, caps, grown=grown)
             return units if self.exposed is None else self._exposed(units, self.exposed)
         wants = {"caps": self.caps, "quantile_caps": self.quantile_caps, "rows": self.rows == "events"}
         wants |= {"metrics": self.metrics, "exposed": self.exposed, "by": self.by}
         named = next((name for name, wanted in wants.items() if wanted), None)
         if named:
             raise ConfigError(f"protocol.{named}: needs rows of units or of events, and these are running sums.")
-        return Sums.read(frame, self.control)
+        return RunningSums.read(frame, self.control)
 
-    def _exposed(self, units: Units, column: str) -> Units:
+    def _exposed(self, units: TestUnits, column: str) -> TestUnits:
         """Return the units that were exposed."""
         if column not in units.table.data.columns:
             raise ConfigError(f"protocol.exposed: no column '{column}'{nearest(column, units.table.data.columns)}")
-        met = floats(units.table, column, "covariate") > 0
+        met = number_column(units.table, column, "covariate") > 0
         if min(np.bincount(units.arm[met], minlength=len(units.arms))) < 2:
             raise DataError(f"protocol.exposed: an arm has fewer than two units with 1 in column '{column}'.")
         return replace(units.part(met), assigned=units.n)
 
-    def offers(self, frame: Table) -> Offers:
+    def offers(self, frame: Table) -> PriceOffers:
         """Return the arms of the table.
 
         Raises:
@@ -158,7 +270,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
             raise ConfigError(
                 f"protocol.{named[first]}: '{first}' has a price; once it is capped it is not what an arm earns. Cap revenue."
             )
-        return arm_offers(evidence.table if isinstance(evidence, Units) else frame, evidence)
+        return arm_offers(evidence.table if isinstance(evidence, TestUnits) else frame, evidence)
 
     def check_pricing(self, decision: str, certainty: Certainty | None, confidence: float) -> None:
         """Refuse a risk that is not the test's own, where the test decides.
@@ -166,11 +278,11 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         Raises:
             ConfigError: With the field.
         """
-        if certainty in (None, "test") and abs(confidence - (1 - self.alpha)) > ROUNDING:
+        if certainty in (None, "test") and abs(confidence - (1 - self.alpha)) > SHARE_ROUNDING:
             level = f"1 - protocol.alpha ({1 - self.alpha:g})"
             raise ConfigError(f"decision.confidence: must be {level}, for the test decides, got {confidence:g}.")
 
-    def price_evidence(self, tables: Tables, frame: Table, model: str, offers: Offers, most: int) -> EvidenceTable:
+    def price_evidence(self, tables: Tables, frame: Table, model: str, offers: PriceOffers, most: int) -> EvidenceTable:
         """Return the counts or the means of the arms, and the test's effects."""
         return arm_evidence(tables, model, offers, self.offers(frame), design_at(self, 0), self.size)
 
@@ -191,7 +303,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         if self.metrics and all(metric.role != "primary" for metric in self.metrics.values()):
             raise ConfigError("protocol.metrics: must have a primary one, on which the verdict stands.")
         for column in self.by:
-            if isinstance(evidence, Units) and column not in evidence.table.data.columns:
+            if isinstance(evidence, TestUnits) and column not in evidence.table.data.columns:
                 raise ConfigError(f"protocol.by: no column '{column}'{nearest(column, evidence.table.data.columns)}")
         if self.looks > 1 and self.rows == "events":
             raise ConfigError("protocol.looks: must be 1 with protocol.rows=events, whose sums hold what came after a look.")
@@ -212,9 +324,9 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         units = sum(evidence.counts(evidence.n))
         for model in models.values():
             needs = model.needs(SampleRoles(frame.roles))
-            if not readable(evidence, needs):
+            if not readable_outcomes(evidence, needs):
                 raise ConfigError(f"model: '{model.name}' compares none of protocol.metrics; take 'ab/welch' or 'ab/cuped'.")
-            for label in readable(evidence, needs):
+            for label in readable_outcomes(evidence, needs):
                 evidence.sample(label, needs, evidence.n)
             cut = self.size is not None and self.size < units and not evidence.ordered
             if cut and "group_sequential" in model.rules_used():
@@ -226,12 +338,12 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     def evaluate_cell(self, model: Comparison, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Return the sample ratio, the arms, the effects at each look, and the simulated rates of the rules."""
         evidence = self.evidence(frame)
-        analysis = Analysis(self, model, evidence, model.needs(SampleRoles(frame.roles)), _metrics(evidence), context)
-        return as_table(analysis.rows(self._ages(frame, evidence) if model.rules_used() else []))
+        analysis = Analysis(self, model, evidence, model.needs(SampleRoles(frame.roles)), _metric_roles(evidence), context)
+        return rows_as_table(analysis.rows(self._ages(frame, evidence) if model.rules_used() else []))
 
-    def _ages(self, frame: Table, evidence: Units | Sums) -> list[Row]:
+    def _ages(self, frame: Table, evidence: TestUnits | RunningSums) -> list[AnalysisRow]:
         """Return the effects by days since first exposure, of the units that are compared; none but of events in time."""
-        if self.rows != "events" or not frame.roles.get("time") or not isinstance(evidence, Units):
+        if self.rows != "events" or not frame.roles.get("time") or not isinstance(evidence, TestUnits):
             return []
         keys = list(frame.roles["entity"])
         met = frame.data.join(evidence.table.data.select(keys), on=keys, how="semi", maintain_order="left")
@@ -240,13 +352,13 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return one score for each row, and the corrected p-values."""
-        return as_scores(rows, self.correction)
+        return rows_as_scores(rows, self.correction)
 
     def measures(self, frame: Table) -> Sequence[Measure]:
         """Return the measures of a test."""
         evidence, first = self.evidence(frame), frame.roles.get("outcome", ("mean",))[0]
-        metrics = _metrics(evidence)
-        of_outcome = {first: outcome_unit(frame)} | dict.fromkeys(MONEY, frame.unit)
+        metrics = _metric_roles(evidence)
+        of_outcome = {first: outcome_unit(frame)} | dict.fromkeys(MADE_OUTCOMES, frame.unit)
         named = {}
         for label in evidence.outcomes:
             source = (label in metrics and metrics[label].outcome) or label or first
@@ -261,7 +373,7 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     def warnings_before(self, frame: Table, models: Mapping[str, Comparison]) -> list[str]:
         """Return how many units the caps change, and which events no exposure precedes."""
         evidence, first = self.evidence(frame), frame.roles.get("outcome", ("",))[0]
-        capped = evidence.capped if isinstance(evidence, Units) else {}
+        capped = evidence.capped if isinstance(evidence, TestUnits) else {}
         early = int(frame.data[EVENTS_BEFORE].sum()) if EVENTS_BEFORE in frame.data.columns else 0
         before = [f"{early:,} events came before the first exposure of their unit, and do not count."] if early else []
         return before + [
@@ -283,6 +395,6 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         return ab_measures(outcomes, self.power, self.rated_looks[-1], self.correction, 1 - self.alpha, family, good)
 
 
-def _metrics(evidence: Units | Sums) -> Mapping[str, TestMetric]:
+def _metric_roles(evidence: TestUnits | RunningSums) -> Mapping[str, TestMetric]:
     """Return the metrics by label; running sums have none."""
-    return evidence.metrics if isinstance(evidence, Units) else {}
+    return evidence.metrics if isinstance(evidence, TestUnits) else {}

@@ -7,16 +7,14 @@ from typing import Any, get_args
 
 import polars as pl
 
-from hwds.ab.metrics.checks import Correction
-from hwds.ab.metrics.sample import EFFECTS
-from hwds.ab.protocols.analysis.measures import FAMILY
-from hwds.ab.protocols.analysis.metrics import ROLES, Role
-from hwds.ab.protocols.analysis.rows import parted
+from hwds.ab.intervals import Correction
+from hwds.ab.rows import FAMILY_RATE, ROLES, Role, split_metric
+from hwds.ab.sample import EFFECT_NAMES
 from hwds.results.tables import TRUTH, Tables
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class FinalEffect:
     """One effect at the end of a test.
 
     Attributes:
@@ -49,17 +47,21 @@ def final_scores(tables: Tables) -> pl.DataFrame:
     return tables.scores.filter(pl.col("fold").is_null())
 
 
-def effects(tables: Tables) -> list[Effect]:
+def final_effects(tables: Tables) -> list[FinalEffect]:
     """Return the effects of all units, by outcome, model, arm and rule in the order of the table; primary metrics lead."""
     rows = final_scores(tables).filter(pl.col("metric").str.contains("effect|lift") & pl.col("step").is_null())
-    by_name = [(*parted(row["metric"]), row) for row in rows.to_dicts()]
-    lifts = {_place(outcome, row): row for metric, outcome, row in by_name if metric in ("lift", "posterior_lift")}
-    shown = [_effect(outcome, row, lifts.get(_place(outcome, row))) for metric, outcome, row in by_name if metric in EFFECTS]
-    roles = roles_of(tables)
+    by_name = [(*split_metric(row["metric"]), row) for row in rows.to_dicts()]
+    lifts = {_effect_key(outcome, row): row for metric, outcome, row in by_name if metric in ("lift", "posterior_lift")}
+    shown = [
+        _effect_of_row(outcome, row, lifts.get(_effect_key(outcome, row)))
+        for metric, outcome, row in by_name
+        if metric in EFFECT_NAMES
+    ]
+    roles = metric_roles(tables)
     return sorted(shown, key=lambda effect: ROLES.index(roles[effect.outcome]) if effect.outcome in roles else 0)
 
 
-def _place(outcome: str, row: dict[str, Any]) -> tuple[str, str | None, str | None, str]:
+def _effect_key(outcome: str, row: dict[str, Any]) -> tuple[str, str | None, str | None, str]:
     return row["model"], row["segment"], row["ci_method"], outcome
 
 
@@ -68,38 +70,38 @@ def adjusted_p(tables: Tables) -> dict[tuple[str, str, str | None, str], float]:
     rows = final_scores(tables).filter(pl.col("metric").str.starts_with("adjusted_p[") & pl.col("value").is_not_null())
     p_values = {}
     for row in rows.to_dicts():
-        outcome = parted(row["metric"])[1].partition(", ")[2]
+        outcome = split_metric(row["metric"])[1].partition(", ")[2]
         p_values[row["model"], row["segment"], row["ci_method"], outcome] = row["value"]
     return p_values
 
 
-def corrected(tables: Tables, effect: Effect) -> float | None:
+def corrected_p_value(tables: Tables, effect: FinalEffect) -> float | None:
     """Return the corrected p-value of an effect; None where it is the only one, or has none."""
     family = {key: p for key, p in adjusted_p(tables).items() if (key[0], key[2]) == (effect.model, effect.rule)}
     return family.get((effect.model, effect.arm, effect.rule, effect.outcome)) if len(family) > 1 else None
 
 
-def is_shown(tables: Tables, effect: Effect) -> bool:
+def is_shown(tables: Tables, effect: FinalEffect) -> bool:
     """Return whether an effect is sure, by its corrected p-value, too, where it has one."""
-    p_value = corrected(tables, effect)
+    p_value = corrected_p_value(tables, effect)
     return effect.sure and (p_value is None or p_value <= 1 - tables.measure("effect").confidence)
 
 
-def level_of(tables: Tables) -> str:
+def interval_level(tables: Tables) -> str:
     """Return the level of the intervals: `95 %`."""
     return f"{100 * tables.measure('effect').confidence:g} %"
 
 
-def correction_of(tables: Tables) -> str:
+def correction_name(tables: Tables) -> str:
     """Return the correction of the p-values: `holm`, `bh`, or empty."""
     names = final_scores(tables).filter(pl.col("metric").str.starts_with("adjusted_p["))["metric"]
     return names[0].removeprefix("adjusted_p[").rstrip("]").partition(", ")[0] if len(names) else ""
 
 
-def roles_of(tables: Tables) -> dict[str, Role]:
+def metric_roles(tables: Tables) -> dict[str, Role]:
     """Return the roles of metrics by label; empty where outcomes are all alike."""
     rows = final_scores(tables).filter(pl.col("metric").str.split("[").list.first() == "metric_role")
-    return {parted(metric)[1]: ROLES[int(place) - 1] for metric, place in rows.select("metric", "value").iter_rows()}
+    return {split_metric(metric)[1]: ROLES[int(place) - 1] for metric, place in rows.select("metric", "value").iter_rows()}
 
 
 def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float, float]]:
@@ -113,14 +115,14 @@ def guardrail_rows(tables: Tables, model: str) -> list[tuple[str, str, float, fl
     first = rows["ci_method"].drop_nulls()
     by_rule = rows.filter(pl.col("ci_method") == first[0]) if len(first) else rows
     return [
-        (row["segment"], parted(row["metric"])[1], row["value"], row["ci_high"])
+        (row["segment"], split_metric(row["metric"])[1], row["value"], row["ci_high"])
         for row in by_rule.drop_nulls("value").to_dicts()
     ]
 
 
 def guardrails_hold(tables: Tables, model: str, arm: str) -> bool:
     """Return whether every guardrail is sure to be within its margin, by the rule that the model decides by."""
-    rails = [label for label, role in roles_of(tables).items() if role == "guardrail"]
+    rails = [label for label, role in metric_roles(tables).items() if role == "guardrail"]
     sure = {outcome for name, outcome, slack, _ in guardrail_rows(tables, model) if name == arm and slack > 0}
     return sure.issuperset(rails)
 
@@ -133,15 +135,15 @@ def rate_rows(tables: Tables, metric: str) -> pl.DataFrame:
 
 def family_rows(tables: Tables) -> dict[str, pl.DataFrame]:
     """Return the simulated rates of false winners among all arms, by correction; none for one arm beside the control."""
-    by_correction = {how: rate_rows(tables, f"{FAMILY}[{how}]") for how in get_args(Correction)}
+    by_correction = {how: rate_rows(tables, f"{FAMILY_RATE}[{how}]") for how in get_args(Correction)}
     posterior = pl.col("ci_method") == "bayes"  # it has no p-values, so that nothing of it is corrected
     corrected_rows = {how: rows if how == "none" else rows.filter(~posterior) for how, rows in by_correction.items()}
     return {how: rows for how, rows in corrected_rows.items() if len(rows)}
 
 
-def arms_of(tables: Tables) -> int:
+def compared_arms(tables: Tables) -> int:
     """Return the number of arms that are compared with the control."""
-    return len({effect.arm for effect in effects(tables)})
+    return len({effect.arm for effect in final_effects(tables)})
 
 
 def ratio_row(tables: Tables) -> dict[str, Any]:
@@ -150,12 +152,12 @@ def ratio_row(tables: Tables) -> dict[str, Any]:
     return rows.row(0, named=True) if len(rows) else {}
 
 
-def outcomes(effect_list: list[Effect]) -> list[str]:
+def outcome_labels(effect_list: list[FinalEffect]) -> list[str]:
     """Return their outcomes, the first one first."""
     return list(dict.fromkeys(effect.outcome for effect in effect_list))
 
 
-def called(tables: Tables, outcome: str) -> str:
+def outcome_name(tables: Tables, outcome: str) -> str:
     """Return the name of an outcome; the first one has that of its column."""
     return outcome or tables.measure("effect").subject or "the outcome"
 
@@ -165,9 +167,9 @@ def unit_of(tables: Tables, outcome: str) -> str:
     return tables.measure(f"effect[{outcome}]" if outcome else "effect").measured_in
 
 
-def decisive(tables: Tables) -> list[Effect]:
+def decisive_effects(tables: Tables) -> list[FinalEffect]:
     """Return the effects by the rule that each model decides by, its first; the truth's last."""
-    known_effects = [effect for effect in effects(tables) if effect.model != TRUTH or effect.value is not None]
+    known_effects = [effect for effect in final_effects(tables) if effect.model != TRUTH or effect.value is not None]
     rules: dict[str, str | None] = {}
     for effect in known_effects:
         rules.setdefault(effect.model, effect.rule)
@@ -178,10 +180,10 @@ def control_means(tables: Tables) -> dict[str, float]:
     """Return the control's mean of each outcome, of the first model that says it: the control has no effect."""
     rows = final_scores(tables).filter(pl.col("metric").str.split("[").list.first() == "arm_mean")
     rows = rows.filter(pl.col("step").is_null() & pl.col("value").is_not_null() & (pl.col("model") != TRUTH))
-    rows = rows.filter(~pl.col("segment").is_in({effect.arm for effect in effects(tables)}))
+    rows = rows.filter(~pl.col("segment").is_in({effect.arm for effect in final_effects(tables)}))
     means: dict[str, float] = {}
     for row in rows.to_dicts():
-        means.setdefault(parted(row["metric"])[1], row["value"])
+        means.setdefault(split_metric(row["metric"])[1], row["value"])
     return means
 
 
@@ -189,16 +191,16 @@ def probabilities_better(tables: Tables) -> dict[tuple[str, str, str], float]:
     """Return the posterior probability that an arm beats the control, by model, arm and outcome."""
     rows = final_scores(tables).filter(pl.col("metric").str.split("[").list.first() == "probability_better")
     rows = rows.filter(pl.col("step").is_null() & pl.col("value").is_not_null())
-    return {(row["model"], row["segment"], parted(row["metric"])[1]): row["value"] for row in rows.to_dicts()}
+    return {(row["model"], row["segment"], split_metric(row["metric"])[1]): row["value"] for row in rows.to_dicts()}
 
 
-def true_effects(effect_list: list[Effect]) -> dict[tuple[str, str], float]:
+def true_effects(effect_list: list[FinalEffect]) -> dict[tuple[str, str], float]:
     """Return the simulator's own effects by outcome and arm."""
     return {(e.outcome, e.arm): e.value for e in effect_list if e.model == TRUTH and e.value is not None}
 
 
-def _effect(outcome: str, row: dict[str, Any], lift: dict[str, Any] | None) -> Effect:
-    return Effect(
+def _effect_of_row(outcome: str, row: dict[str, Any], lift: dict[str, Any] | None) -> FinalEffect:
+    return FinalEffect(
         row["model"],
         row["segment"],
         row["ci_method"],

@@ -1,4 +1,4 @@
-"""LivePolicy: a policy in production, one decision at a time; a crash loses nothing and counts nothing twice."""
+"""LivePolicy: one decision at a time; a crash loses nothing and counts nothing twice."""
 
 from __future__ import annotations
 
@@ -14,18 +14,84 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
-from hwds.bandit.arms import Arms
-from hwds.bandit.live.commit import Commit
-from hwds.bandit.live.events import Event, LiveBehaviour, LiveState
-from hwds.bandit.live.exposures import Status
-from hwds.bandit.live.guardrails import STOPPED, Guardrails
-from hwds.bandit.live.log import earlier_of, log_of, opened, replayed
-from hwds.bandit.live.settings import Decision
-from hwds.bandit.live.validation import Customer, active_of, checked_amount, checked_outcome, checked_time, customer_of
-from hwds.bandit.models.kernels.base import Visit
+from hwds.bandit.live.log import LiveBehaviour, LiveEvent, LiveState, decision_log, earlier_decision, open_state, replay_state
+from hwds.bandit.live.settings import STOPPED, Guardrails, LiveDecision, LiveTerms
+from hwds.bandit.live.state import Customer, OutcomeStatus, active_arms, check_amount, check_outcome, check_time, customer_of
+from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel, Visit, rehearse
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
+from hwds.core.files import digest, digest_bytes
+from hwds.core.keys import code_digest
+from hwds.core.recipe import Recipe, canonical
 from hwds.core.seeds import stream
-from hwds.eventlog.log import EventLog
+from hwds.results.event_log import EventLog
+
+# Commit: when what was written is on the disk, and how long a call waits for that.
+
+
+class LogCommit:
+    """Brings the entries of a log to the disk: each before its call returns, or within so many milliseconds.
+
+    Calls of several threads that wait at once share one wait for the disk. An end of the process alone, such as `kill -9`,
+    loses nothing of what was acknowledged either way; the milliseconds are those that a loss of power may take.
+
+    Args:
+        log: The log.
+        lose: The milliseconds; 0 waits for the disk in each call.
+    """
+
+    def __init__(self, log: EventLog, lose: float) -> None:
+        self._log, self._lose = log, lose / 1000.0
+        self._failed: HwdsError | None = None
+        self._ended = threading.Event()
+        self._since = time.monotonic()
+        self._writer = threading.Thread(target=self._write, name="hwds-commit", daemon=True) if lose else None
+        if self._writer is not None:
+            self._writer.start()
+
+    def check(self) -> None:
+        """Refuse to go on where the disk may lack what was acknowledged.
+
+        Raises:
+            HwdsError: It could not be written.
+        """
+        if self._failed is not None:
+            raise HwdsError(f"{self._failed} Begin the policy again with Policy.live.")
+
+    def settle(self, number: int) -> None:
+        """Wait until the disk has the entries up to a number, or until none that is older than the bound waits.
+
+        Raises:
+            HwdsError: It could not be written: the policy must be begun again.
+        """
+        if self._writer is None or time.monotonic() - self._since > self._lose:
+            self._sync(number)
+        self.check()
+
+    def close(self) -> None:
+        """Bring all entries to the disk, and end."""
+        self._ended.set()
+        if self._writer is not None:
+            self._writer.join()
+        if self._failed is None:
+            self._sync(self._log.last)
+        self.check()
+
+    def _write(self) -> None:
+        while not self._ended.wait(self._lose / 2) and self._failed is None:
+            self._sync(self._log.last)
+
+    def _sync(self, number: int) -> None:
+        begun = time.monotonic()
+        try:
+            self._log.sync(number)
+        except HwdsError as error:
+            self._failed = error
+            return
+        self._since = max(self._since, begun)
+
+
+# LivePolicy: a policy in production, one decision at a time; a crash loses nothing and counts
+# nothing twice.
 
 
 class LivePolicy:
@@ -70,8 +136,8 @@ class LivePolicy:
         self.guardrails = guardrails
         self._turn, self._calls = threading.RLock(), 0
         self._closed = False
-        self._store = opened(folder, self._behaviour) if folder is not None else None
-        self._commit = Commit(self._store.log, self.terms.lose) if self._store is not None else None
+        self._store = open_state(folder, self._behaviour) if folder is not None else None
+        self._commit = LogCommit(self._store.log, self.terms.lose) if self._store is not None else None
         self._state: LiveState = self._store.current() if self._store is not None else self._behaviour.new()
         try:
             guardrails.check_switches(self.arms, self._state.exposures)
@@ -86,7 +152,7 @@ class LivePolicy:
         active: Sequence[str] | np.ndarray | None = None,
         at: float | None = None,
         id: str | None = None,
-    ) -> Decision:
+    ) -> LiveDecision:
         """Choose an arm for a customer.
 
         Args:
@@ -104,14 +170,14 @@ class LivePolicy:
             HwdsError: The log cannot be written, or keeps no ids, or every arm is retired; nothing was decided.
         """
         customer = customer_of(self.arms, context, segment)
-        allowed = active_of(self.arms, active)
+        allowed = active_arms(self.arms, active)
         with self.together():
-            earlier = None if id is None else earlier_of(self._log("id"), id, customer, allowed, self.arms)
+            earlier = None if id is None else earlier_decision(self._log("id"), id, customer, allowed, self.arms)
             return earlier or self._decided(customer, allowed, at, id)
 
     def decide_batch(
         self, segments: Sequence[int], contexts: Sequence[Sequence[float]] | np.ndarray | None = None, at: float | None = None
-    ) -> list[Decision]:
+    ) -> list[LiveDecision]:
         """Choose an arm for each of several customers who come at once: they share one wait for the disk.
 
         Args:
@@ -146,14 +212,14 @@ class LivePolicy:
             raise HwdsError(f"{what}: needs all events, which are kept with a folder and propensities=True.")
         return self._store.log
 
-    def _decided(self, customer: Customer, active: np.ndarray, at: float | None, id: str | None = None) -> Decision:
+    def _decided(self, customer: Customer, active: np.ndarray, at: float | None, id: str | None = None) -> LiveDecision:
         """Return the decision on one customer, written but not waited for."""
         exposures = self._state.exposures
-        at = checked_time(at, exposures.clock, self._latest)
+        at = check_time(at, exposures.clock, self._latest)
         allowed = self.guardrails.offered(self.arms, active, exposures)
         self._close_before(at)
         if self._behaviour.learns_now(self._state):
-            self._happen(Event("learning", -1, None, {}))
+            self._happen(LiveEvent("learning", -1, None, {}))
         number, visit = self.decisions, self._visit(customer, allowed, at)
         held, current = self._held_out(visit), self.guardrails.current_of(self.arms)
         arm = current if held and current is not None else self._state.policy.select(visit)
@@ -162,8 +228,8 @@ class LivePolicy:
             content["context"] = customer.context.tolist()
         if self.terms.propensities:
             content["propensity"] = float(self._chances(visit)[arm])
-        self._happen(Event("decision", number, at, content, id))
-        return Decision(number, self.arms.names[arm], float(self.arms.values[arm]), content.get("propensity"))
+        self._happen(LiveEvent("decision", number, at, content, id))
+        return LiveDecision(number, self.arms.names[arm], float(self.arms.values[arm]), content.get("propensity"))
 
     def _held_out(self, visit: Visit) -> bool:
         """Return whether a customer is offered the current arm whatever was learned."""
@@ -241,7 +307,7 @@ class LivePolicy:
             log = self._log("add_arms")
             behaviour = self._law(replace(self.arms, names=names, values=numbers))
             log.set_about("policy", behaviour.terms.label)
-            self._store = replayed(log, behaviour)
+            self._store = replay_state(log, behaviour)
             self._behaviour, self.arms, self.terms = behaviour, behaviour.arms, behaviour.terms
             self._state = self._store.current()
 
@@ -252,9 +318,9 @@ class LivePolicy:
 
     def _switch(self, name: str, *, on: bool) -> None:
         with self.together():
-            self._happen(Event("control", -1, None, {"name": name, "on": on}))
+            self._happen(LiveEvent("control", -1, None, {"name": name, "on": on}))
 
-    def outcome(self, id: int, converted: bool, at: float | None = None, amount: float | None = None) -> Status:
+    def outcome(self, id: int, converted: bool, at: float | None = None, amount: float | None = None) -> OutcomeStatus:
         """Record the outcome of a decision.
 
         Args:
@@ -271,21 +337,21 @@ class LivePolicy:
             DataError: An argument is wrong.
             HwdsError: The log cannot be written; the outcome is not counted, and can be reported again.
         """
-        checked = checked_outcome(converted)
-        brought = checked_amount(amount, checked, learned=self._behaviour.learns_amounts)
+        checked = check_outcome(converted)
+        brought = check_amount(amount, checked, learned=self._behaviour.learns_amounts)
         with self.together():
             exposures = self._state.exposures
             if at is not None:
-                self._close_before(max(checked_time(at, None, self._latest), exposures.clock))
+                self._close_before(max(check_time(at, None, self._latest), exposures.clock))
             status = exposures.status(id)
             content: dict[str, Any] = {"status": status, "converted": checked}
             if brought is not None:
                 content["amount"] = brought
             decision = int(id) if status != "unknown" else -1
-            self._happen(Event("outcome", decision, float(at) if at is not None else None, content))
+            self._happen(LiveEvent("outcome", decision, float(at) if at is not None else None, content))
             return status
 
-    def status(self, id: int) -> Status:
+    def status(self, id: int) -> OutcomeStatus:
         """Return the status that an outcome of a decision would have now; see `outcome`."""
         with self._turn:
             return self._state.exposures.status(id)
@@ -293,10 +359,10 @@ class LivePolicy:
     def expire(self, before: float) -> int:
         """Close every exposure decided before a time, as a refusal, and return their number."""
         with self.together():
-            before = checked_time(before, None)
+            before = check_time(before, None)
             closing = self._state.exposures.older(before)
             if closing:
-                self._happen(Event("expiry", -1, before, {}))
+                self._happen(LiveEvent("expiry", -1, before, {}))
             return closing
 
     def chances(
@@ -309,7 +375,7 @@ class LivePolicy:
 
         Without these it is, of Thompson sampling, the probability that an arm is the best.
         """
-        customer, asked = customer_of(self.arms, context, segment), active_of(self.arms, active)
+        customer, asked = customer_of(self.arms, context, segment), active_arms(self.arms, active)
         with self._turn:
             exposures = self._state.exposures
             visit = self._visit(customer, self.guardrails.offered(self.arms, asked, exposures), exposures.clock)
@@ -322,7 +388,7 @@ class LivePolicy:
             HwdsError: It was not kept: that needs a folder, and propensities.
         """
         with self._turn:
-            return log_of(map(Event.of, self._log("log").entries()), self.arms)
+            return decision_log(map(LiveEvent.of, self._log("log").entries()), self.arms)
 
     @property
     def decisions(self) -> int:
@@ -368,7 +434,7 @@ class LivePolicy:
 
     def _close_before(self, at: float) -> None:
         if self.terms.window is not None and self._state.exposures.older(at - self.terms.window):
-            self._happen(Event("expiry", -1, at - self.terms.window, {}))
+            self._happen(LiveEvent("expiry", -1, at - self.terms.window, {}))
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -389,7 +455,7 @@ class LivePolicy:
         if self._commit is not None and not within:
             self._commit.settle(last)
 
-    def _happen(self, event: Event) -> None:
+    def _happen(self, event: LiveEvent) -> None:
         """Write an event, then apply it to the state: in this order, for what was written is read again after a crash."""
         if self._closed:
             raise HwdsError("the policy was closed; begin it again with Policy.live.")
@@ -398,3 +464,72 @@ class LivePolicy:
                 self._store.snapshot()
             self._store.log.append([event.entry()], wait=False)
         self._behaviour.happen(self._state, event)
+
+
+# The way a policy goes into production: its arguments are checked, and named by a fingerprint.
+
+MOST_LOST_MS = 60_000
+"""Milliseconds of events that a loss of power may take at most."""
+
+
+def live_policy(
+    policy: Recipe,
+    kernel: Callable[[Arms], Kernel | BatchKernel],
+    arms: Arms,
+    folder: Path | None,
+    terms: LiveTerms,
+    guardrails: Guardrails,
+) -> LivePolicy:
+    """Return a policy in production: see `Policy.live`."""
+    _check_terms(terms)
+    code = code_digest([policy], __name__) if folder is not None and terms.propensities else ""
+
+    def behaviour(known: Arms) -> LiveBehaviour:
+        checked = check_arms(known)
+        law = kernel(checked)
+        rehearse(policy.name or type(policy).__name__, law, checked)
+        return LiveBehaviour(law, checked, replace(terms, fingerprint=policy_fingerprint(policy, checked), code=code))
+
+    return LivePolicy(behaviour, arms, folder, guardrails)
+
+
+def policy_fingerprint(policy: Recipe, arms: Arms) -> str:
+    """Return the digest of the policy's settings and of all that it knows of the arms."""
+    arrays = digest_bytes([arms.values.tobytes(), repr(arms.contexts.shape).encode(), arms.contexts.tobytes()])
+    late = [arms.delay, arms.window] if arms.delay or arms.window else []
+    return digest([canonical(policy), list(arms.names), arms.horizon, arms.range, arrays, *late])
+
+
+def check_arms(arms: Arms) -> Arms:
+    """Return the arms with arrays of the right type.
+
+    Raises:
+        ConfigError: Names repeat, numbers are missing or not finite.
+    """
+    values = np.ascontiguousarray(arms.values, np.float64)
+    contexts = np.ascontiguousarray(arms.contexts, np.float64)
+    if not arms.names:
+        raise ConfigError("arms.names: must name one arm or more.")
+    repeated = next((name for name in arms.names if arms.names.count(name) > 1), None)
+    if repeated is not None:
+        raise ConfigError(f"arms.names: must not repeat '{repeated}'.")
+    if values.shape != (arms.count,):
+        raise ConfigError(f"arms.values: must be one for each of the {arms.count} arms, got {values.size}.")
+    if contexts.ndim != 2 or not len(contexts):
+        raise ConfigError("arms.contexts: must have a row for each segment, one or more.")
+    for name, numbers in (("values", values), ("contexts", contexts)):
+        if not np.isfinite(numbers).all():
+            raise ConfigError(f"arms.{name}: must be finite, got {numbers[~np.isfinite(numbers)][0]}.")
+    return replace(arms, values=values, contexts=contexts)
+
+
+def _check_terms(terms: LiveTerms) -> None:
+    for name in ("batch", "snapshot"):
+        if getattr(terms, name) < 1:
+            raise ConfigError(f"live.{name}: must be >= 1, got {getattr(terms, name)}.")
+    if not 0 <= terms.lose <= MOST_LOST_MS:
+        raise ConfigError(f"live.lose: must be 0 to {MOST_LOST_MS:,} milliseconds, got {terms.lose:g}.")
+    if terms.ahead is not None and not terms.ahead >= 0:
+        raise ConfigError(f"live.ahead: must be >= 0, got {terms.ahead}.")
+    if terms.window is not None and not 0 < terms.window < float("inf"):
+        raise ConfigError(f"live.window: must be > 0, got {terms.window}.")

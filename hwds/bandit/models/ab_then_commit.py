@@ -8,11 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import means
-from hwds.bandit.models.kernels.base import Kernel, Visit
-from hwds.bandit.models.kernels.indices import any_arm, chances_of_highest, highest, next_offered
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.indices import any_arm, chances_of_highest, count_pull, highest, means_size, next_offered
 from hwds.core.recipe import Rows
 
 
@@ -47,7 +45,7 @@ class ABThenCommit(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return the means of the test in compiled code."""
         settings = ABThenCommitSettings(arms.values, self.per_arm * arms.count, self.in_turn)
-        return Kernel(settings, means.size(arms.count), init, select, update, propensity)
+        return Kernel(settings, means_size(arms.count), init, select, update, propensity)
 
 
 def init(settings: ABThenCommitSettings, state: np.ndarray) -> None:
@@ -70,7 +68,7 @@ def select(settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, stre
 def update(settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull, if it was of the test."""
     if visit.step < settings.steps:
-        means.count_pull(settings.values, state, arm, outcome)
+        count_pull(settings.values, state, arm, outcome)
 
 
 def propensity(settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from hwds.bandit.arms import Arms
-from hwds.bandit.models.kernels.base import BatchKernel, Kernel
+from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel
 from hwds.core.recipe import NonNegative, Recipe
 
 if TYPE_CHECKING:
-    from hwds.bandit.live.guardrails import Guardrails
     from hwds.bandit.live.policy import LivePolicy
+    from hwds.bandit.live.settings import Guardrails
 
 Exploration = NonNegative
 """The factor of an index's bonus beyond the least that theory needs."""
@@ -71,9 +70,8 @@ class Policy(Recipe):
             ConfigError: The policy needs what is not known of the arms, or a number is out of range.
             ResumeError: The folder is damaged, in use, or holds another policy.
         """
-        from hwds.bandit.live.factory import live_policy
-        from hwds.bandit.live.guardrails import Guardrails
-        from hwds.bandit.live.settings import LiveTerms
+        from hwds.bandit.live.policy import live_policy
+        from hwds.bandit.live.settings import Guardrails, LiveTerms
 
         terms = LiveTerms(seed, window, batch, propensities, snapshot=snapshot, lose=lose, ahead=ahead)
         limits = guardrails or Guardrails()

@@ -8,10 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Kernel, Visit
-from hwds.bandit.models.kernels.draws import beta, normal
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.draws import beta, standard_normal
 from hwds.bandit.models.kernels.indices import highest
 from hwds.bandit.models.thompson import Prior
 from hwds.core.recipe import Positive
@@ -85,6 +84,6 @@ def select(settings: BasketArms, state: np.ndarray, visit: Visit, stream: np.nda
             n = state[arm] - settings.wins + settings.orders
             mean = state[2 * count + arm] / n
             variance = max(state[3 * count + arm] / n - mean * mean, 0.0)
-            amount = mean + math.sqrt(variance / n) * normal(stream)
+            amount = mean + math.sqrt(variance / n) * standard_normal(stream)
             state[4 * count + arm] = values[arm] * amount * beta(stream, state[arm], state[count + arm])
     return highest(state, 4 * count, active, stream)

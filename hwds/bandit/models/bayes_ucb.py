@@ -7,16 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Exploration, Policy
-from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import choose_tied
 from hwds.bandit.models.kernels.indices import beta_upper, chances_of_highest, next_offered
 from hwds.bandit.models.thompson import Prior
+from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
-from hwds.core.numba_cache import helper
 
-SLACK = 1e-9
+LOG_SLACK = 1e-9
 """The part of a log probability that may be rounding: an arm so near the limit is solved for, so that equals are found."""
 
 
@@ -87,7 +86,7 @@ def update(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, arm: int
 
 
 @helper
-def index_of(values: np.ndarray, state: np.ndarray, arm: int, tail: float) -> float:
+def bayes_index(values: np.ndarray, state: np.ndarray, arm: int, tail: float) -> float:
     """Return the quantile of what an arm earns, infinite where it was never pulled."""
     count = values.size
     if state[arm] == 0.0:
@@ -117,7 +116,7 @@ def stays_below(values: np.ndarray, state: np.ndarray, arm: int, best: float, lo
     if slope <= 0.0:
         return False
     log_density = (a - 1.0) * math.log(x) + (b - 1.0) * math.log1p(-x) - state[3 * count + arm]
-    return log_density - math.log(slope) < log_tail - SLACK
+    return log_density - math.log(slope) < log_tail - LOG_SLACK
 
 
 def select(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
@@ -127,11 +126,11 @@ def select(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, stream: 
     tail = 1.0 / (max(visit.step, 1) * settings.divisor)
     log_tail = math.log(tail)
     first = next_offered(active, int(state[5 * count]))
-    best, chosen, ties = index_of(values, state, first, tail), first, 1
+    best, chosen, ties = bayes_index(values, state, first, tail), first, 1
     for arm in range(count):
         if arm == first or not active[arm] or stays_below(values, state, arm, best, log_tail):
             continue
-        own = index_of(values, state, arm, tail)
+        own = bayes_index(values, state, arm, tail)
         if own > best:
             best, chosen, ties = own, arm, 1
         elif own == best:
@@ -147,5 +146,5 @@ def propensity(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, chan
     count = values.size
     tail = 1.0 / (max(visit.step, 1) * settings.divisor)
     for arm in range(count):
-        state[4 * count + arm] = index_of(values, state, arm, tail)
+        state[4 * count + arm] = bayes_index(values, state, arm, tail)
     chances_of_highest(state, 4 * count, visit.active, chances)

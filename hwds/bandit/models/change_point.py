@@ -9,14 +9,92 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from annotated_types import Ge, Lt
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import glr
-from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta, uniform
 from hwds.bandit.models.kernels.indices import any_arm, highest
 from hwds.bandit.models.thompson import Prior
+from hwds.core.compiling import helper
 from hwds.core.recipe import Level, PositiveInt
+
+# The generalised likelihood ratio test of a change in a row of Bernoulli outcomes, in bounded
+# memory, in compiled code.
+# Outcomes lie in buckets of 1, 2, 4, ... outcomes, the newest in the smallest (the exponential
+# histogram of Datar et al. 2002). The ends of buckets are the points at which the test looks
+# for a change: all of the last few, then ever wider apart, so that a test costs O(log n) and a
+# change is looked for within a few per cent of the outcomes since.
+
+BUCKET_SIZES, BUCKETS_OF_SIZE = 24, 9
+"""Sizes of buckets, and most buckets of one size; a tenth makes two of them one of the next size."""
+
+SIZE_BLOCK = BUCKETS_OF_SIZE + 2
+GLR_SIZE = 2 + BUCKET_SIZES * SIZE_BLOCK
+"""Numbers in the state of one row of outcomes: how many, conversions; for each size how many buckets, and their conversions."""
+
+
+@helper
+def glr_forget(state: np.ndarray, first: int) -> None:
+    """Begin a row anew whose numbers are at `first` of the state."""
+    state[first], state[first + 1] = 0.0, 0.0
+    for level in range(BUCKET_SIZES):
+        state[first + 2 + level * SIZE_BLOCK] = 0.0
+
+
+@helper
+def glr_add(state: np.ndarray, first: int, outcome: float) -> None:
+    """Add one outcome, 0 or 1."""
+    state[first] += 1.0
+    state[first + 1] += outcome
+    place, carried = first + 2, outcome
+    for level in range(BUCKET_SIZES):
+        held = int(state[place])
+        state[place + 1 + held] = carried
+        if held < BUCKETS_OF_SIZE or level == BUCKET_SIZES - 1:
+            state[place] = min(held + 1, BUCKETS_OF_SIZE)
+            return
+        carried = state[place + 1] + state[place + 2]  # the two oldest
+        for i in range(1, held):
+            state[place + i] = state[place + i + 2]
+        state[place] = held - 1.0
+        place += SIZE_BLOCK
+
+
+@helper
+def glr_statistic(state: np.ndarray, first: int) -> float:
+    """Return the highest of s kl(m1, m) + (n - s) kl(m2, m) over the points s at which buckets end; 0 where there is none.
+
+    m is the mean of all n outcomes, m1 of the first s and m2 of the rest.
+    """
+    n, wins = state[first], state[first + 1]
+    least, newer, newer_wins, size = math.inf, 0.0, 0.0, 1.0
+    for level in range(BUCKET_SIZES):
+        place = first + 2 + level * SIZE_BLOCK
+        for i in range(int(state[place]), 0, -1):
+            newer += size
+            newer_wins += state[place + i]
+            if newer >= n:
+                return max(0.0, glr_surprise(wins, n) - least)
+            least = min(least, glr_surprise(wins - newer_wins, n - newer) + glr_surprise(newer_wins, newer))
+        size *= 2.0
+    return 0.0
+
+
+@helper
+def glr_surprise(wins: float, n: float) -> float:
+    """Return n times the entropy of the mean of n outcomes: their code length when the mean is known, in nats."""
+    losses = n - wins
+    if wins <= 0.0 or losses <= 0.0:
+        return 0.0
+    return n * math.log(n) - wins * math.log(wins) - losses * math.log(losses)
+
+
+@helper
+def glr_threshold(n: float, level: float) -> float:
+    """Return the threshold of the statistic of n outcomes: ln(3 n^1.5 / level), as Besson and Kaufmann (2019) advise."""
+    return math.log(3.0 / level) + 1.5 * math.log(n)
+
+
+# Thompson sampling that begins anew where it finds that the market changed.
 
 
 class ChangePointSettings(NamedTuple):
@@ -71,7 +149,7 @@ class ChangePoint(Policy):
             float(self.explore),
             self.restart == "all",
         )
-        return Kernel(settings, arms.count * (glr.SIZE + 1), init, select, update)
+        return Kernel(settings, arms.count * (GLR_SIZE + 1), init, select, update)
 
 
 def init(settings: ChangePointSettings, state: np.ndarray) -> None:
@@ -83,11 +161,11 @@ def select(settings: ChangePointSettings, state: np.ndarray, visit: Visit, strea
     if settings.explore > 0.0 and uniform(stream) < settings.explore:
         return any_arm(visit.active, stream)
     values, a, b, active = settings.values, settings.alpha, settings.beta, visit.active
-    best, scratch = -math.inf, values.size * glr.SIZE
+    best, scratch = -math.inf, values.size * GLR_SIZE
     for arm in range(values.size):
         drawn = values[arm]
         if active[arm] and drawn >= best:
-            pulls, wins = state[arm * glr.SIZE], state[arm * glr.SIZE + 1]
+            pulls, wins = state[arm * GLR_SIZE], state[arm * GLR_SIZE + 1]
             drawn *= beta(stream, wins + a, pulls - wins + b)
             best = max(best, drawn)
         state[scratch + arm] = drawn
@@ -96,11 +174,11 @@ def select(settings: ChangePointSettings, state: np.ndarray, visit: Visit, strea
 
 def update(settings: ChangePointSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Record the outcome; at intervals test the arm for a change, and forget after one."""
-    first = arm * glr.SIZE
-    glr.add(state, first, outcome)
+    first = arm * GLR_SIZE
+    glr_add(state, first, outcome)
     pulls = state[first]
-    if pulls % settings.every or glr.statistic(state, first) < glr.threshold(pulls, settings.level):
+    if pulls % settings.every or glr_statistic(state, first) < glr_threshold(pulls, settings.level):
         return
     for other in range(settings.values.size):
         if other == arm or settings.everywhere:
-            glr.forget(state, other * glr.SIZE)
+            glr_forget(state, other * GLR_SIZE)

@@ -8,16 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta
 from hwds.bandit.models.kernels.indices import highest
-from hwds.bandit.models.thompson import KnownCounts, Prior, counts_of
-from hwds.core.numba_cache import helper
+from hwds.bandit.models.thompson import KnownCounts, Prior, prior_counts
+from hwds.core.compiling import helper
 from hwds.core.recipe import Positive
 
-FAR = 30.0
+MOST_DELAYS = 30.0
 """Mean delays after which the exponentials are counted from a new moment, so that none overflows."""
 
 
@@ -65,7 +64,7 @@ class DelayedThompson(Policy):
         delay, window = self.delay or arms.delay, self.window or arms.window
         rate = 1.0 / delay if delay else 0.0
         seen = -math.expm1(-rate * window) if rate and window else 1.0
-        settings = DelayedArms(arms.values, *counts_of(arms, self.prior, self.known), rate, seen)
+        settings = DelayedArms(arms.values, *prior_counts(arms, self.prior, self.known), rate, seen)
         return Kernel(settings, 5 * arms.count + 2, init, select, update, offered=offered)
 
 
@@ -82,14 +81,14 @@ def offered(settings: DelayedArms, state: np.ndarray, visit: Visit, arm: int) ->
     count = settings.values.size
     if state[5 * count + 1] == 0.0:
         state[5 * count], state[5 * count + 1] = visit.at, 1.0
-    if (visit.at - state[5 * count]) * settings.rate > FAR:
-        _move(settings, state, visit.at)
+    if (visit.at - state[5 * count]) * settings.rate > MOST_DELAYS:
+        _move_origin(settings, state, visit.at)
     state[2 * count + arm] += 1.0
     state[3 * count + arm] += math.exp((visit.at - state[5 * count]) * settings.rate)
 
 
 @helper
-def _move(settings: DelayedArms, state: np.ndarray, at: float) -> None:
+def _move_origin(settings: DelayedArms, state: np.ndarray, at: float) -> None:
     """Count the exponentials from a later moment."""
     count = settings.values.size
     shrunk = math.exp(-(at - state[5 * count]) * settings.rate)

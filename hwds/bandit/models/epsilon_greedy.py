@@ -7,13 +7,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import means
-from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import uniform
-from hwds.bandit.models.kernels.indices import any_arm, chances_of_highest, highest
-from hwds.core.numba_cache import helper
+from hwds.bandit.models.kernels.indices import any_arm, chances_of_highest, highest, means_init, means_size, means_update
+from hwds.core.compiling import helper
 from hwds.core.recipe import Level, Positive, UnitInterval
 
 
@@ -49,7 +47,7 @@ class EpsilonGreedy(Policy):
         """Return the mean in compiled code."""
         epsilon, pace = (self.epsilon, 0.0) if self.gap is None else (1.0, self.pace * arms.count / self.gap**2)
         settings = EpsilonGreedySettings(arms.values, epsilon, pace)
-        return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
+        return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
 
 
 @helper

@@ -8,12 +8,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import chances_in_proportion, in_proportion
+from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
-from hwds.core.numba_cache import helper
 from hwds.core.recipe import Level
 
 
@@ -55,7 +54,7 @@ class Exp3(Policy):
 
 
 @helper
-def weigh(gamma: float, state: np.ndarray, active: np.ndarray) -> int:
+def exp3_weights(gamma: float, state: np.ndarray, active: np.ndarray) -> int:
     """Write the probabilities to the scratch, and return where it begins."""
     count = active.size
     best, total, offered = -math.inf, 0.0, 0
@@ -78,7 +77,7 @@ def init(settings: Exp3Settings, state: np.ndarray) -> None:
 
 def select(settings: Exp3Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return an arm drawn by the probabilities."""
-    return in_proportion(state, weigh(settings.gamma, state, visit.active), visit.active, stream)
+    return in_proportion(state, exp3_weights(settings.gamma, state, visit.active), visit.active, stream)
 
 
 def update(settings: Exp3Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
@@ -97,4 +96,4 @@ def update(settings: Exp3Settings, state: np.ndarray, visit: Visit, arm: int, ou
 
 def propensity(settings: Exp3Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Write the probabilities."""
-    chances_in_proportion(state, weigh(settings.gamma, state, visit.active), visit.active, chances)
+    chances_in_proportion(state, exp3_weights(settings.gamma, state, visit.active), visit.active, chances)

@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import means
-from hwds.bandit.models.kernels.base import Kernel, Visit
-from hwds.bandit.models.kernels.draws import normal
-from hwds.bandit.models.kernels.indices import highest
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.draws import standard_normal
+from hwds.bandit.models.kernels.indices import highest, means_init, means_size, means_update
 from hwds.core.recipe import Positive
 
 
@@ -43,7 +41,7 @@ class GaussianThompson(Policy):
         if sd is None:
             low, high = self.needs_range(arms)
             sd = (high - low) / 2
-        return Kernel(GaussianThompsonSettings(arms.values, sd), means.size(arms.count), means.init, select, means.update)
+        return Kernel(GaussianThompsonSettings(arms.values, sd), means_size(arms.count), means_init, select, means_update)
 
 
 def select(settings: GaussianThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
@@ -53,6 +51,6 @@ def select(settings: GaussianThompsonSettings, state: np.ndarray, visit: Visit, 
     for arm in range(count):
         drawn = state[2 * count + arm]
         if active[arm] and state[arm] > 0.0:
-            drawn += sd / math.sqrt(state[arm]) * normal(stream)
+            drawn += sd / math.sqrt(state[arm]) * standard_normal(stream)
         state[3 * count + arm] = drawn
     return highest(state, 3 * count, active, stream)

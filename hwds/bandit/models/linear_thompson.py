@@ -8,12 +8,20 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import linear_arms
-from hwds.bandit.models.kernels.base import Kernel, Visit
-from hwds.bandit.models.kernels.draws import normal
-from hwds.bandit.models.kernels.indices import highest
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.draws import standard_normal
+from hwds.bandit.models.kernels.indices import (
+    highest,
+    ridge_absorb,
+    ridge_begin,
+    ridge_leverage,
+    ridge_mean,
+    ridge_pulls,
+    ridge_scratch,
+    ridge_size,
+    ridge_total,
+)
 from hwds.core.recipe import Positive
 
 
@@ -50,26 +58,26 @@ class LinearThompson(Policy):
         """Return one draw of each arm."""
         columns = arms.contexts.shape[1]
         settings = LinearThompsonSettings(arms.values, float(self.spread), float(self.ridge), columns)
-        return Kernel(settings, linear_arms.size(arms.count, columns), init, select, update)
+        return Kernel(settings, ridge_size(arms.count, columns), init, select, update)
 
 
 def init(settings: LinearThompsonSettings, state: np.ndarray) -> None:
     """Begin without outcomes."""
-    linear_arms.begin(state, settings.values.size, settings.columns, settings.ridge)
+    ridge_begin(state, settings.values.size, settings.columns, settings.ridge)
 
 
 def select(settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest draw of conversion x value; ties, which are of draws at 0, at random."""
     values, columns, context = settings.values, settings.columns, visit.context
-    scratch = linear_arms.scratch(values.size, columns)
+    scratch = ridge_scratch(values.size, columns)
     for arm in range(values.size):
-        share = (linear_arms.total(state, arm, columns) + 1.0) / (linear_arms.pulls(state, arm, columns) + 2.0)
-        width = settings.spread * math.sqrt(share * (1.0 - share) * linear_arms.leverage(state, arm, context))
-        drawn = linear_arms.mean(state, arm, context) + width * normal(stream)
+        share = (ridge_total(state, arm, columns) + 1.0) / (ridge_pulls(state, arm, columns) + 2.0)
+        width = settings.spread * math.sqrt(share * (1.0 - share) * ridge_leverage(state, arm, context))
+        drawn = ridge_mean(state, arm, context) + width * standard_normal(stream)
         state[scratch + arm] = values[arm] * min(max(drawn, 0.0), 1.0)
     return highest(state, scratch, visit.active, stream)
 
 
 def update(settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Add the outcome to the arm's regression."""
-    linear_arms.absorb(state, settings.values.size, arm, visit.context, outcome)
+    ridge_absorb(state, settings.values.size, arm, visit.context, outcome)

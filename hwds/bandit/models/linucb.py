@@ -8,12 +8,20 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import linear_arms
-from hwds.bandit.models.kernels.base import Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_of_highest, highest
-from hwds.core.numba_cache import helper
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.indices import (
+    chances_of_highest,
+    highest,
+    ridge_absorb,
+    ridge_begin,
+    ridge_leverage,
+    ridge_mean,
+    ridge_pulls,
+    ridge_scratch,
+    ridge_size,
+)
+from hwds.core.compiling import helper
 from hwds.core.recipe import Positive
 
 
@@ -51,12 +59,12 @@ class LinUCB(Policy):
         low, high = self.needs_range(arms)
         columns = arms.contexts.shape[1]
         settings = LinUCBSettings(arms.values / (high - low), float(self.exploration), float(self.ridge), columns)
-        return Kernel(settings, linear_arms.size(arms.count, columns), init, select, update, propensity)
+        return Kernel(settings, ridge_size(arms.count, columns), init, select, update, propensity)
 
 
 def init(settings: LinUCBSettings, state: np.ndarray) -> None:
     """Begin without outcomes."""
-    linear_arms.begin(state, settings.earned.size, settings.columns, settings.ridge)
+    ridge_begin(state, settings.earned.size, settings.columns, settings.ridge)
 
 
 def select(settings: LinUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
@@ -68,12 +76,12 @@ def select(settings: LinUCBSettings, state: np.ndarray, visit: Visit, stream: np
 def _indices(settings: LinUCBSettings, state: np.ndarray, context: np.ndarray) -> int:
     """Fill the scratch; where it begins."""
     arms, columns = settings.earned.size, settings.columns
-    scratch = linear_arms.scratch(arms, columns)
+    scratch = ridge_scratch(arms, columns)
     for arm in range(arms):
         index = math.inf
-        if linear_arms.pulls(state, arm, columns) > 0.0:
-            width = math.sqrt(linear_arms.leverage(state, arm, context))
-            index = linear_arms.mean(state, arm, context) + settings.bonus * width
+        if ridge_pulls(state, arm, columns) > 0.0:
+            width = math.sqrt(ridge_leverage(state, arm, context))
+            index = ridge_mean(state, arm, context) + settings.bonus * width
         state[scratch + arm] = index
     return scratch
 
@@ -81,7 +89,7 @@ def _indices(settings: LinUCBSettings, state: np.ndarray, context: np.ndarray) -
 def update(settings: LinUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Add the reward to the arm's regression."""
     earned = settings.earned
-    linear_arms.absorb(state, earned.size, arm, visit.context, outcome * earned[arm])
+    ridge_absorb(state, earned.size, arm, visit.context, outcome * earned[arm])
 
 
 def propensity(settings: LinUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:

@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta
 from hwds.bandit.models.kernels.indices import highest
 from hwds.bandit.models.thompson import Prior
+from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
-from hwds.core.numba_cache import helper
 
 
 class MonotoneThompsonSettings(NamedTuple):
@@ -57,7 +56,7 @@ def init(settings: MonotoneThompsonSettings, state: np.ndarray) -> None:
 
 
 @helper
-def project(order: np.ndarray, state: np.ndarray) -> None:
+def project_falling(order: np.ndarray, state: np.ndarray) -> None:
     """Replace the drawn conversions, from place 2K on, by the nearest that fall with the price.
 
     By pooling adjacent violators (Ayer et al. 1955); the pools' means, weights and sizes stand on a stack in the scratch.
@@ -89,7 +88,7 @@ def select(settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, 
     count = values.size
     for arm in range(count):
         state[2 * count + arm] = beta(stream, state[arm], state[count + arm])
-    project(order, state)
+    project_falling(order, state)
     for arm in range(count):
         state[2 * count + arm] *= values[arm]
     return highest(state, 2 * count, visit.active, stream)

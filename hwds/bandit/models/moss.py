@@ -7,13 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import means
-from hwds.bandit.models.kernels.base import Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_of_highest, highest
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.indices import chances_of_highest, highest, means_init, means_size, means_update
+from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
-from hwds.core.numba_cache import helper
 
 
 class MOSSSettings(NamedTuple):
@@ -37,11 +35,11 @@ class MOSS(Policy):
         if not arms.horizon:
             raise ConfigError(f"model: '{self.name}' needs the horizon, and nobody knows it here.")
         settings = MOSSSettings(arms.values, high - low, arms.horizon / arms.count)
-        return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
+        return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
 
 
 @helper
-def indices(width: float, steps: float, state: np.ndarray, count: int) -> int:
+def moss_indices(width: float, steps: float, state: np.ndarray, count: int) -> int:
     """Fill the scratch; where it begins."""
     for arm in range(count):
         pulls = max(state[arm], 1.0)
@@ -53,10 +51,10 @@ def indices(width: float, steps: float, state: np.ndarray, count: int) -> int:
 def select(settings: MOSSSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest index; ties at random."""
     active = visit.active
-    return highest(state, indices(settings.width, settings.steps, state, active.size), active, stream)
+    return highest(state, moss_indices(settings.width, settings.steps, state, active.size), active, stream)
 
 
 def propensity(settings: MOSSSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
-    chances_of_highest(state, indices(settings.width, settings.steps, state, active.size), active, chances)
+    chances_of_highest(state, moss_indices(settings.width, settings.steps, state, active.size), active, chances)

@@ -1,21 +1,228 @@
-"""A neural reward model, by batches."""
+"""A neural reward model, by batches: the network, its posterior, and the policy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import BatchKernel
-from hwds.bandit.models.networks.posterior import chance, draw_head, draw_last_layer, last_layer
-from hwds.bandit.models.networks.rewards import Shape, first_weights, hidden, output, train
+from hwds.bandit.models.kernels.base import Arms, BatchKernel
 from hwds.core.recipe import Folds, Positive, PositiveInt, Small, Width
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
+from hwds.evaluation.networks import on_device, tensorflow
+
+# Draws of conversions from what a network learned: by one of several heads, or from the
+# posterior of its last layer.
+
+NEWTON_STEPS = 8
+"""Steps from the last posterior's mode to the next; the log-posterior is concave, and each step squares the error."""
+
+
+def last_layer(
+    features: np.ndarray, wins: np.ndarray, pulls: np.ndarray, start: np.ndarray, prior: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the Laplace approximation of a Bayesian logistic regression on the hidden layer (Bishop 2006, section 4.5.1).
+
+    Args:
+        features: Shape (n, q).
+        wins: Conversions of each row, shape (n,).
+        pulls: Outcomes of each row, shape (n,).
+        start: Weights to begin from, shape (q,).
+        prior: Standard deviation of the weights, whose prior mean is 0.
+
+    Returns:
+        The mode, shape (q,), and the lower Cholesky factor of the precision, shape (q, q).
+    """
+    mode = start.astype(float)
+    value = _log_posterior(features, wins, pulls, mode, prior)
+    for _ in range(NEWTON_STEPS):
+        slope = features.T @ (wins - pulls * probability_of(features @ mode)) - mode / prior**2
+        step = np.linalg.solve(_precision(features, pulls, mode, prior), slope)
+        trial = _log_posterior(features, wins, pulls, mode + step, prior)
+        while trial < value and np.abs(step).max() > 1e-9:  # too far: the log-posterior is concave, so a shorter step gains
+            step = step / 2
+            trial = _log_posterior(features, wins, pulls, mode + step, prior)
+        mode, value = mode + step, trial
+    return mode, np.linalg.cholesky(_precision(features, pulls, mode, prior))
+
+
+def draw_last_layer(
+    features: np.ndarray, mode: np.ndarray, root: np.ndarray, rows: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return conversions of all arms for n customers, each by weights of its own draw, shape (n, K).
+
+    Args:
+        features: By segment and arm, shape (S, K, q).
+        mode: Of the weights.
+        root: The lower Cholesky factor of their precision.
+        rows: The segment of each customer, shape (n,).
+        rng: The generator of the draws.
+    """
+    normals = rng.standard_normal((len(mode), len(rows)))
+    weights = mode + np.linalg.solve(root.T, normals).T
+    return probability_of(np.einsum("nkq,nq->nk", features[rows], weights))
+
+
+def draw_head(logits: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return conversions of all arms for n customers, each by a head at random, shape (n, K).
+
+    Args:
+        logits: By segment, arm and head, shape (S, K, heads).
+        rows: The segment of each customer, shape (n,).
+        rng: The generator of the draws.
+    """
+    heads = rng.integers(logits.shape[2], size=len(rows))
+    return probability_of(logits[rows, :, heads])
+
+
+def probability_of(logits: np.ndarray) -> np.ndarray:
+    """Return the probability of log-odds."""
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
+
+
+def _log_posterior(features: np.ndarray, wins: np.ndarray, pulls: np.ndarray, weights: np.ndarray, prior: float) -> float:
+    logits = features @ weights
+    return float(wins @ logits - pulls @ np.logaddexp(0.0, logits) - weights @ weights / (2 * prior**2))
+
+
+def _precision(features: np.ndarray, pulls: np.ndarray, weights: np.ndarray, prior: float) -> np.ndarray:
+    p = probability_of(features @ weights)
+    return features.T @ (features * (pulls * p * (1 - p))[:, None]) + np.eye(features.shape[1]) / prior**2
+
+
+# The network of `neural`: from a customer and an arm to the log-odds of a conversion; trained
+# by Keras, evaluated in numpy.
+
+ADAM_MOMENTUM, ADAM_CURVATURE = 0.9, 0.999
+"""Adam's two rates (Kingma and Ba 2015)."""
+
+RewardWeights = list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class RewardShape:
+    """The sizes that determine the graph.
+
+    Attributes:
+        inputs: Columns that describe a customer and an arm.
+        units: Of both hidden layers.
+        heads: Answers, each with an output layer of its own.
+        prior: Standard deviation that the output layer's weights have before any outcome.
+        rate: The learning rate.
+    """
+
+    inputs: int
+    units: int
+    heads: int
+    prior: float
+    rate: float
+
+
+def first_reward_weights(shape: RewardShape, rng: np.random.Generator) -> RewardWeights:
+    """Return the first kernels and biases of the three layers: Glorot's for the hidden ones, the prior's for the last."""
+    weights = []
+    for width, units in ((shape.inputs, shape.units), (shape.units, shape.units)):
+        bound = np.sqrt(6 / (width + units))
+        weights += [rng.uniform(-bound, bound, (width, units)), np.zeros(units)]
+    weights += [shape.prior * rng.standard_normal(size) for size in ((shape.units, shape.heads), (shape.heads,))]
+    return [part.astype(np.float32) for part in weights]
+
+
+def hidden_features(weights: RewardWeights, inputs: np.ndarray) -> np.ndarray:
+    """Return the second hidden layer and a one, what the output layer is linear in: (..., F) to (..., units + 1), in numpy."""
+    first = np.maximum(inputs @ weights[0] + weights[1], 0.0)
+    second = np.maximum(first @ weights[2] + weights[3], 0.0)
+    return np.concatenate([second, np.ones((*second.shape[:-1], 1), second.dtype)], axis=-1)
+
+
+def reward_output(weights: RewardWeights) -> np.ndarray:
+    """Return the output layer with its biases in the last row, shape (units + 1, heads)."""
+    return np.concatenate([weights[4], weights[5][None]])
+
+
+def train_rewards(
+    shape: RewardShape,
+    weights: RewardWeights,
+    anchor: RewardWeights,
+    inputs: np.ndarray,
+    wins: np.ndarray,
+    pulls: np.ndarray,
+    epochs: int,
+) -> RewardWeights:
+    """Return the weights after so many steps of Adam, from those given, on all that was seen.
+
+    The loss is the negative log-likelihood of each head plus the squared distance of all weights from their anchor, over
+    that of the prior: the mode of the posterior, of the network that is drawn from it where outcomes and anchor are random
+    (Pearce, Leibfried and Brintrup 2020).
+
+    Args:
+        shape: Of the network.
+        weights: To begin from.
+        anchor: What the prior is centred on.
+        inputs: Rows (customer, arm), shape (n, F).
+        wins: Conversions of each row for each head, shape (n, heads).
+        pulls: Outcomes of each row for each head, shape (n, heads).
+        epochs: Steps, each on all rows.
+    """
+    tf = tensorflow(1)
+    with on_device("cpu", 1):
+        data = [tf.constant(part, tf.float32) for part in (inputs, wins, pulls)]
+        begun, around = ([tf.constant(part) for part in parts] for parts in (weights, anchor))
+        return [part.numpy() for part in _training_graph(shape)(begun, around, *data, tf.constant(epochs))]
+
+
+def _reward_network(shape: RewardShape) -> Any:
+    """Return the Keras model; its own weights are never used."""
+    import keras
+    from keras import layers
+
+    keras_seed = keras.initializers.GlorotUniform(seed=0)
+    dense = [layers.Dense(shape.units, activation="relu", kernel_initializer=keras_seed) for _ in range(2)]
+    last = layers.Dense(shape.heads, kernel_initializer=keras_seed)
+    return keras.Sequential([keras.Input((shape.inputs,)), *dense, last])
+
+
+@lru_cache(maxsize=4)
+def _training_graph(shape: RewardShape) -> Any:
+    """Return the training loop as a graph of weights and data: nothing is kept in it from one call to the next."""
+    import tensorflow as tf
+
+    model = _reward_network(shape)
+    hidden_sd = (2 / (shape.inputs + shape.units)) ** 0.5, 1.0, (1 / shape.units) ** 0.5, 1.0
+
+    def loss(weights: Any, anchor: Any, inputs: Any, wins: Any, pulls: Any) -> Any:
+        logits, _ = model.stateless_call(weights, [], inputs, training=True)
+        loss = tf.reduce_sum(pulls * tf.nn.softplus(logits) - wins * logits) / shape.heads
+        sds = (*hidden_sd, shape.prior * shape.heads**0.5, shape.prior * shape.heads**0.5)
+        away = [tf.reduce_sum(tf.square((w - a) / sd)) / 2 for w, a, sd in zip(weights, anchor, sds, strict=True)]
+        return (loss + tf.add_n(away)) / (1.0 + tf.reduce_sum(pulls) / shape.heads)
+
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
+    def train(weights: Any, anchor: Any, inputs: Any, wins: Any, pulls: Any, epochs: Any) -> Any:
+        def step(epoch: Any, weights: Any, first: Any, second: Any) -> Any:
+            n = tf.cast(epoch, tf.float32) + 1.0
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                value = loss(weights, anchor, inputs, wins, pulls)
+            gradients = tape.gradient(value, weights)
+            first = [ADAM_MOMENTUM * m + (1 - ADAM_MOMENTUM) * g for m, g in zip(first, gradients, strict=True)]
+            second = [ADAM_CURVATURE * v + (1 - ADAM_CURVATURE) * g * g for v, g in zip(second, gradients, strict=True)]
+            pace = shape.rate * tf.sqrt(1 - tf.pow(ADAM_CURVATURE, n)) / (1 - tf.pow(ADAM_MOMENTUM, n))
+            weights = [w - pace * m / (tf.sqrt(v) + 1e-7) for w, m, v in zip(weights, first, second, strict=True)]
+            return epoch + 1, weights, first, second
+
+        zeros = [tf.zeros_like(part) for part in weights]
+        return tf.while_loop(lambda epoch, *_: epoch < epochs, step, (0, weights, zeros, zeros))[1]
+
+    return train
+
+
+# A neural reward model, by batches.
 
 
 class Neural(Policy):
@@ -54,13 +261,13 @@ class Neural(Policy):
 
     def kernel(self, arms: Arms) -> BatchKernel:
         """Return decisions in numpy, training in Keras."""
-        learner = Learner(self, arms.values, inputs_of(arms))
+        learner = RewardLearner(self, arms.values, reward_inputs(arms))
         propensity = None if learner.bayesian else learner.propensity
         return BatchKernel(learner.start, learner.select, learner.update, propensity, independent=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Learned(Serializable):
+class LearnedRewards(Serializable):
     """The learned state of one replication.
 
     Attributes:
@@ -84,7 +291,7 @@ class Learned(Serializable):
 
 
 @dataclass(frozen=True, eq=False)
-class Learner:
+class RewardLearner:
     """The law of a `neural` policy for some arms.
 
     Attributes:
@@ -103,23 +310,23 @@ class Learner:
         return self.recipe.uncertainty == "last_layer"
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> RewardShape:
         """The network's."""
         recipe = self.recipe
-        return Shape(self.inputs.shape[2], recipe.units, 1 if self.bayesian else recipe.heads, recipe.prior, recipe.rate)
+        return RewardShape(self.inputs.shape[2], recipe.units, 1 if self.bayesian else recipe.heads, recipe.prior, recipe.rate)
 
-    def start(self, seed: int) -> Learned:
+    def start(self, seed: int) -> LearnedRewards:
         """Return a fresh network; nothing is shared between replications."""
-        weights = first_weights(self.shape, stream(seed, "weights"))
+        weights = first_reward_weights(self.shape, stream(seed, "weights"))
         if self.bayesian:
             weights[4:] = [np.zeros_like(part) for part in weights[4:]]  # the mean of its prior
         counts = np.zeros((*self.inputs.shape[:2], self.shape.heads))
         root = np.eye(self.recipe.units + 1) / self.recipe.prior
-        return Learned(weights, weights, counts, counts, 0, hidden(weights, self.inputs), root, seed)
+        return LearnedRewards(weights, weights, counts, counts, 0, hidden_features(weights, self.inputs), root, seed)
 
     def select(
         self,
-        state: Learned,
+        state: LearnedRewards,
         step: int,
         segments: np.ndarray,
         contexts: np.ndarray,
@@ -127,7 +334,7 @@ class Learner:
         generator: np.random.Generator,
     ) -> np.ndarray:
         """Return the arm of the highest draw of conversion x value for each customer; ties at random."""
-        last = output(state.weights)
+        last = reward_output(state.weights)
         if self.bayesian:
             conversion = draw_last_layer(state.features, last[:, 0], state.root, segments, generator)
         else:
@@ -137,10 +344,10 @@ class Learner:
         return np.argmax(best * (1.0 - generator.random(best.shape)), axis=1)
 
     def propensity(
-        self, state: Learned, step: int, segments: np.ndarray, contexts: np.ndarray, active: np.ndarray
+        self, state: LearnedRewards, step: int, segments: np.ndarray, contexts: np.ndarray, active: np.ndarray
     ) -> np.ndarray:
         """Return the share of the heads to which each arm is the best, shape (n, K); of arms that tie each has a part."""
-        conversion = chance(state.features @ output(state.weights))[segments]
+        conversion = probability_of(state.features @ reward_output(state.weights))[segments]
         worth = np.where(active[:, None], conversion * self.values[:, None], -np.inf)
         best = worth == worth.max(axis=1, keepdims=True)
         shares: np.ndarray = (best / best.sum(axis=1, keepdims=True)).mean(axis=2)
@@ -148,13 +355,13 @@ class Learner:
 
     def update(
         self,
-        state: Learned,
+        state: LearnedRewards,
         steps: np.ndarray,
         segments: np.ndarray,
         contexts: np.ndarray,
         arms: np.ndarray,
         outcomes: np.ndarray,
-    ) -> Learned:
+    ) -> LearnedRewards:
         """Count the outcomes, and train where it is time."""
         counts = np.zeros((2, *self.inputs.shape[:2]))
         np.add.at(counts, (outcomes.astype(int), segments, arms), 1.0)
@@ -165,19 +372,19 @@ class Learner:
         counted = replace(state, wins=state.wins + won, pulls=state.pulls + won + lost, updates=state.updates + 1)
         return self._trained(counted) if counted.updates % self.recipe.retrain == 0 else counted
 
-    def _trained(self, state: Learned) -> Learned:
+    def _trained(self, state: LearnedRewards) -> LearnedRewards:
         rows = self.inputs.reshape(-1, self.inputs.shape[2])
         wins, pulls = (part.reshape(len(rows), -1) for part in (state.wins, state.pulls))
-        weights = train(self.shape, state.weights, state.anchor, rows, wins, pulls, self.recipe.epochs)
-        features, root = hidden(weights, self.inputs), state.root
+        weights = train_rewards(self.shape, state.weights, state.anchor, rows, wins, pulls, self.recipe.epochs)
+        features, root = hidden_features(weights, self.inputs), state.root
         if self.bayesian:
-            flat, start = features.reshape(len(rows), -1), output(weights)[:, 0]
+            flat, start = features.reshape(len(rows), -1), reward_output(weights)[:, 0]
             mode, root = last_layer(flat, wins[:, 0], pulls[:, 0], start, self.recipe.prior)
             weights[4:] = [mode[:-1, None].astype(np.float32), mode[-1:].astype(np.float32)]
         return replace(state, weights=weights, features=features, root=root)
 
 
-def inputs_of(arms: Arms) -> np.ndarray:
+def reward_inputs(arms: Arms) -> np.ndarray:
     """Return the network's inputs for each segment and arm: the context, a one for the arm, its value over all values' spread.
 
     Returns:

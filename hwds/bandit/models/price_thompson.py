@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from hwds.bandit.arms import Arms
-from hwds.bandit.models.kernels.base import Kernel
-from hwds.bandit.models.thompson import Thompson, beta_kernel, counts_of
+from hwds.bandit.models.kernels.base import Arms, Kernel
+from hwds.bandit.models.thompson import Thompson, beta_kernel, prior_counts
 
 
 class PriceThompson(Thompson):
@@ -16,4 +15,4 @@ class PriceThompson(Thompson):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return the kernel of exact draws by screening; an arm that could not win at any conversion is not drawn."""
-        return beta_kernel(arms.values, *counts_of(arms, self.prior, self.known))
+        return beta_kernel(arms.values, *prior_counts(arms, self.prior, self.known))

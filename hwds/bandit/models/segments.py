@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import beta_best_arm_probability, beta_thompson
-from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels import beta_thompson
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.beta_thompson import BetaArms
-from hwds.bandit.models.thompson import Prior, beta_settings, counts_of
-from hwds.core.numba_cache import helper
+from hwds.bandit.models.thompson import Prior, beta_settings, prior_counts
+from hwds.core.compiling import helper
 
 
 class SegmentsSettings(NamedTuple):
@@ -37,33 +36,33 @@ class Segments(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return the screened kernel on one block of the state for each segment."""
-        size, segments = beta_best_arm_probability.size(arms.count), max(1, len(arms.contexts))
-        settings = SegmentsSettings(beta_settings(arms.values, *counts_of(arms, self.prior, {})), size, segments)
+        size, segments = beta_thompson.beta_size(arms.count), max(1, len(arms.contexts))
+        settings = SegmentsSettings(beta_settings(arms.values, *prior_counts(arms, self.prior, {})), size, segments)
         return Kernel(settings, size * segments, init, select, update, propensity)
 
 
 def init(settings: SegmentsSettings, state: np.ndarray) -> None:
     """Begin with every arm at its prior, in every segment."""
     for segment in range(settings.segments):
-        beta_thompson.init(settings.arms, state[block(settings.size, segment)])
+        beta_thompson.init(settings.arms, state[segment_block(settings.size, segment)])
 
 
 @helper
-def block(size: int, segment: int) -> slice:
+def segment_block(size: int, segment: int) -> slice:
     """Return the slice of the state that belongs to a segment."""
     return slice(segment * size, (segment + 1) * size)
 
 
 def select(settings: SegmentsSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return one draw of each arm's posterior value in the segment; the arm of the highest."""
-    return beta_thompson.select(settings.arms, state[block(settings.size, visit.segment)], visit, stream)
+    return beta_thompson.select(settings.arms, state[segment_block(settings.size, visit.segment)], visit, stream)
 
 
 def update(settings: SegmentsSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome in its segment."""
-    beta_thompson.update(settings.arms, state[block(settings.size, visit.segment)], visit, arm, outcome)
+    beta_thompson.update(settings.arms, state[segment_block(settings.size, visit.segment)], visit, arm, outcome)
 
 
 def propensity(settings: SegmentsSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Write the probability that an arm's draw in the segment is the highest."""
-    beta_best_arm_probability.propensity(settings.arms, state[block(settings.size, visit.segment)], visit, chances)
+    beta_thompson.propensity(settings.arms, state[segment_block(settings.size, visit.segment)], visit, chances)

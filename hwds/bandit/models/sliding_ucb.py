@@ -8,11 +8,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.indices import chances_of_highest, highest
-from hwds.core.numba_cache import helper
+from hwds.core.compiling import helper
 from hwds.core.recipe import Positive, Rows
 
 

@@ -8,12 +8,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import means
-from hwds.bandit.models.kernels.base import Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_in_proportion, in_proportion
-from hwds.core.numba_cache import helper
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.indices import chances_in_proportion, in_proportion, means_init, means_size, means_update
+from hwds.core.compiling import helper
 from hwds.core.recipe import Positive
 
 
@@ -44,11 +42,11 @@ class Softmax(Policy):
         """Return the weights in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         settings = SoftmaxSettings(arms.values, self.temperature * (high - low))
-        return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
+        return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
 
 
 @helper
-def weigh(temperature: float, state: np.ndarray, active: np.ndarray) -> int:
+def softmax_weights(temperature: float, state: np.ndarray, active: np.ndarray) -> int:
     """Fill the scratch with weights, the greatest of them 1; where it begins."""
     count = active.size
     best = -math.inf
@@ -66,9 +64,9 @@ def weigh(temperature: float, state: np.ndarray, active: np.ndarray) -> int:
 
 def select(settings: SoftmaxSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return a draw in proportion to the weights."""
-    return in_proportion(state, weigh(settings.temperature, state, visit.active), visit.active, stream)
+    return in_proportion(state, softmax_weights(settings.temperature, state, visit.active), visit.active, stream)
 
 
 def propensity(settings: SoftmaxSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Write the weights as shares."""
-    chances_in_proportion(state, weigh(settings.temperature, state, visit.active), visit.active, chances)
+    chances_in_proportion(state, softmax_weights(settings.temperature, state, visit.active), visit.active, chances)

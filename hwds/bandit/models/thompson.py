@@ -10,13 +10,12 @@ import numpy as np
 from annotated_types import Len
 from pydantic import BeforeValidator
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import beta_best_arm_probability, beta_thompson
-from hwds.bandit.models.kernels.base import Kernel
+from hwds.bandit.models.kernels import beta_thompson
+from hwds.bandit.models.kernels.base import Arms, Kernel
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import NonNegative, Positive
-from hwds.frames.outcomes import arm_name
+from hwds.frames.table import arm_name
 
 Prior = Annotated[tuple[Positive, ...], Len(2, 2)]
 
@@ -52,10 +51,10 @@ class Thompson(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return the kernel of exact draws by screening."""
-        return beta_kernel(np.ones(arms.count), *counts_of(arms, self.prior, self.known))
+        return beta_kernel(np.ones(arms.count), *prior_counts(arms, self.prior, self.known))
 
 
-def counts_of(arms: Arms, prior: tuple[float, ...], known: KnownCounts) -> tuple[np.ndarray, np.ndarray]:
+def prior_counts(arms: Arms, prior: tuple[float, ...], known: KnownCounts) -> tuple[np.ndarray, np.ndarray]:
     """Return conversions and refusals of each arm before the first customer, shape (K,) each.
 
     Raises:
@@ -71,8 +70,8 @@ def counts_of(arms: Arms, prior: tuple[float, ...], known: KnownCounts) -> tuple
 def beta_kernel(values: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> Kernel:
     """Return the kernel that ranks conversion x value."""
     settings = beta_settings(values, alpha, beta)
-    functions = beta_thompson.init, beta_thompson.select, beta_thompson.update, beta_best_arm_probability.propensity
-    return Kernel(settings, beta_best_arm_probability.size(len(values)), *functions)
+    functions = beta_thompson.init, beta_thompson.select, beta_thompson.update, beta_thompson.propensity
+    return Kernel(settings, beta_thompson.beta_size(len(values)), *functions)
 
 
 def beta_settings(values: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> beta_thompson.BetaArms:

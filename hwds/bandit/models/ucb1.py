@@ -9,15 +9,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import means
-from hwds.bandit.models.kernels.base import Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_of_highest, highest
-from hwds.core.numba_cache import helper
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.indices import chances_of_highest, count_pull, highest, means_init, means_size
+from hwds.core.compiling import helper
 from hwds.core.recipe import Positive
 
-TABLE = 100_000
+TABLE_STEPS = 100_000
 """The most steps and pulls whose roots are looked up: a logarithm and two roots cost as much as all the indices of ten arms."""
 
 
@@ -56,14 +54,19 @@ class UCB1(Policy):
         """Return the index in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         bonus = math.sqrt(self.exploration) * (high - low if self.scaled else 1.0)
-        size = means.size(arms.count) + arms.count
+        size = means_size(arms.count) + arms.count
         return Kernel(
-            UCB1Settings(arms.values, bonus, *tables(min(arms.horizon, TABLE))), size, means.init, select, update, propensity
+            UCB1Settings(arms.values, bonus, *ucb1_tables(min(arms.horizon, TABLE_STEPS))),
+            size,
+            means_init,
+            select,
+            update,
+            propensity,
         )
 
 
 @lru_cache(maxsize=8)
-def tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
+def ucb1_tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Return `growth` and `shrinkage`, to the last bit of the compiled code."""
     whole = range(1, max(steps, 1))
     growth = np.array([0.0, *(math.sqrt(math.log(step)) for step in whole)])
@@ -71,7 +74,7 @@ def tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @helper
-def indices(settings: UCB1Settings, state: np.ndarray, step: int, count: int) -> int:
+def ucb1_indices(settings: UCB1Settings, state: np.ndarray, step: int, count: int) -> int:
     """Fill the scratch; where it begins."""
     growth = settings.growth
     width = settings.bonus * (growth[step] if step < growth.size else math.sqrt(math.log(step)))
@@ -83,13 +86,13 @@ def indices(settings: UCB1Settings, state: np.ndarray, step: int, count: int) ->
 def select(settings: UCB1Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest index; ties at random."""
     active = visit.active
-    return highest(state, indices(settings, state, visit.step, active.size), active, stream)
+    return highest(state, ucb1_indices(settings, state, visit.step, active.size), active, stream)
 
 
 def update(settings: UCB1Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull; 1 / sqrt(pulls) is kept, for a root costs more than the rest of an index."""
     values, shrinkage = settings.values, settings.shrinkage
-    means.count_pull(values, state, arm, outcome)
+    count_pull(values, state, arm, outcome)
     pulls = int(state[arm])
     state[4 * values.size + arm] = shrinkage[pulls] if pulls < shrinkage.size else 1.0 / math.sqrt(state[arm])
 
@@ -97,4 +100,4 @@ def update(settings: UCB1Settings, state: np.ndarray, visit: Visit, arm: int, ou
 def propensity(settings: UCB1Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
-    chances_of_highest(state, indices(settings, state, visit.step, active.size), active, chances)
+    chances_of_highest(state, ucb1_indices(settings, state, visit.step, active.size), active, chances)

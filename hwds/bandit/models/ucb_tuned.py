@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels import means
-from hwds.bandit.models.kernels.base import Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_of_highest, highest
-from hwds.core.numba_cache import helper
+from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.indices import chances_of_highest, highest, means_init, means_size, means_update
+from hwds.core.compiling import helper
 
 
 class UCBTunedSettings(NamedTuple):
@@ -33,11 +31,11 @@ class UCBTuned(Policy):
         """Return the index in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         settings = UCBTunedSettings(arms.values, high - low)
-        return Kernel(settings, means.size(arms.count), means.init, select, means.update, propensity)
+        return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
 
 
 @helper
-def indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> int:
+def ucb_tuned_indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> int:
     """Fill the scratch; where it begins."""
     count = values.size
     log_step = math.log(max(step, 1))
@@ -53,9 +51,9 @@ def indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> i
 
 def select(settings: UCBTunedSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest index; ties at random."""
-    return highest(state, indices(settings.values, settings.width, state, visit.step), visit.active, stream)
+    return highest(state, ucb_tuned_indices(settings.values, settings.width, state, visit.step), visit.active, stream)
 
 
 def propensity(settings: UCBTunedSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
     """Share the probability among the arms of the highest index."""
-    chances_of_highest(state, indices(settings.values, settings.width, state, visit.step), visit.active, chances)
+    chances_of_highest(state, ucb_tuned_indices(settings.values, settings.width, state, visit.step), visit.active, chances)

@@ -10,34 +10,194 @@ import numpy as np
 import polars as pl
 from annotated_types import Le
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.family import SIMULATION
-from hwds.bandit.metrics.regret import bandit_measures
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import BatchKernel, Kernel
-from hwds.bandit.models.kernels.rehearsal import rehearse
-from hwds.bandit.pricing import replication_evidence, world_offers
-from hwds.bandit.protocols.simulation.arrays import Tally
-from hwds.bandit.protocols.simulation.batches import play_batches
-from hwds.bandit.protocols.simulation.leaks import equal_worlds, poisoned_world, too_low_regret, unknown_world
-from hwds.bandit.protocols.simulation.play import Game, play
-from hwds.bandit.protocols.simulation.rows import rows_of, stored_rows, with_estimates
-from hwds.bandit.protocols.simulation.scores import paired, score_replications, world_scores
-from hwds.bandit.protocols.simulation.toys import try_policy
+from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel, rehearse
+from hwds.bandit.simulation.loop import ReplicationTally
+from hwds.bandit.simulation.play import Game, play_batches, play_compiled, try_policy
+from hwds.bandit.simulation.scores import (
+    bandit_measures,
+    paired_differences,
+    score_replications,
+    seen_counts,
+    stored_rows,
+    tally_rows,
+    with_estimates,
+    world_scores,
+)
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, PositiveInt, Rows, Small
 from hwds.core.seeds import stream
-from hwds.evaluation.abilities import Compiling, Contrasting, KnowsTruth, LeakTestable, Trying
-from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.leakage.leak import STATE, TWINS, Twin
-from hwds.evaluation.tuning_split import other_replications
+from hwds.evaluation.protocol import (
+    STATE_LEAK,
+    TWIN_LEAK,
+    Cell,
+    Compiling,
+    Contrasting,
+    Evaluation,
+    Fold,
+    KnowsTruth,
+    LeakTestable,
+    RunContext,
+    Score,
+    Trying,
+    Tunable,
+    TuningSplit,
+    Twin,
+)
+from hwds.evaluation.row_folds import other_replications
 from hwds.frames.world import World
-from hwds.pricing.evidence import EvidenceTable, PriceEvidence
-from hwds.pricing.offers import Offers
-from hwds.results.measure import Measure
-from hwds.results.tables import Tables
-from hwds.splitting.fold import Fold
+from hwds.pricing.arm_evidence import CONVERSIONS, EVIDENCE, EvidenceTable, Offer, PriceEvidence, PriceOffers
+from hwds.results.tables import Measure, Tables
+
+# Worlds for the canary of a simulation: other ones from a step on, twins that no policy can
+# tell apart, regret too low.
+
+EQUAL_WORLDS_GAP = 1e-12
+"""By how much the arms of equal worlds differ: too little to change what any customer does, enough to have a best one."""
+
+CHEAPEST_CONVERSION = 0.3
+"""The conversion of the cheapest arm in equal worlds."""
+
+LEAST_REGRET_Z = -8.0
+"""Standard errors below which the mean of realised less pseudo regret is no chance: one in 100,000 for the fewest games."""
+
+FEWEST_REPLICATIONS = 10
+"""The fewest replications whose realised regret is compared with the pseudo regret."""
+
+
+def poisoned_world(world: World, step: int, rng: np.random.Generator) -> World:
+    """Return the world with a moment more from `step` on, whose conversions are rubbish; cycles end there."""
+    cycles = -(-step // world.cycle) if world.cycle else 1
+    starts = np.concatenate([world.starts + turn * world.cycle for turn in range(cycles)])
+    before = starts < step
+    conversions = np.concatenate([world.conversions] * cycles)[before]
+    present = np.concatenate([world.present] * cycles)[before]
+    rubbish = rng.random(conversions.shape[1:])[None]
+    return replace(
+        world,
+        starts=np.append(starts[before], step),
+        conversions=np.concatenate([conversions, rubbish]),
+        present=np.concatenate([present, np.ones((1, len(world.arms)), bool)]),
+        cycle=0,
+    )
+
+
+def unknown_world(world: World, rng: np.random.Generator) -> World:
+    """Return the world with other conversions from step 0 on: before anything was seen of it, it is the same."""
+    return replace(world, conversions=rng.random(world.conversions.shape))
+
+
+def equal_worlds(world: World) -> tuple[World, World] | None:
+    """Return two worlds whose arms earn the same but for a trifle, of which another arm is the best in each.
+
+    Every customer does the same in both, so that a policy which learns from customers alone plays the same game. None where
+    fewer than two arms earn anything.
+    """
+    earns = world.worth > 0
+    if earns.sum() < 2:
+        return None
+    cheapest = world.worth[earns].min()
+    even = np.where(earns, CHEAPEST_CONVERSION * cheapest / np.where(earns, world.worth, 1.0), CHEAPEST_CONVERSION)
+    rank = np.arange(len(world.values))
+    one, other = (
+        replace(world, conversions=np.broadcast_to(even * (1 + EQUAL_WORLDS_GAP * order), world.conversions.shape).copy())
+        for order in (rank, rank[::-1])
+    )
+    return one, other
+
+
+def too_low_regret(realised: np.ndarray, pseudo: np.ndarray) -> Iterator[str]:
+    """Yield a sentence where customers, by the end, did far better than the chosen arms' own conversions say.
+
+    Which arm a policy chooses is settled before its customer is drawn, so that realised and pseudo regret are the same on
+    average, whatever the policy.
+
+    Args:
+        realised: The realised regret of each replication, shape (n,).
+        pseudo: The pseudo regret of each, shape (n,).
+    """
+    if len(realised) < FEWEST_REPLICATIONS:
+        return
+    less = realised - pseudo
+    error = float(less.std(ddof=1)) / np.sqrt(len(less))
+    if less.mean() < min(LEAST_REGRET_Z * error, 0.0):
+        yield (
+            f"a realised regret of {realised.mean():.4g} lies {-less.mean() / max(error, EQUAL_WORLDS_GAP):.0f} standard errors below the"
+            f" pseudo regret of {pseudo.mean():.4g}: the policy knows what its customers are about to do"
+        )
+
+
+# The evidence of a simulated bandit for a choice of price: counts of each replication, and the
+# truth of the world.
+
+
+def world_offers(world: World, horizon: int) -> PriceOffers:
+    """Return the arms of a world; those that the last step does not offer are absent, those of conversions alone have no price.
+
+    Args:
+        world: Of the simulation.
+        horizon: Steps that are played.
+
+    Raises:
+        ConfigError: Purchases bring amounts, so that counts do not say what an arm earns.
+    """
+    if world.brings_amounts:
+        raise ConfigError("decision: a price is chosen by counts and prices; the purchases of this market bring other amounts.")
+    last = np.flatnonzero(world.moments(horizon) - world.moments(horizon - 1))[0]
+    absent = (~world.present[last]).tolist()
+    if world.unit == CONVERSIONS:
+        arms = tuple(Offer(arm, absent=gone) for arm, gone in zip(world.arms, absent, strict=True))
+    else:
+        costs = (world.prices - world.values).tolist()
+        arms = tuple(Offer(*each) for each in zip(world.arms, world.prices.tolist(), costs, absent, strict=True))
+    return PriceOffers(arms, "conversions", world.unit, "adaptive")
+
+
+def replication_evidence(tables: Tables, world: World, model: str, horizon: int, most: int) -> EvidenceTable:
+    """Return what was seen of every arm by the end of each of a policy's first replications; see `PriceEvidence`.
+
+    Args:
+        tables: Of the run.
+        world: What was played.
+        model: The policy.
+        horizon: Steps that were played.
+        most: Replications at most.
+    """
+    note = ""
+    if len(world.segments) > 1:
+        pooled = f"Counts are pooled over {len(world.segments)} segments"
+        note = f"{pooled}: they compare arms only if the policy offers them to all alike."
+    return EvidenceTable(_evidence_rows(tables.predictions, world, model, most), true_conversions(world, horizon), note)
+
+
+def true_conversions(world: World, horizon: int) -> np.ndarray:
+    """Return the share of customers whom each arm truly wins at the steps that offer it, shape (K,); NaN if none does.
+
+    Args:
+        world: Of the simulation.
+        horizon: Steps that are played.
+    """
+    offered = world.moments(horizon)[:, None] * world.present
+    steps = offered.sum(axis=0)
+    lasts = np.divide(offered, steps, out=np.full(offered.shape, np.nan), where=steps > 0)
+    return np.asarray(np.einsum("mk,s,msk->k", lasts, world.shares, world.conversions))
+
+
+def _evidence_rows(predictions: pl.DataFrame, world: World, model: str, most: int) -> pl.DataFrame:
+    if "replication" not in predictions.columns:
+        return pl.DataFrame(schema=EVIDENCE)
+    own = predictions.filter(pl.col("model") == model).sort("replication").head(most)
+    rows = [
+        (row["replication"], arm, offered, wins, offered - wins, None, None, "conversions")
+        for row in own.to_dicts()
+        for arm in world.arms
+        for offered, wins in (seen_counts(row, arm),)
+    ]
+    return pl.DataFrame(rows, schema=EVIDENCE, orient="row")
+
+
+# Bandit simulation: play policies in a world whose truth is known.
 
 STEPS_IN_CELL = 10_000_000
 """Steps of one cell of a compiled policy: a second or two."""
@@ -45,16 +205,16 @@ STEPS_IN_CELL = 10_000_000
 BATCHED_STEPS_IN_CELL = 200_000
 """The same for a policy that decides by batches."""
 
-FEW = 10
+TWIN_REPLICATIONS = 10
 """The replications that are played for twins."""
 
-ALONE = "changed when the replications before were not played"
-FIRST = "changed with the true conversions, before any customer was seen"
-EQUAL = "changed with which of two equal arms is truly the best, though no customer does"
+ALONE_LEAK = "changed when the replications before were not played"
+TRUTH_LEAK = "changed with the true conversions, before any customer was seen"
+EQUAL_ARMS_LEAK = "changed with which of two equal arms is truly the best, though no customer does"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SimulationStep:
     """A moment of the game: what the canary asks at."""
 
     step: int
@@ -106,21 +266,21 @@ class BanditSimulation(
     def game(self, world: World) -> Game:
         """Return the game that is played in this world."""
         horizon = self.horizon or world.horizon
-        steps = tuple(sorted({*log_spaced(horizon, self.checkpoints), *around_shifts(world, horizon, self.checkpoints)}))
+        steps = tuple(sorted({*log_spaced_steps(horizon, self.checkpoints), *around_shifts(world, horizon, self.checkpoints)}))
         return Game(horizon, self.batch or world.batch, steps, self.estimates != "none")
 
-    def offers(self, frame: World) -> Offers:
+    def offers(self, frame: World) -> PriceOffers:
         """Return the arms of the world."""
         return world_offers(frame, self.game(frame).horizon)
 
-    def price_evidence(self, tables: Tables, frame: World, model: str, offers: Offers, most: int) -> EvidenceTable:
+    def price_evidence(self, tables: Tables, frame: World, model: str, offers: PriceOffers, most: int) -> EvidenceTable:
         """Return what was seen of every arm, replication by replication, and the truth."""
         return replication_evidence(tables, frame, model, self.game(frame).horizon, most)
 
     def split(self, frame: World) -> list[Fold]:
         """Return one fold; its units are the replications."""
         horizon = self.horizon or frame.horizon
-        cutoffs = tuple(Step(step) for step in sorted({max(1, horizon // 10), max(1, horizon // 2)}))
+        cutoffs = tuple(SimulationStep(step) for step in sorted({max(1, horizon // 10), max(1, horizon // 2)}))
         return [Fold(0, "replications", self.replications, cutoffs)]
 
     def tuning_split(self, frame: World, windows: int) -> TuningSplit:
@@ -130,20 +290,20 @@ class BanditSimulation(
 
     def units_in_cell(self, model: Policy, frame: World) -> int:
         """Return a round number of replications, whatever is asked for."""
-        compiled = model.kernel(arms_of(frame, self.game(frame))).compiled
+        compiled = model.kernel(world_arms(frame, self.game(frame))).compiled
         wanted = (STEPS_IN_CELL if compiled else BATCHED_STEPS_IN_CELL) / self.game(frame).horizon
         return 10 ** int(np.clip(np.floor(np.log10(max(wanted, 1))), 0, 5))
 
     def warm_up(self, model: Policy, frame: World) -> None:
         """Compile the policy into the simulator, or read what was compiled before."""
         game = self.game(frame)
-        kernel = model.kernel(arms_of(frame, game))
+        kernel = model.kernel(world_arms(frame, game))
         if not isinstance(kernel, BatchKernel):
-            play(kernel, frame, game, 0, 0, 0)
+            play_compiled(kernel, frame, game, 0, 0, 0)
 
     def try_model(self, model: Policy, frame: World, fold: Fold, context: RunContext) -> None:
         """Play two toy games without compiling."""
-        try_policy(model, arms_of(frame, self.game(frame)))
+        try_policy(model, world_arms(frame, self.game(frame)))
 
     def try_features(self, features: Any, frame: Any) -> None:
         """Do nothing: policies read no features."""
@@ -151,13 +311,13 @@ class BanditSimulation(
     def evaluate_cell(self, model: Policy, frame: World, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Play the replications of a cell."""
         game = self.game(frame)
-        kernel = model.kernel(arms_of(frame, game))
+        kernel = model.kernel(world_arms(frame, game))
         key = world_key(context)
-        tally = _tally(kernel, frame, game, key, cell, context.cpus)
-        rows = with_estimates(rows_of(tally, frame, game, cell.start), tally.estimates, frame.arms, self.estimates)
+        tally = _cell_tally(kernel, frame, game, key, cell, context.cpus)
+        rows = with_estimates(tally_rows(tally, frame, game, cell.start), tally.estimates, frame.arms, self.estimates)
         if not frame.delay:
             return rows
-        at_once = _tally(kernel, replace(frame, delay=0.0, window=0), game, key, cell, context.cpus)
+        at_once = _cell_tally(kernel, replace(frame, delay=0.0, window=0), game, key, cell, context.cpus)
         return rows.with_columns(pl.Series("at_once", at_once.pseudo[:, -1]))
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
@@ -166,7 +326,7 @@ class BanditSimulation(
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the paired difference of every model from each of its rivals."""
-        return paired(rows)
+        return paired_differences(rows)
 
     def oracle_scores(self, frame: World) -> list[Score]:
         """Return the best arms, the asymptotic constants, what the oracle and uniform play earn."""
@@ -180,14 +340,14 @@ class BanditSimulation(
         """Return regrets in the world's currency."""
         return bandit_measures(frame.unit)
 
-    def corrupt_after(self, frame: World, cutoff: Step, rng: np.random.Generator) -> World:
+    def corrupt_after(self, frame: World, cutoff: SimulationStep, rng: np.random.Generator) -> World:
         """Return the same world up to a step, and other conversions from then on."""
         return poisoned_world(frame, cutoff.step, rng)
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Step, frame: World) -> pl.DataFrame:
+    def predictions_at(self, rows: pl.DataFrame, cutoff: SimulationStep, frame: World) -> pl.DataFrame:
         """Return the arms chosen up to the cutoff: the pulls at the checkpoints that every market has."""
         steps = rows["steps"][0].to_list()
-        shared = log_spaced(steps[-1], self.checkpoints)
+        shared = log_spaced_steps(steps[-1], self.checkpoints)
         early_places = [place for place, step in enumerate(steps) if step <= cutoff.step and step in shared]
         pulls = rows["pulls"].struct
         early = [
@@ -197,18 +357,18 @@ class BanditSimulation(
 
     def twins(self, frame: World, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
         """Yield the last replications alone; another world, before anything is seen of it; and two worlds of equal arms."""
-        first, last = (0, min(FEW, fold.units)), (max(fold.units - FEW, 0), fold.units)
+        first, last = (0, min(TWIN_REPLICATIONS, fold.units)), (max(fold.units - TWIN_REPLICATIONS, 0), fold.units)
 
         def chosen(steps: int, part: tuple[int, int]) -> Callable[[pl.DataFrame], pl.DataFrame]:
             inside = pl.col("replication").is_between(*part, closed="left")
-            return lambda rows: self.predictions_at(rows.filter(inside), Step(steps), frame)
+            return lambda rows: self.predictions_at(rows.filter(inside), SimulationStep(steps), frame)
 
         steps, other = self.game(frame).horizon, unknown_world(frame, stream(0, "canary", "unknown world"))
-        yield Twin(STATE, f"replications from {last[0]:,}", ALONE, frame, frame, chosen(steps, last), last)
-        yield Twin(TWINS, "step 0", FIRST, frame, other, chosen(1, first), first)
+        yield Twin(STATE_LEAK, f"replications from {last[0]:,}", ALONE_LEAK, frame, frame, chosen(steps, last), last)
+        yield Twin(TWIN_LEAK, "step 0", TRUTH_LEAK, frame, other, chosen(1, first), first)
         pair = equal_worlds(frame)
         if pair:
-            yield Twin(TWINS, f"steps 1 to {steps:,}", EQUAL, *pair, chosen(steps, first), first)
+            yield Twin(TWIN_LEAK, f"steps 1 to {steps:,}", EQUAL_ARMS_LEAK, *pair, chosen(steps, first), first)
 
     def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
         """Yield a sentence where the realised regret lies far below the pseudo regret."""
@@ -218,11 +378,11 @@ class BanditSimulation(
         """Return remarks on outcomes that come too late or never, on amounts, and on worlds that never change."""
         game = self.game(frame)
         remarks = list(world_remarks(frame, game))
-        priced = [label for label, model in models.items() if not learns_amounts(model.kernel(arms_of(frame, game)))]
+        priced = [label for label, model in models.items() if not learns_amounts(model.kernel(world_arms(frame, game)))]
         if frame.brings_amounts and priced:
             fixed = "takes each purchase for the arm's value; model=bandit/basket_thompson learns what purchases bring"
             remarks.append(f"{', '.join(priced)}: {fixed}.")
-        blind = [label for label, model in models.items() if not waits_count(model.kernel(arms_of(frame, game)))]
+        blind = [label for label, model in models.items() if not waits_count(model.kernel(world_arms(frame, game)))]
         if frame.delay and blind:
             late = "learns what has come, conversions first; model=bandit/delayed_thompson counts offers that wait"
             remarks.append(f"{', '.join(blind)}: {late}.")
@@ -242,7 +402,7 @@ class BanditSimulation(
     def check_models(self, models: Mapping[str, Policy], frame: World) -> None:
         """Refuse a policy that cannot play these arms, whose functions fail, or that learns nothing before the game ends."""
         check_batch(self.game(frame), self.batch is not None)
-        arms = arms_of(frame, self.game(frame))
+        arms = world_arms(frame, self.game(frame))
         for label, model in models.items():
             rehearse(label, model.kernel(arms), arms)
 
@@ -254,14 +414,14 @@ class BanditSimulation(
             )
 
 
-def _tally(kernel: Kernel | BatchKernel, world: World, game: Game, key: int, cell: Cell, cpus: int) -> Tally:
+def _cell_tally(kernel: Kernel | BatchKernel, world: World, game: Game, key: int, cell: Cell, cpus: int) -> ReplicationTally:
     """Return the tally of the replications of a cell."""
     if isinstance(kernel, BatchKernel):
         return play_batches(kernel, world, game, key, cell.start, cell.stop)
-    return play(kernel, world, game, key, cell.start, cell.stop, cpus)
+    return play_compiled(kernel, world, game, key, cell.start, cell.stop, cpus)
 
 
-def arms_of(world: World, game: Game) -> Arms:
+def world_arms(world: World, game: Game) -> Arms:
     """Return the facts of a world that a policy may know."""
     return Arms(world.arms, world.values, world.contexts, game.horizon, world.range, world.delay, float(world.window))
 
@@ -271,7 +431,7 @@ def world_key(context: RunContext) -> int:
     return context.seed_for("customers")
 
 
-def log_spaced(horizon: int, per_decade: int) -> tuple[int, ...]:
+def log_spaced_steps(horizon: int, per_decade: int) -> tuple[int, ...]:
     """Return steps from 1 to the horizon, so many in each decade, the last always among them."""
     places = np.arange(int(np.ceil(per_decade * np.log10(horizon))) + 1)
     steps = np.unique(np.round(10 ** (places / per_decade)).astype(int))
@@ -291,7 +451,7 @@ def learns_amounts(kernel: Kernel | BatchKernel) -> bool:
 MOST_SHIFTS = 4
 """The changes of a market that have checkpoints of their own; one that changes more often drifts."""
 
-SOONEST = 10
+SOONEST_STEP = 10
 """The first step after a change that is written down."""
 
 
@@ -300,11 +460,11 @@ def around_shifts(world: World, horizon: int, per_decade: int) -> tuple[int, ...
     shifts = [int(start) for start in world.starts[1:] if start < horizon]
     if world.cycle or len(shifts) > MOST_SHIFTS:
         return ()
-    after = [start + step for start in shifts for step in log_spaced(horizon - start, per_decade) if step >= SOONEST]
+    after = [start + step for start in shifts for step in log_spaced_steps(horizon - start, per_decade) if step >= SOONEST_STEP]
     return (*shifts, *after)
 
 
-WORTH_SAYING = 0.9
+REMARKED_SHARE = 0.9
 """Share of conversions below which a remark says how many are ever seen."""
 
 
@@ -325,7 +485,7 @@ def check_batch(game: Game, own: bool) -> None:
 
 def world_remarks(world: World, game: Game) -> Iterator[str]:
     """Yield remarks on this world, played so, one sentence each."""
-    yield from _late(world, game)
+    yield from _delay_remarks(world, game)
     steps = world.moments(game.horizon)
     never = [arm for arm, there in zip(world.arms, (steps @ world.present), strict=True) if not there]
     if never:
@@ -340,10 +500,10 @@ def world_remarks(world: World, game: Game) -> Iterator[str]:
         yield "All arms on offer are worth the same: no policy can lose anything."
 
 
-def _late(world: World, game: Game) -> Iterator[str]:
+def _delay_remarks(world: World, game: Game) -> Iterator[str]:
     """Yield a remark on outcomes that are learned too late, or not at all."""
     seen = seen_share(world)
-    if seen < WORTH_SAYING:
+    if seen < REMARKED_SHARE:
         yield (
             f"{100 * seen:.2g} % of conversions are ever seen: they come after {world.delay:g} steps on average"
             f" (dataset.delay) and are waited for {world.window:,} (dataset.window); the others count as refused."

@@ -11,30 +11,23 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Lt
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.family import REPLAY
-from hwds.bandit.live.policy_state import PolicyState, Seen, policy_state_of
+from hwds.bandit.live.state import PolicyState, SeenOutcome, policy_state_of
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Visit
-from hwds.bandit.models.kernels.rehearsal import rehearse
-from hwds.bandit.protocols.simulation.toys import try_policy
+from hwds.bandit.models.kernels.base import Arms, Visit, rehearse
+from hwds.bandit.simulation.play import try_policy
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Small
-from hwds.evaluation.abilities import LeakTestable, Trying
-from hwds.evaluation.base import Cell, Evaluation, Score, Tunable, TuningSplit
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.tuning_split import other_replications
-from hwds.frames.outcomes import outcome_unit
-from hwds.frames.table import Table
-from hwds.ope.models.rewards.context_matrix import as_numbers
-from hwds.ope.protocols.estimation.log import Log, Reward, read_log
-from hwds.results.measure import Measure
-from hwds.splitting.fold import Fold
-from hwds.statistics.reference_distribution import reaching_zero, student_critical
+from hwds.evaluation.protocol import Cell, Evaluation, Fold, LeakTestable, RunContext, Score, Trying, Tunable, TuningSplit
+from hwds.evaluation.row_folds import other_replications
+from hwds.frames.table import Table, outcome_unit
+from hwds.ope.log import DecisionLog, Reward, context_matrix, read_log
+from hwds.results.tables import Measure
+from hwds.stats.effects import reaching_zero, student_critical
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LogRow:
     """A row of the log, after which outcomes may be rubbish."""
 
     row: int
@@ -98,14 +91,14 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
 
     def _held_apart(self, frame: Table) -> pl.Series:
         """Return whether each row is among the first."""
-        return pl.Series(np.argsort(order_of(frame)) < round(self.apart * len(frame.data)))
+        return pl.Series(np.argsort(row_order(frame)) < round(self.apart * len(frame.data)))
 
     def split(self, frame: Table) -> list[Fold]:
         """Return one fold; its units are the replications."""
         half = self.log(frame).n // 2
-        return [Fold(0, "replays", self.replications, (Row(half),) if half else ())]
+        return [Fold(0, "replays", self.replications, (LogRow(half),) if half else ())]
 
-    def log(self, frame: Table) -> Log:
+    def log(self, frame: Table) -> DecisionLog:
         """Return the log, checked.
 
         Raises:
@@ -118,7 +111,7 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
 
     def try_model(self, model: Policy, frame: Table, fold: Fold, context: RunContext) -> None:
         """Play two toy games without compiling."""
-        try_policy(model, arms_of(self.log(frame))[0])
+        try_policy(model, logged_arms(self.log(frame))[0])
 
     def try_features(self, features: Any, frame: Any) -> None:
         """Do nothing: policies read no features."""
@@ -126,22 +119,22 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
     def evaluate_cell(self, model: Policy, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Play the replications of a cell: one row each."""
         log = self.log(frame)
-        arms, segments = arms_of(log)
+        arms, segments = logged_arms(log)
         courses = [self._played(model, log, arms, segments, context, number) for number in range(cell.start, cell.stop)]
         return pl.DataFrame(courses)
 
     def _played(
-        self, model: Policy, log: Log, arms: Arms, segments: np.ndarray, context: RunContext, number: int
+        self, model: Policy, log: DecisionLog, arms: Arms, segments: np.ndarray, context: RunContext, number: int
     ) -> dict[str, float]:
         """Return one replication; `early` sums what was chosen in the first half, for the canary."""
-        order = order_of(log.table)
-        accepted = _accepted(log, order, context.stream("rejection", number).random(log.n))
+        order = row_order(log.table)
+        accepted = _accepted_rows(log, order, context.stream("rejection", number).random(log.n))
         state = policy_state_of(model.kernel(arms), context.seed_for("policy", number))
-        chosen, counted = _agreed(state, log, arms, segments, accepted)
+        chosen, counted = _agreeing_rows(state, log, arms, segments, accepted)
         half = set(order[: log.n // 2].tolist())
         early = sum((arm + 1) * (row + 1) for row, arm in chosen.items() if row in half)
         counts = {"replication": number, "rows": log.n, "kept": len(accepted), "counted": len(counted)}
-        return {**counts, **_earned(log, counted), "early": early}
+        return {**counts, **_earnings(log, counted), "early": early}
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the policy's reward per row, and the share of the log that counts."""
@@ -181,35 +174,35 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
 
     def check_models(self, models: Mapping[str, Policy], frame: Table) -> None:
         """Refuse a policy that cannot play these arms, or whose functions fail."""
-        arms, _ = arms_of(self.log(frame))
+        arms, _ = logged_arms(self.log(frame))
         for label, model in models.items():
             rehearse(label, model.kernel(arms), arms)
 
-    def corrupt_after(self, frame: Table, cutoff: Row, rng: np.random.Generator) -> Table:
+    def corrupt_after(self, frame: Table, cutoff: LogRow, rng: np.random.Generator) -> Table:
         """Return the log with other outcomes from a row on."""
         name, log = frame.column("outcome").name, read_log(frame, "outcome", None)
-        amounts = arms_of(log)[0].values[log.action]
+        amounts = logged_arms(log)[0].values[log.action]
         coins = pl.Series(amounts * rng.integers(0, 2, log.n)).cast(frame.data[name].dtype)
-        late = pl.Series(np.argsort(order_of(frame)) >= cutoff.row)
+        late = pl.Series(np.argsort(row_order(frame)) >= cutoff.row)
         return replace(frame, data=frame.data.with_columns(pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)))
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Row, frame: Table) -> pl.DataFrame:
+    def predictions_at(self, rows: pl.DataFrame, cutoff: LogRow, frame: Table) -> pl.DataFrame:
         """Return the choices before the row."""
         return rows.select("replication", "early")
 
 
-def _accepted(log: Log, order: np.ndarray, uniforms: np.ndarray) -> list[int]:
+def _accepted_rows(log: DecisionLog, order: np.ndarray, uniforms: np.ndarray) -> list[int]:
     """Return the rows that are kept, each with a chance inverse to its propensity, in their order."""
     assert log.propensity is not None
     accepted: list[int] = order[(uniforms * log.propensity < log.propensity.min())[order]].tolist()
     return accepted
 
 
-def _agreed(
-    state: PolicyState, log: Log, arms: Arms, segments: np.ndarray, rows: list[int]
+def _agreeing_rows(
+    state: PolicyState, log: DecisionLog, arms: Arms, segments: np.ndarray, rows: list[int]
 ) -> tuple[dict[int, int], list[int]]:
     """Return the policy's choice at each row, and the rows where it was logged: it learns from those, once observed."""
-    waits = Waits(log.table)
+    waits = WaitingOutcomes(log.table)
     chosen: dict[int, int] = {}
     counted: list[int] = []
     for row in rows:
@@ -218,12 +211,12 @@ def _agreed(
         visit = Visit(len(counted), segment, arms.contexts[segment], arms.all_active)
         chosen[row] = state.select(visit)
         if chosen[row] == log.action[row]:
-            waits.add(row, Seen(visit, chosen[row], float(log.reward[row] > 0)))
+            waits.add(row, SeenOutcome(visit, chosen[row], float(log.reward[row] > 0)))
             counted.append(row)
     return chosen, counted
 
 
-def _earned(log: Log, counted: list[int]) -> dict[str, float]:
+def _earnings(log: DecisionLog, counted: list[int]) -> dict[str, float]:
     """Return the mean and variance of the rows that count; what the log earned, and what uniform play would have."""
     assert log.propensity is not None
     earned, weights = log.reward[counted], 1 / log.propensity
@@ -235,14 +228,14 @@ def _earned(log: Log, counted: list[int]) -> dict[str, float]:
     }
 
 
-def order_of(table: Table) -> np.ndarray:
+def row_order(table: Table) -> np.ndarray:
     """Return the rows in the order of the role `time`, of the file where there is none, shape (n,)."""
     if not table.roles.get("time"):
         return np.arange(len(table.data))
-    return np.argsort(_instants(table, "time"), kind="stable")
+    return np.argsort(_known_instants(table, "time"), kind="stable")
 
 
-class Waits:
+class WaitingOutcomes:
     """Outcomes that wait until they were observed: at once, where the table has no role `available_at`.
 
     Raises:
@@ -253,15 +246,15 @@ class Waits:
         if table.roles.get("available_at") and not table.roles.get("time"):
             raise DataError("dataset.roles.time: must be given, where dataset.roles.available_at says when outcomes are known.")
         known = bool(table.roles.get("available_at"))
-        self.happened = _instants(table, "time") if known else np.zeros(0)
-        self.observed = _instants(table, "available_at") if known else np.zeros(0)
-        self.waiting: list[tuple[int, int, Seen]] = []
+        self.happened = _known_instants(table, "time") if known else np.zeros(0)
+        self.observed = _known_instants(table, "available_at") if known else np.zeros(0)
+        self.waiting: list[tuple[int, int, SeenOutcome]] = []
 
-    def add(self, row: int, seen: Seen) -> None:
+    def add(self, row: int, seen: SeenOutcome) -> None:
         """Queue the outcome of a row."""
         heappush(self.waiting, (int(self.observed[row]) if len(self.observed) else 0, row, seen))
 
-    def seen_by(self, row: int) -> list[Seen]:
+    def seen_by(self, row: int) -> list[SeenOutcome]:
         """Return the outcomes observed since the last call, up to the instant of a row, oldest first."""
         now = int(self.happened[row]) if len(self.happened) else 0
         seen = []
@@ -270,7 +263,7 @@ class Waits:
         return seen
 
 
-def _instants(table: Table, role: str) -> np.ndarray:
+def _known_instants(table: Table, role: str) -> np.ndarray:
     """Return the instants of a role as whole numbers, shape (n,)."""
     column = table.column(role)
     if column.null_count():
@@ -278,32 +271,32 @@ def _instants(table: Table, role: str) -> np.ndarray:
     return column.to_physical().cast(pl.Int64).to_numpy()
 
 
-def arms_of(log: Log) -> tuple[Arms, np.ndarray]:
+def logged_arms(log: DecisionLog) -> tuple[Arms, np.ndarray]:
     """Return the facts of a log's arms that a policy may know, and the segment of each row: equal contexts are one segment.
 
     Raises:
         DataError: An arm's rewards are not 0 or one amount.
     """
-    seen = as_numbers(log.context)[:, 1:] if log.context.width else np.zeros((log.n, 0))
+    seen = context_matrix(log.context)[:, 1:] if log.context.width else np.zeros((log.n, 0))
     contexts, segments = np.zeros((1, 0)), np.zeros(log.n, np.int64)
     if seen.shape[1]:
         contexts, segments = np.unique(seen, axis=0, return_inverse=True)
-    amounts = [_amount(log, arm) for arm in range(len(log.arms))]
+    amounts = [_logged_amount(log, arm) for arm in range(len(log.arms))]
     usual = max((amount for amount in amounts if amount is not None), default=1.0)
-    values = np.array([_unseen(log, arm, usual) if amount is None else amount for arm, amount in enumerate(amounts)])
+    values = np.array([_value_by_price(log, arm, usual) if amount is None else amount for arm, amount in enumerate(amounts)])
     assert log.propensity is not None
     steps = max(1, round(log.n * float(log.propensity.min())))  # that are kept and agreed on, for a policy like the log's
     return Arms(log.arms, values, contexts, steps, (0.0, float(values.max()))), segments.ravel()
 
 
-def _unseen(log: Log, arm: int, usual: float) -> float:
+def _value_by_price(log: DecisionLog, arm: int, usual: float) -> float:
     """Return the value of a conversion of an arm without one: its price, where others earn theirs, else the usual."""
     if log.price is None or usual == 1.0:
         return usual
     return float(log.price[log.action == arm][0])
 
 
-def _amount(log: Log, arm: int) -> float | None:
+def _logged_amount(log: DecisionLog, arm: int) -> float | None:
     """Return the value of a conversion of an arm; None where it never had one."""
     here = log.action == arm
     amounts = np.unique(log.reward[here & (log.reward != 0)])

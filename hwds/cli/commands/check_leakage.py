@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hwds.cli.experiment import OVERRIDES
-from hwds.cli.words import command
+from hwds.cli.words import OVERRIDES, command
 
 if TYPE_CHECKING:
-    from hwds.evaluation.leakage.asking import Ask
-    from hwds.evaluation.leakage.leak import Leak
-    from hwds.evaluation.leakage.opened import Watch
+    from hwds.evaluation.leak_check import Ask, FileWatch
+    from hwds.evaluation.protocol import Leak
     from hwds.experiment.prepare import Prepared
 
 
@@ -25,13 +23,12 @@ if TYPE_CHECKING:
 @OVERRIDES
 def main(overrides: tuple[str, ...]) -> int:
     """Run the canary over models and features, at their small size unless `size=` is given; 1 where one leaks."""
-    from hwds.config.compose import compose
-    from hwds.core.audit import opened_files
-    from hwds.evaluation.leakage.asking import Elsewhere
-    from hwds.evaluation.leakage.opened import Watch
-    from hwds.execution.threads import hold_threads, thread_variables
-    from hwds.experiment.check import check
+    from hwds.core.cache import opened_files
+    from hwds.core.compose import compose
+    from hwds.evaluation.leak_check import AskElsewhere, FileWatch
+    from hwds.evaluation.workers import hold_threads, thread_variables
     from hwds.experiment.prepare import prepare, require_asked
+    from hwds.experiment.spec import check
 
     sized = any(word.lstrip("+").startswith("size=") for word in overrides)
     experiment = check(compose([*overrides, *([] if sized else ["size=small"])]))
@@ -40,8 +37,8 @@ def main(overrides: tuple[str, ...]) -> int:
     require_asked(prepared)
     require_repeatable(prepared)
     hold_threads(prepared.job.cpus)
-    watch = Watch(frozenset(path for path in opened.data_read() if not path.endswith((".py", ".yaml"))))
-    with Elsewhere(watch, thread_variables(prepared.job.cpus)) as elsewhere:
+    watch = FileWatch(frozenset(path for path in opened.data_read() if not path.endswith((".py", ".yaml"))))
+    with AskElsewhere(watch, thread_variables(prepared.job.cpus)) as elsewhere:
         clean = [tell(label, list(leaks)) for label, leaks in checks(prepared, watch, elsewhere).items()]
     clean.append(tell_giveaways(prepared.experiment.dataset, prepared.job.protocol, prepared.frame))
     say_what_was_tried(prepared.job.protocol, prepared.frame)
@@ -61,43 +58,49 @@ def require_repeatable(prepared: Prepared) -> None:
             raise ConfigError(f"model.{why}: the leak test compares answers to the bit.")
 
 
-def checks(prepared: Prepared, watch: Watch, elsewhere: Ask) -> dict[str, Iterator[Leak | None]]:
+def checks(prepared: Prepared, watch: FileWatch, elsewhere: Ask) -> dict[str, Iterator[Leak | None]]:
     """Return the checks by name: every model on the protocol's cutoffs, and the feature set."""
     from hwds.detection.protocols.base import Detection
-    from hwds.evaluation.canary import canary, features_canary, row_features_canary, run_features_canary, watched
-    from hwds.evaluation.leakage.asking import Here
-    from hwds.evaluation.leakage.memory import Memory
-    from hwds.execution.compute_cell import context_of
-    from hwds.features.base import RowFeatures, RunFeatures
+    from hwds.evaluation.cells import context_of_fold
+    from hwds.evaluation.leak_check import (
+        AskHere,
+        MemoryCache,
+        check_leaks,
+        check_row_features,
+        check_run_features,
+        check_series_features,
+        with_opened_files,
+    )
+    from hwds.frames.features.base import RowFeatures, RunFeatures
     from hwds.frames.panel import Panel
     from hwds.frames.runs import Runs
 
     job, frame = prepared.job, prepared.frame
-    context = replace(context_of(job, ""), cache=Memory.empty())
+    context = replace(context_of_fold(job, ""), cache=MemoryCache.empty())
     by_name = {
-        label: canary(job.protocol, label, model, frame, context, here=Here(watch), elsewhere=elsewhere)
+        label: check_leaks(job.protocol, label, model, frame, context, here=AskHere(watch), elsewhere=elsewhere)
         for label, model in job.models.items()
     }
     features, name = job.features, f"features {prepared.experiment.features.name}"
     if isinstance(frame, Panel) and prepared.experiment.features.name != "none":
-        by_name[name] = watched(name, features, features_canary(name, features, frame, frame.horizon), watch)
+        by_name[name] = with_opened_files(name, features, check_series_features(name, features, frame, frame.horizon), watch)
     if isinstance(features, RowFeatures) and isinstance(job.protocol, Detection):
-        rows = row_features_canary(name, features, frame, job.protocol.delay_days)
-        by_name[name] = watched(name, features, rows, watch)
+        rows = check_row_features(name, features, frame, job.protocol.delay_days)
+        by_name[name] = with_opened_files(name, features, rows, watch)
     if isinstance(features, RunFeatures) and isinstance(frame, Runs):
-        by_name[name] = watched(name, features, run_features_canary(name, features, frame.learnable), watch)
+        by_name[name] = with_opened_files(name, features, check_run_features(name, features, frame.learnable), watch)
     return by_name
 
 
 def tell(label: str, results: list[Leak | None]) -> bool:
     """Print one line, and one for each leak; whether there is none."""
-    from hwds.evaluation.leakage.leak import FUTURE, STATE
+    from hwds.evaluation.protocol import FUTURE_LEAK, STATE_LEAK
 
     if not results:
         print(f"{label}: nothing to check; the protocol has no moment after which anything is unknown")
         return True
     leaks = [leak for leak in results if leak is not None]
-    compared = [leak for leak in results if leak is None or leak.check in (FUTURE, STATE)]
+    compared = [leak for leak in results if leak is None or leak.check in (FUTURE_LEAK, STATE_LEAK)]
     cutoffs = f"{len(compared)} cutoff{'s' * (len(compared) != 1)}"
     differ = sum(leak is not None for leak in compared)
     if not leaks:
@@ -111,8 +114,8 @@ def tell(label: str, results: list[Leak | None]) -> bool:
 
 def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> bool:
     """Print a line for each column that gives away what is predicted, over the protocol's horizon; whether there is none."""
-    from hwds.datasets.reading.giveaways import giveaways
-    from hwds.splitting.panels import PanelSplitting
+    from hwds.datasets.reading.leakage import giveaways
+    from hwds.evaluation.panel_folds import PanelSplitting
 
     if isinstance(protocol, PanelSplitting):
         frame = replace(frame, horizon=protocol.steps(frame))
@@ -124,18 +127,25 @@ def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> bool:
 
 def say_what_was_tried(protocol: Any, frame: Any) -> None:
     """Print what was tried of this protocol and frame, and what no check sees."""
-    from hwds.evaluation.abilities import LeakTestable
-    from hwds.evaluation.leakage.leak import GIVEAWAY, IMPLAUSIBLE, OWN_LABEL, TRIED, TWINS, UNSEEN
+    from hwds.evaluation.protocol import (
+        GIVEAWAY_LEAK,
+        IMPLAUSIBLE_LEAK,
+        LEAK_CHECKS,
+        OWN_LABEL_LEAK,
+        TWIN_LEAK,
+        UNSEEN_LEAKS,
+        LeakTestable,
+    )
     from hwds.frames.panel import Panel
     from hwds.frames.runs import Runs
     from hwds.frames.table import Table
 
     labelled = isinstance(frame, Table) and bool(frame.roles.get("label"))
     has = {
-        TWINS: type(protocol).implausible is not LeakTestable.implausible,
-        IMPLAUSIBLE: type(protocol).implausible is not LeakTestable.implausible,
-        OWN_LABEL: labelled,
-        GIVEAWAY: labelled or isinstance(frame, Panel | Runs),
+        TWIN_LEAK: type(protocol).implausible is not LeakTestable.implausible,
+        IMPLAUSIBLE_LEAK: type(protocol).implausible is not LeakTestable.implausible,
+        OWN_LABEL_LEAK: labelled,
+        GIVEAWAY_LEAK: labelled or isinstance(frame, Panel | Runs),
     }
-    print(f"tried: {'; '.join(reason for check, reason in TRIED.items() if has.get(check, True))}.")
-    print(f"not seen: {UNSEEN}.")
+    print(f"tried: {'; '.join(reason for check, reason in LEAK_CHECKS.items() if has.get(check, True))}.")
+    print(f"not seen: {UNSEEN_LEAKS}.")

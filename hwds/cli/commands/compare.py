@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwds.cli.words import AS_JSON, NUMBER, RUN, KnownWord, Whole, command, run_names
+from hwds.cli.words import AS_JSON, NUMBER, RUN, KnownWord, WholeNumber, command, run_names
 from hwds.core.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from hwds.compare.source import Source
     from hwds.results.comparison import Comparison
     from hwds.results.folder import RunFolder
+    from hwds.stats.sources import RunSource
 
 SELECTING = ("experiment", "sweep", "study")
 """Flags that say which runs."""
@@ -41,7 +41,7 @@ def sweep_names() -> list[str]:
 
 def study_names() -> list[str]:
     """Return the studies below the current folder."""
-    from hwds.config.study import studies
+    from hwds.core.study import studies
 
     return studies()
 
@@ -60,7 +60,7 @@ def study_names() -> list[str]:
 @click.option(
     "--margin", type=NUMBER, metavar="SHARE", help='What does not matter: `0.01` is 1 %, so that "as good as" is a finding.'
 )
-@click.option("--resamples", type=Whole(100), metavar="NUMBER", help="Draw more often; 2,000 is usual.")
+@click.option("--resamples", type=WholeNumber(100), metavar="NUMBER", help="Draw more often; 2,000 is usual.")
 @AS_JSON
 def main(runs: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Say which model is better, by how much and how sure that is."""
@@ -71,18 +71,18 @@ def main(runs: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     if len(selecting) > 1 or (runs and selecting not in ([], ["--experiment"])):
         raise ConfigError(f"compare: {selecting[-1]} says which runs; drop {selecting[0] if len(selecting) > 1 else runs[0]}.")
     settings = [(f"--{name}", str(value)) for name, value in sorted(given.items()) if name not in SELECTING]
-    for title, comparison, older in comparisons(runs, **given):
-        folder = keep(comparison, settings)
+    for title, comparison, older in selected_comparisons(runs, **given):
+        folder = keep_comparison(comparison, settings)
         if as_json:
-            print_json(comparison, folder)
+            print_comparison_json(comparison, folder)
         else:
             print(f"{title}:\n" if title else "", end="")
-            show(comparison, older)
+            show_comparison(comparison, older)
             print(f"Comparison: {folder}")
     return 0
 
 
-def comparisons(
+def selected_comparisons(
     runs: Sequence[str],
     *,
     experiment: str = "",
@@ -99,32 +99,32 @@ def comparisons(
         ConfigError: A study is asked with a metric or a model, which it has decided.
     """
     if study:
-        from hwds.app.study import study_comparisons
+        from hwds.cli.study import study_comparisons
 
         decided = "--metric" if metric else "--model" if model else ""
         if decided:
             raise ConfigError(f"compare: {decided} is what the study has decided; drop it.")
         yield from ((name, comparison, []) for name, comparison in study_comparisons(study, margin, resamples).items())
         return
-    from hwds.compare.models import compare
-    from hwds.compare.source import Source
+    from hwds.stats.compare import compare
+    from hwds.stats.sources import RunSource
 
     older = list[str]()
     if sweep:
-        best, stood = Source.read(of_sweep(sweep))
+        best, stood = RunSource.read(of_sweep(sweep))
         sources = [best.asked_as(stood), stood]
-        model = model or best_of(sources)
+        model = model or best_label(sources)
     else:
-        sources, older = latest(Source.read(folders(runs, experiment)), runs)
+        sources, older = latest_of_same_settings(RunSource.read(folders(runs, experiment)), runs)
     yield "", compare(sources, metric=metric, model=model, margin=margin, resamples=resamples), older
 
 
-def print_json(comparison: Comparison, folder: Path) -> None:
+def print_comparison_json(comparison: Comparison, folder: Path) -> None:
     """Print a comparison as data."""
-    from hwds.report.comparison.sentence import sentence
+    from hwds.report.comparison import comparison_sentence
     from hwds.results.comparison import as_json
 
-    print(as_json({"sentence": sentence(comparison), "folder": str(folder)} | comparison.as_dict()))
+    print(as_json({"sentence": comparison_sentence(comparison), "folder": str(folder)} | comparison.as_dict()))
 
 
 def of_sweep(name: str) -> list[RunFolder]:
@@ -134,12 +134,12 @@ def of_sweep(name: str) -> list[RunFolder]:
         HwdsError: There is no such sweep, or there are no two runs.
     """
     from hwds.core.errors import HwdsError
-    from hwds.core.outputs import OUTPUTS
-    from hwds.results.files import lies_in
+    from hwds.core.files import OUTPUTS
+    from hwds.results.files import holds_file
     from hwds.results.folder import RunFolder
     from hwds.results.sweep_folder import PREFIX, SweepFolder
 
-    path = lies_in(name, "sweep.json")
+    path = holds_file(name, "sweep.json")
     folder = SweepFolder.named(name if path else f"{PREFIX}{name.removeprefix(PREFIX)}")
     assert folder is not None  # with the prefix none is an error of its own
     record = folder.read_json()
@@ -155,16 +155,16 @@ def of_sweep(name: str) -> list[RunFolder]:
     return [RunFolder((OUTPUTS / "runs" / record[key]).resolve()) for key in ("run", "own_run")]
 
 
-def best_of(sources: list[Source]) -> str:
+def best_label(sources: list[RunSource]) -> str:
     """Return the label of the first run's model, distinct from that of the second."""
-    from hwds.compare.labels import model_labels
+    from hwds.stats.sources import model_labels
 
     return model_labels(sources)[0][sources[0].model]
 
 
 def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:
     """The folders of the runs named, each once, and of all finished runs of an experiment."""
-    from hwds.core.outputs import OUTPUTS
+    from hwds.core.files import OUTPUTS
     from hwds.results.files import last_ran
     from hwds.results.folder import RunFolder
 
@@ -178,7 +178,7 @@ def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:
     return list({folder.path: folder for folder in runs}.values())
 
 
-def latest(sources: list[Source], names: Sequence[str]) -> tuple[list[Source], list[str]]:
+def latest_of_same_settings(sources: list[RunSource], names: Sequence[str]) -> tuple[list[RunSource], list[str]]:
     """Return the last of runs of the same settings, data and seed, unless each was named; and the titles of the others."""
     if names:
         return sources, []
@@ -188,33 +188,28 @@ def latest(sources: list[Source], names: Sequence[str]) -> tuple[list[Source], l
     return list(last.values()), [source.title for source in sources if source not in last.values()]
 
 
-def keep(comparison: Comparison, settings: Sequence[tuple[str, str]]) -> Path:
+def keep_comparison(comparison: Comparison, settings: Sequence[tuple[str, str]]) -> Path:
     """Write the tables, the page and the picture of a comparison; return the folder, named by its runs and settings."""
-    from hwds.core.hashing import digest
-    from hwds.core.outputs import OUTPUTS
-    from hwds.report.comparison.sentence import sentence
-    from hwds.report.comparison.tables import page
-    from hwds.report.pictures.critical_difference import critical_difference_figure
-    from hwds.report.pictures.forest import comparison_figure
-    from hwds.report.pictures.style import save_png
-    from hwds.results.markdown import write_markdown
-    from hwds.results.provenance import command_line
+    from hwds.core.files import OUTPUTS, digest
+    from hwds.report.comparison import comparison_figure, comparison_markdown, comparison_sentence, critical_difference_figure
+    from hwds.report.pictures import save_png
+    from hwds.results.files import write_markdown
+    from hwds.results.records import command_line
 
     folder = (OUTPUTS / "comparisons" / digest([sorted(comparison.sources), list(settings)])).resolve()
     command = command_line().replace(" --json", "")
-    comparison.write(folder, sentence(comparison), command)
+    comparison.write(folder, comparison_sentence(comparison), command)
     save_png(comparison_figure(comparison), folder / "forest.png")
     save_png(critical_difference_figure(comparison), folder / "critical_difference.png")
-    write_markdown(folder / "comparison.md", page(comparison, command))
+    write_markdown(folder / "comparison.md", comparison_markdown(comparison, command))
     return folder
 
 
-def show(comparison: Comparison, passed_over: list[str]) -> None:
+def show_comparison(comparison: Comparison, passed_over: list[str]) -> None:
     """Print the tables, what is to be known before they are read, and what they mean."""
     from dataclasses import replace
 
-    from hwds.report.comparison.sentence import sentence
-    from hwds.report.comparison.tables import grids
+    from hwds.report.comparison import comparison_grids, comparison_sentence
     from hwds.report.leaderboard import print_grids
     from hwds.results.formatting import counted
 
@@ -227,4 +222,6 @@ def show(comparison: Comparison, passed_over: list[str]) -> None:
     )
     nearest_first = comparison.pairs["effect"].abs().arg_sort()[:MOST].sort()
     shown = replace(comparison, pairs=comparison.pairs[nearest_first])
-    print_grids([each.cut(MOST) for each in grids(shown)], [*cut, *comparison.notes, *older], sentence(comparison))
+    print_grids(
+        [each.cut(MOST) for each in comparison_grids(shown)], [*cut, *comparison.notes, *older], comparison_sentence(comparison)
+    )

@@ -17,8 +17,8 @@ from hwds.core.registry import options
 @click.argument("names", nargs=-1, type=KnownWord("dataset", lambda: options("dataset")))
 def main(names: tuple[str, ...]) -> int:
     """Print source, licence, columns and digest of the datasets named, or of all."""
-    from hwds.config.build import build
-    from hwds.config.compose import option
+    from hwds.core.compose import option
+    from hwds.core.config import build
 
     known = options("dataset")
     for name in names:

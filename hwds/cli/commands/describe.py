@@ -17,7 +17,7 @@ from hwds.core.errors import ConfigError
 from hwds.core.registry import GROUPS, options
 
 
-def words() -> list[str]:
+def describable_words() -> list[str]:
     """Return every word that can be described, but for the names of settings."""
     from hwds.cli.described import EXPERIMENT, ROLES
     from hwds.frames.roles import FrameKind
@@ -27,19 +27,19 @@ def words() -> list[str]:
 
 
 @command(help=__doc__)
-@click.argument("named", nargs=-1, type=KnownWord("option, setting or roles", words))
+@click.argument("named", nargs=-1, type=KnownWord("option, setting or roles", describable_words))
 @click.option("--pages", "folder", type=click.Path(path_type=Path), help="Write a page for each group into this folder.")
 @AS_JSON
 def main(named: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
     """Print what is named, or write all of it as pages."""
     if folder is not None:
-        from hwds.cli.reference import write_pages
+        from hwds.cli.described import write_reference
 
-        print("\n".join(map(str, write_pages(folder))))
+        print("\n".join(map(str, write_reference(folder))))
         return 0
     if not named:
         raise ConfigError("describe: must be given an option, such as model/forecast/xgboost, a setting, or roles.")
-    from hwds.cli.described import described
+    from hwds.cli.described import describe_named
 
-    print(described(named, as_json))
+    print(describe_named(named, as_json))
     return 0

@@ -12,15 +12,15 @@ from hwds.cli.words import AS_JSON, RUN, command, exactly
 @AS_JSON
 def main(runs: tuple[str, str], as_json: bool) -> int:
     """Print only what differs, then what that means."""
-    from hwds.report.difference import grids, words
     from hwds.report.leaderboard import print_grids
+    from hwds.report.runs import difference_grids, difference_text
     from hwds.results import comparison
-    from hwds.results.difference import difference
+    from hwds.results.difference import run_difference
     from hwds.results.folder import RunFolder
 
-    changes = difference(*(RunFolder.find(name) for name in runs))
+    changes = run_difference(*(RunFolder.find(name) for name in runs))
     if as_json:
         print(comparison.as_json(changes.as_dict()))
     else:
-        print_grids(grids(changes), (), words(changes))
+        print_grids(difference_grids(changes), (), difference_text(changes))
     return 0

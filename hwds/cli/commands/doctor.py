@@ -13,15 +13,15 @@ from hwds.cli.words import command
 @command(help=__doc__)
 def main() -> int:
     """Print one line a finding; 1 where something that a run needs is missing."""
-    from hwds.core.outputs import OUTPUTS
-    from hwds.execution.compute.processes import usable_cores
-    from hwds.results.provenance import LIBRARIES, cpu_name, installed
+    from hwds.core.files import OUTPUTS
+    from hwds.evaluation.compute.processes import usable_cores
+    from hwds.results.records import LIBRARIES, cpu_name, installed_version
 
-    missing = [name for name in LIBRARIES if installed(name) is None]
+    missing = [name for name in LIBRARIES if installed_version(name) is None]
     writable = _writable(OUTPUTS)
     lines = {
         "python": platform.python_version(),
-        "libraries": ", ".join(f"{name} {installed(name)}" for name in LIBRARIES if name not in missing),
+        "libraries": ", ".join(f"{name} {installed_version(name)}" for name in LIBRARIES if name not in missing),
         "missing": ", ".join(missing) or "nothing",
         "cpu": f"{cpu_name()}, {usable_cores()} usable of {os.cpu_count()} cores",
         "memory": _memory(),

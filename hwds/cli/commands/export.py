@@ -10,7 +10,7 @@ from hwds.cli.words import ONE_RUN, OneOf, command
 from hwds.core.errors import ConfigError, nearest
 
 KINDS = ("csv", "parquet", "xlsx")
-"""Formats, as `hwds.results.export` writes them."""
+"""Formats, as `hwds.results.difference` writes them."""
 
 
 @command(help=__doc__)
@@ -20,12 +20,12 @@ KINDS = ("csv", "parquet", "xlsx")
 @click.option("--out", metavar="PATH", help="Where to; else below outputs/exports/.")
 def main(run: str, kind: str, tables: str, out: str | None) -> int:
     """Write the tables beside each other into a folder, or into one workbook."""
-    from hwds.core.outputs import OUTPUTS
-    from hwds.results.export import exported, write_export
+    from hwds.core.files import OUTPUTS
+    from hwds.results.difference import export_tables, write_export
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(run)
-    every = exported(folder)
+    every = export_tables(folder)
     names = [name for name in tables.split(",") if name] or list(every)
     unknown = next((name for name in names if name not in every), None)
     if unknown is not None:

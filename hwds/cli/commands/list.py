@@ -16,10 +16,10 @@ from click.shell_completion import CompletionItem
 
 from hwds.cli.words import AS_JSON, KnownWord, command
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.messages import shown
+from hwds.core.recipe import show_value
 from hwds.core.registry import GROUPS as RECIPES
 from hwds.core.registry import WRITTEN, options, source_file
-from hwds.core.yaml_text import read_yaml, text_of
+from hwds.core.settings import read_yaml, utf8_text
 
 GROUPS = (*RECIPES, *WRITTEN, "experiment")
 FIRST_LINE = re.compile(r'^class (\w+)[^:]*:\n[ \t]+r?"""(.*?)(?:"""|\n)', re.MULTILINE)
@@ -50,14 +50,16 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
         whole = next(group for group in groups if group not in named)
         raise ConfigError(f"list: takes groups or options, got both '{whole}' and '{named[0]}'.")
     if named:
-        from hwds.cli.described import described
+        from hwds.cli.described import describe_named
 
-        print(described(named, as_json))
+        print(describe_named(named, as_json))
         return 0
     for group in groups:
         if group not in GROUPS:
             raise ConfigError(f"no group '{group}'{nearest(group, GROUPS)}")
-    sentences = {group: {name: sentence(group, file) for name, file in options(group).items()} for group in groups or GROUPS}
+    sentences = {
+        group: {name: option_sentence(group, file) for name, file in options(group).items()} for group in groups or GROUPS
+    }
     if as_json:
         print(json.dumps(sentences, indent=1))
         return 0
@@ -69,15 +71,15 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-def sentence(group: str, file: Path) -> str:
+def option_sentence(group: str, file: Path) -> str:
     """Return the first line of the docstring of an option's class, read without importing it, or the YAML's command."""
     try:
-        text = text_of(file)
+        text = utf8_text(file)
         node: Any = read_yaml(text, file) or {}
     except ValueError as error:
         raise ConfigError(f"{error}.") from error
     if not isinstance(node, dict):
-        raise ConfigError(f"{group}/{file.stem}.yaml: must be a mapping, got {shown(node)}.")
+        raise ConfigError(f"{group}/{file.stem}.yaml: must be a mapping, got {show_value(node)}.")
     comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
     if group not in RECIPES:
         return comments[1] if len(comments) > 1 else comments[0] if comments else ""

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import click
 
-from hwds.cli.experiment import OVERRIDES
-from hwds.cli.words import OneOf, command
+from hwds.cli.words import OVERRIDES, OneOf, command
 from hwds.core.errors import ConfigError
 from hwds.core.secrets import without_secrets
 
@@ -49,7 +48,11 @@ def main(kind: str, name: str, overrides: tuple[str, ...], package: str) -> int:
             raise ConfigError(f"new: {what} must be small letters, digits and underscores, as of a module, got '{word}'.")
     if overrides and kind != "experiment":
         raise ConfigError(f"new: words of a run, as '{overrides[0]}', become an experiment, not a {kind}.")
-    files = {Path("conf", "experiment", f"{name}.yaml"): said(name, overrides)} if overrides else written(kind, name, package)
+    files = (
+        {Path("conf", "experiment", f"{name}.yaml"): experiment_text(name, overrides)}
+        if overrides
+        else skeleton_files(kind, name, package)
+    )
     if class_of(name) in public_names():
         raise ConfigError(f"new: '{class_of(name)}' is a name of hwds, which the skeleton uses; choose another than '{name}'.")
     taken = next((path for path in files if path.exists()), None)
@@ -70,15 +73,14 @@ def main(kind: str, name: str, overrides: tuple[str, ...], package: str) -> int:
     return 0
 
 
-def said(name: str, words: Sequence[str]) -> str:
+def experiment_text(name: str, words: Sequence[str]) -> str:
     """Return the text of the experiment that the words of a run say.
 
     Raises:
         ConfigError: They compose to no experiment.
     """
-    from hwds.config.compose import compose
-    from hwds.config.written import as_experiment
-    from hwds.experiment.check import check
+    from hwds.core.compose import as_experiment, compose
+    from hwds.experiment.spec import check
 
     data = compose(list(words))
     check(data)
@@ -99,12 +101,12 @@ def public_names() -> set[str]:
     return {name for face in (hwds, hwds.forecast, hwds.detection, hwds.bandit) for name in face.__all__}
 
 
-def written(kind: str, name: str, package: str) -> dict[Path, str]:
+def skeleton_files(kind: str, name: str, package: str) -> dict[Path, str]:
     """Return the content of each file of a skeleton."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("hwds.cli", "skeletons"), undefined=StrictUndefined, keep_trailing_newline=True
+        loader=FileSystemLoader(Path(__file__).parents[1] / "skeletons"), undefined=StrictUndefined, keep_trailing_newline=True
     )
     words = {"name": name, "package": package, "cls": class_of(name)}
     folder = Path("conf", GROUPS[kind])

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hwds.cli.experiment import OVERRIDES
-from hwds.cli.words import command
+from hwds.cli.words import OVERRIDES, command
 from hwds.core.secrets import without_secrets
 from hwds.core.settings import as_yaml
 from hwds.results.formatting import counted, first_few
@@ -16,30 +15,29 @@ from hwds.results.formatting import counted, first_few
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hwds.experiment.estimate import Time
-    from hwds.experiment.prepare import Prepared
-    from hwds.tuning.estimate import SweepEstimate
-    from hwds.tuning.search import Search
+    from hwds.experiment.prepare import Prepared, TimeEstimate
+    from hwds.search.results import SweepEstimate
+    from hwds.search.search import Search
 
 
 @command(help=__doc__)
 @OVERRIDES
 def main(overrides: tuple[str, ...]) -> int:
     """Print the plan of the experiment that the words compose."""
-    from hwds.config.compose import compose
-    from hwds.config.origin import origins
-    from hwds.experiment.check import check
+    from hwds.core.compose import compose
+    from hwds.core.config import value_origins
     from hwds.experiment.prepare import prepare
-    from hwds.tuning.search_settings import Searching
+    from hwds.experiment.spec import check
+    from hwds.search.sweeps.base import Searching
 
     data = compose(list(overrides))
     experiment = check(data)
-    found = origins(data, list(overrides)).items()
-    shown = aligned([(f"{path}:", as_yaml(value), origin) for path, (value, origin) in found if value != {}])
+    found = value_origins(data, list(overrides)).items()
+    shown = align_columns([(f"{path}:", as_yaml(value), origin) for path, (value, origin) in found if value != {}])
     print(without_secrets(shown))
     if isinstance(experiment.sweep, Searching):
-        from hwds.tuning.adaptive_rounds import with_cached_trials
-        from hwds.tuning.search import prepare_search
+        from hwds.search.rungs import with_cached_trials
+        from hwds.search.search import prepare_search
 
         print_search(with_cached_trials(prepare_search(data, experiment)))
     else:
@@ -49,19 +47,19 @@ def main(overrides: tuple[str, ...]) -> int:
 
 def print_search(search: Search) -> None:
     """The sweep, what is kept of each window, and how long the rest may take."""
-    from hwds.config.own_space import space_of
-    from hwds.report.sweep.space import TITLES, space_rows
-    from hwds.tuning.estimate import estimate_of
-    from hwds.tuning.evidence import evidence_sentence
+    from hwds.core.search_space import space_of
+    from hwds.report.sweep import SPACE_TITLES, space_rows
+    from hwds.search.results import estimate_of
+    from hwds.search.trials import earlier_trials_sentence
 
     print(f"\nsweep {search.folder.title}")
-    print(aligned([TITLES, *space_rows(space_of(search.data))]))
+    print(align_columns([SPACE_TITLES, *space_rows(space_of(search.data))]))
     cells = [(cell, search.cache.has(key)) for group in search.trial_groups for cell, key in group.cells.items()]
     rows = [("inner window", "cells kept")]
     for fold in sorted(search.tuning_split.folds, key=search.place):
         own = [there for cell, there in cells if cell.fold.index == fold.index]
         rows.append((fold.name, f"{sum(own)} of {len(own)}"))
-    print(aligned(rows))
+    print(align_columns(rows))
     if search.tuning_split.remark:
         print(search.tuning_split.remark)
     refused = [trial for trial in search.trials if trial.refused]
@@ -71,7 +69,7 @@ def print_search(search: Search) -> None:
     compared = f"{search.measure.name}, the {search.better}er the better"
     after = first_few([str(rung) for rung in search.rungs], 8)
     print(f"{counted(len(search.trials), 'trials')}, compared by {compared}, after {after} windows.")
-    if reused := evidence_sentence(search.sources):
+    if reused := earlier_trials_sentence(search.sources):
         print(reused)
     if len(search.trials) < search.most_trials:
         more = search.most_trials - len(search.trials)
@@ -84,7 +82,7 @@ def print_search(search: Search) -> None:
 
 def search_time(estimate: SweepEstimate) -> str:
     """Return the expected time of the missing cells, in words."""
-    from hwds.report.sweep.sentence import core_time
+    from hwds.report.sweep import core_time
     from hwds.results.formatting import duration as lasting
 
     asked = f", some {100 * estimate.share:.0f} % of them as trials are stopped early" if estimate.share < 1 else ""
@@ -98,8 +96,7 @@ def search_time(estimate: SweepEstimate) -> str:
 
 def print_cells(prepared: Prepared) -> None:
     """The run, what is kept of each fold and model, and how long the rest may take."""
-    from hwds.experiment.estimate import missing_cells, time_for
-    from hwds.experiment.remarks import remarks_before
+    from hwds.experiment.prepare import missing_cells, remarks_before, time_for
 
     missing = missing_cells(prepared)
     finished = " (finished)" if (prepared.folder.path / "scores.parquet").is_file() else ""
@@ -110,7 +107,7 @@ def print_cells(prepared: Prepared) -> None:
         rows.append(
             (fold.name, str(len(fold.cutoffs)), *(cell_state(prepared, missing, fold.index, model) for model in models))
         )
-    print(aligned(rows))
+    print(align_columns(rows))
     for column in prepared.work.segments.labels:
         values = prepared.work.segments.values(column)
         print(f"scored by {column} too{': ' if values else ''}{first_few(values, 8)}.")
@@ -118,8 +115,8 @@ def print_cells(prepared: Prepared) -> None:
         print(remark)
     cells = counted(len(prepared.work.cells), "cells")
     time = time_for(prepared, missing)
-    print(f"{cells}, {len(missing)} to compute: {duration(time, missing)}.")
-    if words := quicker(prepared, time):
+    print(f"{cells}, {len(missing)} to compute: {time_words(time, missing)}.")
+    if words := quicker_form(prepared, time):
         print(f"For an answer within a minute a window: {words}.")
 
 
@@ -139,9 +136,9 @@ BUDGET = 60.0
 """Seconds of a fit in that form: it is offered to what would take more."""
 
 
-def quicker(prepared: Prepared, time: Time | None) -> str:
+def quicker_form(prepared: Prepared, time: TimeEstimate | None) -> str:
     """The words of the same experiment within a budget; empty where it is short, or has one already."""
-    from hwds.evaluation.abilities import Foreseeable
+    from hwds.evaluation.protocol import Foreseeable
 
     protocol, model = prepared.job.protocol, prepared.experiment.model
     if time is None or not isinstance(protocol, Foreseeable) or hasattr(model, "budget"):
@@ -149,7 +146,7 @@ def quicker(prepared: Prepared, time: Time | None) -> str:
     return "" if time.seconds < max(LONG, BUDGET * len(prepared.work.folds)) else protocol.within(BUDGET)
 
 
-def duration(time: Time | None, missing: Sequence[Any]) -> str:
+def time_words(time: TimeEstimate | None, missing: Sequence[Any]) -> str:
     """The estimate in words."""
     if not missing:
         return "nothing to do"
@@ -165,7 +162,7 @@ def duration(time: Time | None, missing: Sequence[Any]) -> str:
     return f"{about} on one core, by earlier timings{' of smaller cells' if time.at_most else ''}"
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
+def align_columns(rows: Sequence[Sequence[str]]) -> str:
     """Rows of text in columns; a value longer than 40 letters does not widen its column."""
     widths = [max((len(cell) for cell in column if len(cell) <= 40), default=0) for column in zip(*rows, strict=True)]
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)

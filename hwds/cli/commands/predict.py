@@ -31,7 +31,7 @@ NESTED = ("paths", "reasons", "rules")
 def main(run: str, future: str | None, template: str | None, data: str | None) -> int:
     """Load the saved model of a run, or fit it on all rows, and write what it says of the future."""
     from hwds.experiment.final_model import kept_model, predict_new
-    from hwds.frames.reading.endings import without_line_break
+    from hwds.frames.files import without_line_break
     from hwds.results.folder import RunFolder
 
     folder = RunFolder.find(run)
@@ -43,10 +43,10 @@ def main(run: str, future: str | None, template: str | None, data: str | None) -
         print(remark)
     print(f"{experiment.model.name}: {'the saved model' if kept_model(folder) else 'fitted on all rows'}.")
     forecasts = predict_new(experiment, frame, folder)
-    write(folder, forecasts)
-    show(forecasts)
-    print(amount(frame, forecasts))
-    decide(experiment, frame, folder, forecasts)
+    write_forecasts(folder, forecasts)
+    show_forecasts(forecasts)
+    print(forecast_amount(frame, forecasts))
+    decide_ahead(experiment, frame, folder, forecasts)
     print(f"Forecasts: {folder.path / 'future.parquet'} and future.csv")
     return 0
 
@@ -59,14 +59,14 @@ def write_template(experiment: Experiment, path: str) -> int:
     """
     from pathlib import Path
 
-    from hwds.experiment.prediction_input import template
+    from hwds.experiment.final_model import plan_template
     from hwds.frames.panel import Panel
-    from hwds.results.csv_files import write_csv
+    from hwds.results.files import write_csv
 
     frame = experiment.dataset.frame()
     if not isinstance(frame, Panel):
         raise ConfigError(f"--template: dataset '{experiment.dataset.name}' has rows that are no series; there is no plan.")
-    rows = template(experiment, frame)
+    rows = plan_template(experiment, frame)
     write_csv(Path(path), rows)
     empty = [name for name in frame.planned if rows[name].null_count()]
     print(f"{counted(len(rows), 'rows')} to fill in ({', '.join(empty) or 'nothing'}): {path}")
@@ -79,9 +79,9 @@ def experiment_of(folder: RunFolder, rows: str | None) -> Experiment:
     Raises:
         ConfigError: Its protocol has no model to ask.
     """
-    from hwds.evaluation.base import Deployable
-    from hwds.experiment.check import check
-    from hwds.experiment.prediction_input import with_data
+    from hwds.evaluation.protocol import Deployable
+    from hwds.experiment.final_model import with_data
+    from hwds.experiment.spec import check
 
     data = folder.read_config(secrets=True)
     experiment = check(with_data(data, rows, folder) if rows else data)
@@ -98,12 +98,12 @@ def rows_to_predict(experiment: Experiment, future: str | None) -> Any:
     Raises:
         ConfigError: There is a plan, and nothing to plan.
     """
-    from hwds.experiment.prediction_input import planned
+    from hwds.experiment.final_model import require_plan
     from hwds.frames.panel import Panel
 
     frame = experiment.dataset.frame()
     if isinstance(frame, Panel):
-        return experiment.protocol.prepare_frame(planned(experiment, frame, future or ""))
+        return experiment.protocol.prepare_frame(require_plan(experiment, frame, future or ""))
     if future:
         raise ConfigError(
             f"--future: dataset '{experiment.dataset.name}' has rows that are no series; there is nothing to plan."
@@ -111,16 +111,16 @@ def rows_to_predict(experiment: Experiment, future: str | None) -> Any:
     return frame
 
 
-def write(folder: RunFolder, forecasts: pl.DataFrame) -> None:
+def write_forecasts(folder: RunFolder, forecasts: pl.DataFrame) -> None:
     """Write both files, whole or not at all."""
-    from hwds.core.checksums.files import write_parquet
-    from hwds.results.csv_files import write_csv
+    from hwds.core.checksums import write_parquet
+    from hwds.results.files import write_csv
 
     write_parquet(folder.path / "future.parquet", forecasts)
     write_csv(folder.path / "future.csv", forecasts.drop(NESTED, strict=False))
 
 
-def decide(experiment: Experiment, frame: Any, folder: RunFolder, forecasts: pl.DataFrame) -> None:
+def decide_ahead(experiment: Experiment, frame: Any, folder: RunFolder, forecasts: pl.DataFrame) -> None:
     """Write the decision on the forecasts to `future_decision.json` and tables beside it, and print it."""
     from hwds.report.verdict import draw_verdict, print_verdict, store_verdict
 
@@ -135,7 +135,7 @@ def decide(experiment: Experiment, frame: Any, folder: RunFolder, forecasts: pl.
         print_verdict(type(decision), verdict)
 
 
-def show(forecasts: pl.DataFrame) -> None:
+def show_forecasts(forecasts: pl.DataFrame) -> None:
     """Print the first rows."""
     import polars as pl
 
@@ -143,7 +143,7 @@ def show(forecasts: pl.DataFrame) -> None:
         print(forecasts.head(8).drop(NESTED, strict=False).with_columns(pl.col(pl.Float64).round_sig_figs(5)))
 
 
-def amount(frame: Any, forecasts: pl.DataFrame) -> str:
+def forecast_amount(frame: Any, forecasts: pl.DataFrame) -> str:
     """Return how many rows, series and times there are, and how many series have none."""
     from hwds.frames.panel import Panel
 

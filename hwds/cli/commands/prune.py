@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwds.cli.words import Group, KnownWord, Read, Whole, run_names
+from hwds.cli.words import Group, KnownWord, ReadValue, WholeNumber, run_names
 from hwds.core.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
+    from hwds.results.index import RunIndex
     from hwds.results.pruning import PruningPlan
-    from hwds.results.runs.index import RunIndex
 
 MOST = 20
 """Folders that are named."""
@@ -27,21 +27,21 @@ OLD = 30 * 86400.0
 """The age in seconds from which cells go that nobody names, where neither age nor size is given."""
 
 
-def span(text: str) -> float:
+def seconds_of_span(text: str) -> float:
     """Return the seconds of `12h` or `90d`."""
-    from hwds.results.runs import query
+    from hwds.results import index as query
 
-    return query.span(text)
+    return query.parse_span(text)
 
 
-def bytes_of(text: str) -> int:
+def bytes_of_size(text: str) -> int:
     """Return the bytes of `500MB`."""
     from hwds.results import pruning
 
-    return pruning.bytes_of(text)
+    return pruning.parse_bytes(text)
 
 
-def sweep_names() -> list[str]:
+def known_sweeps() -> list[str]:
     """Return all names of the sweeps below the current folder."""
     from hwds.results.sweep_folder import SweepFolder
 
@@ -55,10 +55,14 @@ def comparison_names() -> list[str]:
     return list(comparison_folders())
 
 
-SIZE = Read("size", bytes_of, "a size like 500MB or 5GB")
-OLDER = click.option("--older-than", "older", type=Read("span", span, "a span like 12h, 90d or 4w"), help="Older than `90d`.")
+SIZE = ReadValue("size", bytes_of_size, "a size like 500MB or 5GB")
+OLDER = click.option(
+    "--older-than", "older", type=ReadValue("span", seconds_of_span, "a span like 12h, 90d or 4w"), help="Older than `90d`."
+)
 LARGER = click.option("--larger-than", "larger", type=SIZE, help="Larger than `100MB`.")
-BEST = click.option("--keep-best", "best", type=Whole(), metavar="NUMBER", help="Not the best so many of each experiment.")
+BEST = click.option(
+    "--keep-best", "best", type=WholeNumber(), metavar="NUMBER", help="Not the best so many of each experiment."
+)
 YES = click.option("--yes", is_flag=True, help="Delete; without it nothing goes.")
 
 
@@ -67,7 +71,7 @@ YES = click.option("--yes", is_flag=True, help="Delete; without it nothing goes.
 def main(ctx: click.Context) -> int:
     """Say what could go, where nothing is named."""
     if ctx.invoked_subcommand is None:
-        from hwds.results.runs.index import RunIndex
+        from hwds.results.index import RunIndex
 
         print(overview(RunIndex.of()))
     return 0
@@ -85,7 +89,7 @@ def prune_runs(words: tuple[str, ...], older: float | None, larger: int | None, 
 
 
 @main.command("sweeps")
-@click.argument("words", nargs=-1, type=KnownWord("word", sweep_names))
+@click.argument("words", nargs=-1, type=KnownWord("word", known_sweeps))
 @OLDER
 @LARGER
 @BEST
@@ -112,8 +116,8 @@ def prune_comparisons(ids: tuple[str, ...], older: float | None, larger: int | N
 def prune_cache(older: float | None, most: int | None, yes: bool) -> int:
     """Delete what of the cache no run or sweep names, from 30d of age unless a flag says other."""
     from hwds.results.formatting import counted
-    from hwds.results.pruning import as_size, cache_plan, delete_cache
-    from hwds.results.runs.index import RunIndex
+    from hwds.results.index import RunIndex
+    from hwds.results.pruning import cache_plan, delete_cache, size_text
 
     index = RunIndex.of()
     age = older if older is not None else OLD if most is None else 0.0
@@ -121,30 +125,30 @@ def prune_cache(older: float | None, most: int | None, yes: bool) -> int:
     for what, why in plan.staying.items():
         print(f"stays: {what}, {why}")
     if not yes:
-        print(f"Would delete {counted(len(plan.to_delete), 'files')} of the cache, {as_size(plan.size)}; --yes does it.")
+        print(f"Would delete {counted(len(plan.to_delete), 'files')} of the cache, {size_text(plan.size)}; --yes does it.")
         return 0
     gone = delete_cache(index, plan)
     if gone is None:
         print("The cache is in use by a run; nothing was deleted.")
         return 1
-    print(f"Deleted {counted(len(gone), 'files')} of the cache, {as_size(sum(item.size for item in gone))}.")
+    print(f"Deleted {counted(len(gone), 'files')} of the cache, {size_text(sum(item.size for item in gone))}.")
     return 0
 
 
 def overview(index: RunIndex) -> str:
     """Return how much there is, and what of it nothing needs."""
     from hwds.results.formatting import counted
-    from hwds.results.pruning import as_size, cache_plan, folders_plan
+    from hwds.results.pruning import cache_plan, folders_plan, size_text
 
     lines = []
     for what in ("runs", "sweeps", "comparisons"):
         every = matching_paths(index, what, ())
         free = folders_plan(index, every)
         command = f"hwds prune {what} --older-than 90d{'' if what == 'comparisons' else ' --keep-best 3'}"
-        needed = f"{len(free.to_delete):,} of them, {as_size(free.size)}, needed by nothing: {command}"
+        needed = f"{len(free.to_delete):,} of them, {size_text(free.size)}, needed by nothing: {command}"
         lines += [f"{counted(len(every), what)}; {needed}"] if every or what == "runs" else []
     cache = cache_plan(index)
-    lines += [f"cache: {counted(len(cache.to_delete), 'files')}, {as_size(cache.size)}, named by no run: hwds prune cache"]
+    lines += [f"cache: {counted(len(cache.to_delete), 'files')}, {size_text(cache.size)}, named by no run: hwds prune cache"]
     return "\n".join([*lines, "Nothing is deleted without --yes."])
 
 
@@ -154,11 +158,11 @@ def matching_paths(index: RunIndex, what: str, names: Sequence[str]) -> list[str
     Raises:
         ConfigError: A word names nothing, with the nearest that there is.
     """
-    from hwds.core.outputs import OUTPUTS
-    from hwds.results.runs.query import matching
+    from hwds.core.files import OUTPUTS
+    from hwds.results.index import matching_folders
 
     if what != "comparisons":
-        return matching(index, names, what.removesuffix("s")) if index.paths else []
+        return matching_folders(index, names, what.removesuffix("s")) if index.paths else []
     known = sorted(path.parent.name for path in (index.root / what).glob("*/comparison.json"))
     missing = next((name for name in names if not any(each.startswith(name) for each in known)), None)
     if missing is not None:
@@ -182,8 +186,8 @@ def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: 
         ConfigError: Nothing says which.
     """
     from hwds.results.formatting import counted
-    from hwds.results.pruning import as_size, delete_folders, folders_plan
-    from hwds.results.runs.index import RunIndex
+    from hwds.results.index import RunIndex
+    from hwds.results.pruning import delete_folders, folders_plan, size_text
 
     given = {name: limit for name, limit in limits.items() if limit is not None}
     if not names and not given:
@@ -194,26 +198,26 @@ def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: 
     plan = folders_plan(index, matching_paths(index, what, names), **given)
     print_plan(what, plan)
     if not yes:
-        print(f"Would delete {counted(len(plan.to_delete), what)}, {as_size(plan.size)}; --yes does it.")
+        print(f"Would delete {counted(len(plan.to_delete), what)}, {size_text(plan.size)}; --yes does it.")
         return 0
     outcomes = list(delete_folders(index, plan))
     for item, why in outcomes:
         if why:
             print(f"{item.path.parent.name}/{item.path.name} stays: {why}")
     gone = [item for item, why in outcomes if not why]
-    print(f"Deleted {counted(len(gone), what)}, {as_size(sum(item.size for item in gone))}.")
+    print(f"Deleted {counted(len(gone), what)}, {size_text(sum(item.size for item in gone))}.")
     return 0 if len(gone) == len(plan.to_delete) else 1
 
 
 def print_plan(what: str, plan: PruningPlan) -> None:
     """Print which go, and how many stay for which reason."""
     from hwds.results.formatting import counted, duration
-    from hwds.results.pruning import as_size
+    from hwds.results.pruning import size_text
 
     for item in plan.to_delete[:MOST]:
         days = item.age / 86400
         old = f"{days:.0f} days" if days >= 2 else duration(item.age)
-        print(f"{item.path.parent.name}/{item.path.name}  {as_size(item.size)}, {old} old")
+        print(f"{item.path.parent.name}/{item.path.name}  {size_text(item.size)}, {old} old")
     if len(plan.to_delete) > MOST:
         print(f"and {len(plan.to_delete) - MOST:,} more")
     few = len(plan.staying) <= MOST

@@ -14,12 +14,12 @@ from hwds.cli.words import KnownWord, command, exactly, run_and_sweep_names
 from hwds.core.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from hwds.report.pages.base import Page
+    from hwds.report.page_parts import Page
 
 
-def names() -> list[str]:
+def reportable_names() -> list[str]:
     """Return the runs, sweeps, studies and comparisons below the current folder."""
-    from hwds.config.study import studies
+    from hwds.core.study import studies
     from hwds.results.comparison import comparison_folders
 
     return [*run_and_sweep_names(), *studies(), *comparison_folders()]
@@ -27,20 +27,24 @@ def names() -> list[str]:
 
 @command(help=__doc__)
 @click.argument(
-    "name", nargs=-1, type=KnownWord("name", names), callback=exactly(1, "run, sweep, study or comparison"), metavar="NAME"
+    "name",
+    nargs=-1,
+    type=KnownWord("name", reportable_names),
+    callback=exactly(1, "run, sweep, study or comparison"),
+    metavar="NAME",
 )
 def main(name: str) -> int:
     """Write the report of one run, sweep, study or comparison into its folder; the file needs no network."""
-    from hwds.config.study import is_study
+    from hwds.core.study import is_study
 
     if is_study(name):
-        from hwds.cli.commands.study import answer
+        from hwds.cli.commands.study import answer_study
 
-        return answer(name, (), read=True)
-    from hwds.report.pages.run import written
+        return answer_study(name, (), read=True)
+    from hwds.report.pages import write_page
 
     page, folder = page_of(name)
-    html, markdown = written(page, folder)
+    html, markdown = write_page(page, folder)
     print(page.lead)
     print(f"Report: {html} ({html.stat().st_size / 1024:,.0f} KB) and {markdown.name}")
     return 0
@@ -53,24 +57,22 @@ def page_of(name: str) -> tuple[Page, Path]:
         ConfigError: Nothing is called so, or several things begin so.
         HwdsError: It is not finished.
     """
-    from hwds.report.pages.run import kept_frame, run_page
-    from hwds.report.pages.sweep import sweep_page
+    from hwds.report.pages import kept_frame, run_page, sweep_page
     from hwds.results.comparison import comparison_folder
-    from hwds.results.files import lies_in
-    from hwds.results.folder import RunFolder
-    from hwds.results.runs.config import CONFIG
+    from hwds.results.files import holds_file
+    from hwds.results.folder import CONFIG, RunFolder
     from hwds.results.sweep_folder import SweepFolder
 
     if comparison := comparison_folder(name):
         return comparison_report(comparison), comparison
     if sweep := SweepFolder.named(name):
         return sweep_page(sweep), sweep.path
-    known = names()
-    if not lies_in(name, CONFIG) and not any(each.startswith(name) for each in known):
+    known = reportable_names()
+    if not holds_file(name, CONFIG) and not any(each.startswith(name) for each in known):
         raise ConfigError(f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}")
     run = RunFolder.find(name)
     if run.undrawn:
-        from hwds.app.pictures import draw_or_say
+        from hwds.cli.run import draw_or_say
 
         draw_or_say(run)
     return run_page(run, kept_frame(run)), run.path
@@ -78,10 +80,10 @@ def page_of(name: str) -> tuple[Page, Path]:
 
 def comparison_report(folder: Path) -> Page:
     """The page of a comparison that was kept."""
-    from hwds.compare.stored import stored_comparison
-    from hwds.core.outputs import OUTPUTS
-    from hwds.report.pages.comparison import comparison_page
+    from hwds.core.files import OUTPUTS
+    from hwds.report.pages import comparison_page
     from hwds.results.folder import RunFolder
+    from hwds.stats.compare import stored_comparison
 
     comparison, command = stored_comparison(folder)
     runs = {source: RunFolder((OUTPUTS / "runs" / source).resolve()) for source in comparison.sources}

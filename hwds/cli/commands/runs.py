@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import AS_JSON, Command, KnownWord, Whole, run_names
+from hwds.cli.words import AS_JSON, Command, KnownWord, WholeNumber, run_names
 from hwds.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hwds.results.runs.index import RunIndex
+    from hwds.results.index import RunIndex
 
 VERBS = ("tag", "note")
 LIMIT = 30
@@ -35,32 +35,31 @@ class WithVerbs(Command):
 @click.argument("words", nargs=-1, type=KnownWord("word", lambda: [*VERBS, *run_names()]))
 @click.option("--sort", metavar="FIELD", help="Order by a field or metric; `-mase` is the largest first.")
 @click.option("--show", default="", metavar="FIELD,FIELD", help="Add columns: `model.units,mase`.")
-@click.option("--limit", type=Whole(), metavar="NUMBER", help="Show so many; 0 shows all.")
+@click.option("--limit", type=WholeNumber(), metavar="NUMBER", help="Show so many; 0 shows all.")
 @click.option("--sweeps", is_flag=True, help="List sweeps.")
 @AS_JSON
 def main(words: tuple[str, ...], sort: str | None, show: str, limit: int | None, sweeps: bool, as_json: bool) -> int:
     """List runs, the newest first, or give one a tag or a note."""
     if words and words[0] in VERBS:
-        return label(words[0], words[1:])
-    from hwds.results.runs.index import RunIndex
-    from hwds.results.runs.query import ALIASES, DERIVED, matching, ordered, parsed_condition
+        return label_run(words[0], words[1:])
+    from hwds.results.index import ALIASES, DERIVED, RunIndex, matching_folders, order_folders, parse_condition
 
     index = RunIndex.of()
     kind = "sweep" if sweeps else "run"
     if limit is None:
         limit = 0 if as_json else LIMIT
-    paths = ordered(index, matching(index, words, kind), sort or "-modified") if index.paths else []
+    paths = order_folders(index, matching_folders(index, words, kind), sort or "-modified") if index.paths else []
     if as_json:
-        print_json(index, paths, limit)
+        print_runs_json(index, paths, limit)
         return 0
-    names = [condition.name for word in words if (condition := parsed_condition(index, word))] if index.paths else []
+    names = [condition.name for word in words if (condition := parse_condition(index, word))] if index.paths else []
     names += [(sort or "").removeprefix("-"), *show.split(",")]
     fields = list(dict.fromkeys(ALIASES.get(name, name) for name in names if name and name not in DERIVED))
     print_table(index, paths, fields, limit, kind)
     return 0
 
 
-def label(verb: str, words: Sequence[str]) -> int:
+def label_run(verb: str, words: Sequence[str]) -> int:
     """Tag or note a run.
 
     Raises:
@@ -68,12 +67,12 @@ def label(verb: str, words: Sequence[str]) -> int:
     """
     from hwds.results.files import undamaged
     from hwds.results.folder import RunFolder
-    from hwds.results.labels import FILE, Labels
+    from hwds.results.records import LABELS_FILE, Labels
 
     if not words or (verb == "tag" and len(words) < 2):
         raise ConfigError(f"runs {verb}: must be followed by a run and {'tags' if verb == 'tag' else 'its text'}.")
     folder = RunFolder.find(words[0])
-    with undamaged(folder.path / FILE):
+    with undamaged(folder.path / LABELS_FILE):
         labels = Labels.read(folder.path)
     labels = labels.tagged(tuple(words[1:])) if verb == "tag" else labels.noted(" ".join(words[1:]))
     labels.write(folder.path)
@@ -81,13 +80,13 @@ def label(verb: str, words: Sequence[str]) -> int:
     return 0
 
 
-def print_json(index: RunIndex, paths: Sequence[str], limit: int) -> None:
+def print_runs_json(index: RunIndex, paths: Sequence[str], limit: int) -> None:
     """Print all fields of each."""
-    from hwds.report.runs_table import as_rows
+    from hwds.report.runs import runs_as_rows
     from hwds.results.comparison import as_json
-    from hwds.results.runs.progress import as_it_stands
+    from hwds.results.index import current_fields
 
-    print(as_json(as_rows(as_it_stands(index, paths[: limit or None]))))
+    print(as_json(runs_as_rows(current_fields(index, paths[: limit or None]))))
 
 
 def print_table(index: RunIndex, paths: Sequence[str], fields: Sequence[str], limit: int, kind: str) -> None:
@@ -97,17 +96,17 @@ def print_table(index: RunIndex, paths: Sequence[str], fields: Sequence[str], li
     from rich.console import Console
 
     from hwds.report.leaderboard import WIDTH, print_grids
-    from hwds.report.runs_table import left_out, runs_grid
+    from hwds.report.runs import omitted_columns, runs_grid
     from hwds.results.formatting import counted
-    from hwds.results.runs.progress import as_it_stands
+    from hwds.results.index import current_fields
 
     status = index.column("status")
-    broken = as_it_stands(index, [path for path in paths if status[path] == "broken"])
+    broken = current_fields(index, [path for path in paths if status[path] == "broken"])
     sound = [path for path in paths if path not in broken]
     width = get_terminal_size((WIDTH, 24)).columns
-    grid = runs_grid(list(as_it_stands(index, sound[: limit or None]).values()), fields, width)
+    grid = runs_grid(list(current_fields(index, sound[: limit or None]).values()), fields, width)
     noted = [f"{index.root.name}/{path} is passed over: {fields.get('reason')}." for path, fields in broken.items()]
     known = sum(each == kind for each in index.column("kind").values())
     summary = f"{len(grid):,} of {counted(known, f'{kind}s')}" + (f" ({len(sound):,} found)" if len(grid) < len(sound) else "")
-    hidden = f"; not shown for want of room: {', '.join(left_out(grid))}" if len(grid) and left_out(grid) else ""
+    hidden = f"; not shown for want of room: {', '.join(omitted_columns(grid))}" if len(grid) and omitted_columns(grid) else ""
     print_grids((grid,) if len(grid) else (), noted, f"{summary}{hidden}.", Console(width=width))

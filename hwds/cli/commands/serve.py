@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from hwds.cli.words import FILE, ONE_RUN, OneOf, Whole, Within, command
+from hwds.cli.words import FILE, ONE_RUN, NumberWithin, OneOf, WholeNumber, command
 from hwds.results.formatting import counted
 
 
@@ -26,15 +26,22 @@ from hwds.results.formatting import counted
 @ONE_RUN
 @click.option("--http", is_flag=True, help="Answer by HTTP from the bundle in this folder.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=Whole(1, 65_535), metavar="NUMBER", help="The port; else SAGEMAKER_BIND_TO_PORT, or 8080.")
-@click.option("--workers", type=Whole(1, 64), metavar="NUMBER", default=2, show_default=True, help="Processes that answer.")
+@click.option("--port", type=WholeNumber(1, 65_535), metavar="NUMBER", help="The port; else SAGEMAKER_BIND_TO_PORT, or 8080.")
+@click.option(
+    "--workers", type=WholeNumber(1, 64), metavar="NUMBER", default=2, show_default=True, help="Processes that answer."
+)
 @click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
 @click.option(
-    "--most-mb", type=Within(0.001, 1024), metavar="NUMBER", default=6.0, show_default=True, help="Megabytes of a body at most."
+    "--most-mb",
+    type=NumberWithin(0.001, 1024),
+    metavar="NUMBER",
+    default=6.0,
+    show_default=True,
+    help="Megabytes of a body at most.",
 )
 @click.option(
     "--seconds",
-    type=Within(0.01, 3600),
+    type=NumberWithin(0.01, 3600),
     metavar="NUMBER",
     default=55.0,
     show_default=True,
@@ -42,7 +49,7 @@ from hwds.results.formatting import counted
 )
 @click.option(
     "--batch-ms",
-    type=Within(0, 1000),
+    type=NumberWithin(0, 1000),
     metavar="NUMBER",
     default=0.0,
     show_default=True,
@@ -51,7 +58,9 @@ from hwds.results.formatting import counted
 @click.option("--canary", metavar="FOLDER=PERCENT%", help="Let this bundle answer a share of the units, such as new=5%.")
 @click.option("--shadow", type=FILE, help="Let this bundle answer all questions for the record alone.")
 @click.option("--capture", type=FILE, help="Keep requests and answers in this folder, for `hwds monitor`.")
-@click.option("--sample", type=Within(0, 1), metavar="NUMBER", default=1.0, show_default=True, help="The share that is kept.")
+@click.option(
+    "--sample", type=NumberWithin(0, 1), metavar="NUMBER", default=1.0, show_default=True, help="The share that is kept."
+)
 @click.option("--redact", default="", metavar="FIELD,FIELD", help="Fields that are kept as ***, and not logged.")
 @click.option("--log", type=OneOf("all", "errors"), default="errors", show_default=True, help="Requests that are logged.")
 @click.option("--tls-cert", type=FILE, help="The certificate to speak TLS with.")
@@ -64,15 +73,14 @@ def main(run: str, store: str | None, key: str | None, remember: bool, power: bo
     """Answer each line of the standard input, until it ends; what is wrong with a line is its answer."""
     if http:
         return serve_bundle(run, store, power, options)
-    from hwds.serving.lines import answers
-    from hwds.serving.online import Online
+    from hwds.serve.events.online import Online, answer_lines
 
     with Online.open(run, store, key=key, durable="power" if power else "process") as scorer:
         if remember:
-            print(f"{counted(scorer.backfill(past(run)), 'rows')} remembered.", file=sys.stderr)
+            print(f"{counted(scorer.backfill(rows_to_remember(run)), 'rows')} remembered.", file=sys.stderr)
         gc.collect()
         gc.freeze()  # what is there now stays: no event waits while Python looks all of it through
-        for answer in answers(scorer, sys.stdin.buffer):
+        for answer in answer_lines(scorer, sys.stdin.buffer):
             print(answer, flush=True)
         for column, count in scorer.unknown.items():
             print(
@@ -83,8 +91,8 @@ def main(run: str, store: str | None, key: str | None, remember: bool, power: bo
 
 def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str, Any]) -> int:
     """Answer by HTTP from a bundle, until a signal ends it."""
-    from hwds.production.server.run import Address, serve
-    from hwds.production.server.settings import ServerSettings, canary_of, port_of
+    from hwds.serve.server.run import ServerAddress, serve
+    from hwds.serve.server.settings import ServerSettings, canary_of, port_of
 
     canary, share = canary_of(options["canary"]) if options["canary"] else (None, 0.0)
     port = options["port"] or port_of(os.environ)
@@ -105,19 +113,19 @@ def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str,
         redact=tuple(name for name in options["redact"].split(",") if name),
         log=options["log"],
     )
-    return serve(settings, Address(options["host"], port, options["tls_cert"], options["tls_key"]))
+    return serve(settings, ServerAddress(options["host"], port, options["tls_cert"], options["tls_key"]))
 
 
-def past(run: str) -> Any:
+def rows_to_remember(run: str) -> Any:
     """The rows that a run is of, as far as they and their labels had arrived when they end."""
     from hwds.detection.protocols.base import Detection
-    from hwds.experiment.check import check
+    from hwds.evaluation.row_folds import as_known, row_arrivals
+    from hwds.experiment.spec import check
     from hwds.frames.table import Table
     from hwds.results.folder import RunFolder
-    from hwds.splitting.row_windows import arrivals, as_known
 
     experiment = check(RunFolder.find(run).read_config(secrets=True))
     frame, protocol = experiment.dataset.frame(), experiment.protocol
     assert isinstance(frame, Table)
     assert isinstance(protocol, Detection)
-    return as_known(frame, arrivals(frame).max(), protocol.delay_days)
+    return as_known(frame, row_arrivals(frame).max(), protocol.delay_days)

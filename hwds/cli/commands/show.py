@@ -53,20 +53,18 @@ def show_run(name: str) -> None:
 
 def show_sweep(folder: SweepFolder) -> None:
     """The trials of a sweep, what came of the best, what mattered, and how long it took."""
-    from hwds.report.sweep.importance import importance_sentence
-    from hwds.report.sweep.result import from_dict
-    from hwds.report.sweep.sentence import conclusion, time_sentence
-    from hwds.report.sweep.tables import print_failures, print_trials
-    from hwds.results.measure import Measure
+    from hwds.report.sweep import print_failures, print_trials, result_from_dict, sweep_conclusion, time_sentence
+    from hwds.report.sweep_pictures import importance_sentence
+    from hwds.results.tables import Measure
 
     record, trials = folder.read_json(), folder.read_trials()
     config, sweep = record["config"], record["sweep"]["name"]
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
     print(f"sweep {folder.title}: {sweep} of {model} on {dataset}, {protocol}, seed {config['seed']}")
     print(f"{record['command']}\n")
-    result = from_dict(trials, record, Measure(record["metric"], better=record["better"]))
+    result = result_from_dict(trials, record, Measure(record["metric"], better=record["better"]))
     print_failures(trials)
     print_trials(result)
-    sentences = (conclusion(result), importance_sentence(record["importance"]), time_sentence(record["time"]))
+    sentences = (sweep_conclusion(result), importance_sentence(record["importance"]), time_sentence(record["time"]))
     print("\n".join(line for line in sentences if line))
     print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import FILE, RUN, Within, command
+from hwds.cli.words import FILE, RUN, NumberWithin, command
 from hwds.core.errors import ConfigError
 from hwds.results.formatting import counted
 
 if TYPE_CHECKING:
-    from hwds.serving.stream.shard import Shard
+    from hwds.serve.stream.shard import Shard
 
 FROM = (
     "A file of JSON lines, - for the standard input, mqtt://host/topic or kafka://host/topic (mqtts://, kafkas:// for TLS), or"
     " kinesis:// and the ARN of a stream."
 )
-PATIENCE = Within(0, 1_000_000)
+PATIENCE = NumberWithin(0, 1_000_000)
 TO = "Send alerts to https://..., mqtt://host/topic or sns:// and the ARN of a topic, too; may be given several times."
 
 
@@ -48,26 +48,25 @@ def main(
     power: bool,
 ) -> int:
     """Take readings until they end or the process is stopped; print each alert, and at the end what all came to."""
-    from hwds.serving.stream.opening import folder_of, sink_of, source_of
-    from hwds.serving.stream.rules import rules_of
-    from hwds.serving.stream.shard import Followed, Shard
+    from hwds.serve.stream.machines import stream_rules
+    from hwds.serve.stream.shard import FollowedModel, Shard, open_sink, open_source, stream_folder
 
-    rules, run = rules_of(word for word in words if "=" in word), run_of(words)
-    followed, folder = Followed.of(run), folder_of(run, store)
+    rules, run = stream_rules(word for word in words if "=" in word), run_word(words)
+    followed, folder = FollowedModel.of(run), stream_folder(run, store)
     with stopped_by_signals() as stop, ExitStack() as held:
-        made = [sink_of(each, folder) for each in sinks]
+        made = [open_sink(each, folder) for each in sinks]
         shard = held.enter_context(
             Shard(followed, folder, rules, made, durable="power" if power else "process", patience=patience)
         )
-        lines = source_of(source, folder, follow=follow)
+        lines = open_source(source, folder, follow=follow)
         held.callback(lines.close)
         for alert in shard.alerts(lines, stop):
             print(alert, flush=True)
-        print(summary(shard), file=sys.stderr)
+        print(stream_summary(shard), file=sys.stderr)
     return 0
 
 
-def run_of(words: tuple[str, ...]) -> str:
+def run_word(words: tuple[str, ...]) -> str:
     """Return the word that names the run.
 
     Raises:
@@ -92,7 +91,7 @@ def stopped_by_signals() -> Iterator[threading.Event]:
             signal.signal(each, handler)
 
 
-def summary(shard: Shard) -> str:
+def stream_summary(shard: Shard) -> str:
     """Return what all lines came to, in a sentence."""
     totals, alerts = shard.state.totals, shard.state.written["alerts"]
     parts = [

@@ -16,20 +16,22 @@ from hwds.cli.words import KnownWord, command
 from hwds.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hwds.app.study import StudyRuns
-    from hwds.config.study import Study
-    from hwds.results.study import StudyState
+    from hwds.cli.study import StudyRuns
+    from hwds.core.study import Study
+    from hwds.results.comparison import StudyState
 
 
-def names() -> list[str]:
+def known_studies() -> list[str]:
     """Return the studies below the current folder."""
-    from hwds.config.study import studies
+    from hwds.core.study import studies
 
     return studies()
 
 
 @command(help=__doc__)
-@click.argument("words", nargs=-1, type=KnownWord("study", names), metavar="STUDY [GROUP=OPTION] [PATH.TO.KEY=VALUE] ...")
+@click.argument(
+    "words", nargs=-1, type=KnownWord("study", known_studies), metavar="STUDY [GROUP=OPTION] [PATH.TO.KEY=VALUE] ..."
+)
 @click.option("--read", is_flag=True, help="Run nothing, and decide where all runs are there.")
 @click.option("--renew", is_flag=True, help="Replace frozen results.")
 @click.option("--amended", is_flag=True, help="Go on although the plan was changed after results were known, and report it.")
@@ -37,10 +39,10 @@ def main(words: tuple[str, ...], **how: bool) -> int:
     """Run what is missing of a study, compare, and say what follows by its rule."""
     if not words or "=" in words[0]:
         raise ConfigError("study: must be followed by the folder of a study, or its name below experiments/.")
-    return answer(words[0], words[1:], **how)
+    return answer_study(words[0], words[1:], **how)
 
 
-def answer(name: str, words: Sequence[str], *, read: bool = False, renew: bool = False, amended: bool = False) -> int:
+def answer_study(name: str, words: Sequence[str], *, read: bool = False, renew: bool = False, amended: bool = False) -> int:
     """Run what is missing of a study unless it is only read, compare, and say what follows.
 
     Args:
@@ -56,13 +58,13 @@ def answer(name: str, words: Sequence[str], *, read: bool = False, renew: bool =
     Raises:
         ConfigError: The plan was changed, and that was not to be.
     """
-    from hwds.app.study import amendments, earlier_amendments, jobs_of, plans_with_results, run_all, state_of, stored_runs
-    from hwds.config.study import Study
+    from hwds.cli.study import earlier_amendments, jobs_of, plan_changes, plans_with_results, run_all, state_of, stored_runs
+    from hwds.core.study import Study
 
     study, folder = Study.find(name)
     state = state_of(study, words)
     jobs = jobs_of(study, words)
-    changed = amendments(study, list(plans_with_results(folder, state)))
+    changed = plan_changes(study, list(plans_with_results(folder, state)))
     if changed and not amended:
         raise ConfigError(
             f"study '{study.name}': its plan was changed after results were known ({'; '.join(changed)}); take the change"
@@ -71,14 +73,14 @@ def answer(name: str, words: Sequence[str], *, read: bool = False, renew: bool =
     changes = tuple(dict.fromkeys((*earlier_amendments(folder, state), *changed)))
     ran = stored_runs(study, state) if read else run_all(study, jobs, state, changes)
     if ran.failed:
-        return told_failed(ran, len(jobs))
+        return print_failed(ran, len(jobs))
     trial = state != state_of(study, ())
     frozen = not trial and (renew or bool(changed) or not (folder / "results").is_dir())
-    conclude(study, folder, state, ran, changes, frozen=frozen, trial=trial)
+    conclude_study(study, folder, state, ran, changes, frozen=frozen, trial=trial)
     return 3 if ran.incomplete else 0
 
 
-def told_failed(ran: StudyRuns, runs: int) -> int:
+def print_failed(ran: StudyRuns, runs: int) -> int:
     """Say what failed: a rule that was made for all runs says nothing of some of them."""
     for line in ran.failed[:10]:
         print(f"FAILED {line}")
@@ -90,27 +92,25 @@ def told_failed(ran: StudyRuns, runs: int) -> int:
     return 3
 
 
-def conclude(
+def conclude_study(
     study: Study, folder: Path, state: StudyState, ran: StudyRuns, amended: tuple[str, ...], *, frozen: bool, trial: bool
 ) -> None:
     """Compare, decide, write the tables and the report, and say it; a trial, of other words, answers another question."""
-    from hwds.app.study import RESULTS, comparisons
-    from hwds.app.study_result import differences, result_of
+    from hwds.cli.study import RESULTS, comparisons, study_result, verdict_changes
+    from hwds.report.comparison import contrasts_figure
     from hwds.report.leaderboard import print_grids
-    from hwds.report.pages.run import written
-    from hwds.report.pages.study import contrasts_grid, study_page
-    from hwds.report.pictures.contrasts import contrasts_figure
-    from hwds.report.pictures.style import save_png
-    from hwds.results.study import StudyResult
+    from hwds.report.pages import contrasts_grid, study_page, write_page
+    from hwds.report.pictures import save_png
+    from hwds.results.comparison import StudyResult
 
     each = comparisons(study, ran)
-    result = result_of(study, ran, each, amended)
+    result = study_result(study, ran, each, amended)
     where = folder if frozen else state.path
     result.write(where / RESULTS)
     save_png(contrasts_figure(result), where / "contrasts.png")
-    html, _ = written(study_page(result, each), where)
+    html, _ = write_page(study_page(result, each), where)
     print_grids([contrasts_grid(result)], result.notes, result.verdict)
     if not (frozen or trial) and (folder / RESULTS / "study.json").is_file():
-        other = differences(result, StudyResult.read(folder / RESULTS))
+        other = verdict_changes(result, StudyResult.read(folder / RESULTS))
         print(f"Not as frozen: {'; '.join(other)}." if other else "Every contrast comes to what was frozen.")
     print(f"Study: {where} ({html.name}, report.md, {RESULTS}/)")

@@ -10,7 +10,7 @@ import click
 from hwds.cli.words import command
 
 if TYPE_CHECKING:
-    from hwds.tracking.pending import Pending
+    from hwds.track.mirroring import PendingMirror
 
 
 @command(help=__doc__)
@@ -21,7 +21,7 @@ def main(dry_run: bool) -> int:
     3 where some failed and others did not, 1 where all did: what was not sent stays due.
     """
     from hwds.core.secrets import without_secrets
-    from hwds.tracking.pending import all_pending
+    from hwds.track.mirroring import all_pending
 
     due, broken = all_pending()
     if not due and not broken:
@@ -38,10 +38,10 @@ def main(dry_run: bool) -> int:
     return 0 if not failures else 1 if len(failures) == len(due) + len(broken) else 3
 
 
-def mirror_again(one: Pending) -> str:
+def mirror_again(one: PendingMirror) -> str:
     """Do what is due; return what went wrong, empty where nothing did."""
     from hwds.core.errors import HwdsError
-    from hwds.tracking.mirroring import mirror
+    from hwds.track.mirroring import mirror
 
     try:
         one.tracker.begin()

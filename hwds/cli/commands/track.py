@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwds.cli.words import RUN_OR_SWEEP, Read, command, exactly
+from hwds.cli.words import RUN_OR_SWEEP, ReadValue, command, exactly
 from hwds.core.errors import ConfigError, HwdsError
 
 if TYPE_CHECKING:
-    from hwds.tracking.trackers.base import Tracker
+    from hwds.track.trackers.base import Tracker
 
-TRACKER = Read("tracker: wandb, mlflow or both", str)
+TRACKER = ReadValue("tracker: wandb, mlflow or both", str)
 
 
 @command(help=__doc__)
@@ -28,7 +28,7 @@ def main(ctx: click.Context, words: tuple[str, ...], to: str) -> int:
     """Write what the tracker does not have yet, and send it where there is a key; 1 where a tracker failed."""
     changes = dict(word.split("=", 1) for word in words if "=" in word and not Path(word).exists())
     names = tuple(word for word in words if word.partition("=")[0] not in changes)
-    folder = folder_of(exactly(1, "run")(ctx, ctx.command.params[0], names))
+    folder = folder_to_mirror(exactly(1, "run")(ctx, ctx.command.params[0], names))
     tracker = tracker_of(to, changes)
     failures = [failure for part in tracker.parts() if (failure := mirror_to(part, folder))]
     for failure in failures:
@@ -36,7 +36,7 @@ def main(ctx: click.Context, words: tuple[str, ...], to: str) -> int:
     return 1 if failures else 0
 
 
-def folder_of(name: str) -> Path:
+def folder_to_mirror(name: str) -> Path:
     """The folder of a sweep, or of a run, whose pictures are drawn where they are not yet."""
     from hwds.results.folder import RunFolder
     from hwds.results.sweep_folder import SweepFolder
@@ -45,7 +45,7 @@ def folder_of(name: str) -> Path:
         return sweep.path
     run = RunFolder.find(name)
     if run.undrawn:
-        from hwds.app.pictures import draw_or_say
+        from hwds.cli.run import draw_or_say
 
         draw_or_say(run)
     return run.path
@@ -57,10 +57,10 @@ def tracker_of(option: str, changes: dict[str, str]) -> Tracker:
     Raises:
         ConfigError: No such option or field.
     """
-    from hwds.config.build import build
-    from hwds.config.compose import option as composed
-    from hwds.core.yaml_text import read_yaml
-    from hwds.tracking.trackers.base import Tracker
+    from hwds.core.compose import option as composed
+    from hwds.core.config import build
+    from hwds.core.settings import read_yaml
+    from hwds.track.trackers.base import Tracker
 
     node: dict[str, Any] = composed("tracker", "--to", option)
     for path, text in changes.items():
@@ -82,7 +82,7 @@ def tracker_of(option: str, changes: dict[str, str]) -> Tracker:
 def mirror_to(tracker: Tracker, folder: Path) -> str:
     """Mirror and say where; return what went wrong, empty where nothing did."""
     from hwds.core.secrets import without_secrets
-    from hwds.tracking.mirroring import mirror
+    from hwds.track.mirroring import mirror
 
     try:
         tracker.begin()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from hwds.cli.words import Whole, command
+from hwds.cli.words import WholeNumber, command
 
 
 @command(help=__doc__)
-@click.option("--port", type=Whole(most=65535), default=8473, show_default=True, help="The port; 0 takes a free one.")
+@click.option("--port", type=WholeNumber(most=65535), default=8473, show_default=True, help="The port; 0 takes a free one.")
 def main(port: int) -> int:
     """Serve the page on this machine's loopback address until Ctrl-C; no other server is contacted, no number is changed."""
-    from hwds.report.ui.server import ADDRESS, server
+    from hwds.report.ui.server import ADDRESS, runs_server
 
-    with server(port) as serving:
+    with runs_server(port) as serving:
         print(f"http://{ADDRESS}:{serving.server_port} (Ctrl-C ends it)", flush=True)
         try:
             serving.serve_forever()

@@ -1,15 +1,40 @@
-"""Columns of files read as numbers, as instants, or as whatever their text looks like."""
+"""Columns of a user's files: by type and role, with their gaps, of plans, and arrays of archives."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from zipfile import BadZipFile
 
+import numpy as np
 import polars as pl
+from pydantic import BeforeValidator
 
-from hwds.core.errors import DataError
-from hwds.frames.reading.files import FileSource
-from hwds.frames.reading.text import is_with_comma
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.recipe import Recipe
+from hwds.frames.columns import breaks, check_panel
+from hwds.frames.files import USUAL_FORMAT, FileSource, TextFormat, is_with_comma, read_files
+from hwds.frames.frequency import Frequency
+from hwds.frames.panel import Panel
+from hwds.frames.roles import (
+    ROLES,
+    SERIES,
+    TARGET,
+    TIME,
+    FrameKind,
+    Names,
+    Role,
+    Roles,
+    go_together,
+    listed,
+    refuse_unplaced,
+    roles_of,
+)
+
+# Columns of files read as numbers, as instants, or as whatever their text looks like.
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 """Texts that stand for a missing number."""
@@ -25,7 +50,7 @@ _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, counte
 _FORMS = "2024-03-01, 2024-03-01T12:00, 2024-03, 2024Q1 or a whole number"
 
 
-def numbers(source: FileSource, name: str) -> pl.Series:
+def numbers_of_column(source: FileSource, name: str) -> pl.Series:
     """Return a column as floats; a missing value or NaN is null.
 
     Raises:
@@ -39,7 +64,7 @@ def numbers(source: FileSource, name: str) -> pl.Series:
     return column.cast(pl.Float64).fill_nan(None)
 
 
-def times(source: FileSource, name: str, role: str = "time") -> pl.Series:
+def times_of_column(source: FileSource, name: str, role: str = "time") -> pl.Series:
     """Return a column as dates, instants or whole numbers (Int64); instants that are all midnight become dates.
 
     Text is read by the form of its first value; a form such as 03/04/2024, which may be April or March, is refused.
@@ -63,14 +88,14 @@ def times(source: FileSource, name: str, role: str = "time") -> pl.Series:
     return column
 
 
-def joined(source: FileSource, names: Sequence[str]) -> pl.Series:
+def series_of_rows(source: FileSource, names: Sequence[str]) -> pl.Series:
     """Return the series of each row: the columns' texts joined with '|'; where there are none, the name of its file."""
     if not names:
         return source.stems()
     return source.table.select(pl.concat_str(pl.col(*names).cast(pl.String), separator="|")).to_series()
 
 
-def typed(column: pl.Series) -> pl.Series:
+def typed_column(column: pl.Series) -> pl.Series:
     """Return a column of text as what all its values look like: whole numbers, numbers, truth, dates, or text as it was.
 
     Numbers that begin with a needless zero ('007') are names and stay text. A column of another type is not changed.
@@ -197,3 +222,353 @@ def _refuse_first(source: FileSource, name: str, bad: pl.Series, what: str, role
 def _kind(dtype: pl.DataType) -> str:
     kinds: dict[type, str] = {pl.String: "text", pl.Date: "dates", pl.Boolean: "truth values"}
     return kinds.get(type(dtype), str(dtype))
+
+
+# RoleNames: the keys below `dataset.roles`, made of the declared roles, and what is refused of
+# the columns they name.
+
+
+class RoleNames(Recipe):
+    """The columns of a file by role; a subclass has a field for each role of its kind of frame.
+
+    `class FileRoles(RoleNames, frame="panel")` gets the fields, their types and their documentation from `ROLES`.
+    """
+
+    frame: ClassVar[FrameKind]
+
+    def __init_subclass__(cls, frame: FrameKind, **kwargs: Any) -> None:
+        cls.frame = frame
+        for role in roles_of(frame):
+            cls.__annotations__[role.name] = Names if role.many else str | None
+            setattr(cls, role.name, None)
+        fields = "\n".join(f"    {role.name}: {role.meaning}" for role in roles_of(frame))
+        cls.__doc__ = f"{cls.__doc__}\n\nAttributes:\n{fields}\n"
+        super().__init_subclass__(**kwargs)
+
+    def given(self) -> Roles:
+        """Return the roles that are given, in their order.
+
+        Raises:
+            ConfigError: None is given or a required one is not, a column has two roles that do not go together, or it lacks
+                the role that says when it is known.
+        """
+        named = {role.name: listed(getattr(self, role.name)) for role in roles_of(self.frame)}
+        missing = next((role for role in named if self.frame in ROLES[role].required and not named[role]), None)
+        if missing:
+            raise ConfigError(f"dataset.roles.{missing}: must be given.")
+        if not any(named.values()):
+            raise ConfigError(f"dataset.roles: one must be given; roles: {', '.join(named)}.")
+        roles = Roles(named)
+        _refuse_shared(roles)
+        if self.frame == "panel":
+            refuse_unplaced(roles)
+        return roles
+
+
+def _refuse_shared(roles: Roles) -> None:
+    """Refuse a column that has two roles which do not go together, or stands in one twice."""
+    seen: dict[str, list[str]] = {}
+    for role, names in roles.items():
+        for name in names:
+            for other in seen.setdefault(name, []):
+                if not go_together(other, role):
+                    twice = "is named twice" if other == role else f"has the role {other} already"
+                    raise ConfigError(f"dataset.roles.{role}: column '{name}' {twice}; a column has one role.")
+            seen[name].append(role)
+
+
+def refuse_taken(roles: Roles, taken: Collection[str]) -> None:
+    """Refuse a column that keeps its name where hwds has given that name to another.
+
+    Raises:
+        ConfigError: With a hint to rename it.
+    """
+    for role, names in roles.items():
+        for name in names:
+            if name in taken:
+                raise ConfigError(
+                    f"dataset.roles.{role}: hwds gives the name '{name}' to another column; rename it in the file."
+                )
+
+
+def column_of(source: FileSource, name: str, roles: Roles) -> pl.Series:
+    """Return a column of a file as its roles read it: times, numbers, or whatever all its values look like.
+
+    Raises:
+        DataError: A value does not fit a role, with its row.
+    """
+    played = [ROLES[role] for role in roles.played_by(name)]
+    holds = next((role.holds for role in played if role.holds != "any"), "any")
+    if holds == "times":
+        return times_of_column(source, name, next(role.name for role in played if role.holds == "times")).alias(name)
+    values = numbers_of_column(source, name) if holds == "numbers" else typed_column(source.table[name])
+    for role in played:
+        _refuse_outside(values, role)
+    return values.alias(name)
+
+
+def _refuse_outside(values: pl.Series, role: Role) -> None:
+    """Refuse a number below the least value of a role, or above its greatest."""
+    for bound, sign in ((role.low, ">="), (role.high, "<=")):
+        if bound is None:
+            continue
+        rows = (values < bound if sign == ">=" else values > bound).fill_null(False).arg_true()
+        if len(rows):
+            row = f"row {rows[0] + 1} has {values[rows[0]]:g} in column '{values.name}'"
+            raise DataError(f"dataset.roles.{role.name}: {row}; must be {sign} {bound:g}.")
+
+
+# Gaps: rows and values that a user's series lack, filled from earlier rows alone.
+
+Gaps = Annotated[Literal["error", "zero", "forward", "null"], BeforeValidator(lambda value: "null" if value is None else value)]
+"""The treatment of gaps; YAML's null is the word."""
+
+_THERE = "__there__"
+
+
+def without_gaps(table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> pl.DataFrame:
+    """Return the table with a row at every step from the first to the last of each series, sorted unless the policy is `error`.
+
+    Args:
+        table: Columns `series_id`, `time`, `target` and those with a role.
+        roles: What the other columns may be used for.
+        frequency: The distance between rows.
+        policy: What the target of a missing row, and a missing target, becomes: `zero`, the last value before it (`forward`)
+            or `null`. The other columns of an added row are carried forward, but its numbers are null under `null`.
+            `error` fills nothing.
+
+    Raises:
+        DataError: Under `error` a missing target; under the others what `Panel.build` refuses, and rows that are not whole
+            steps apart.
+    """
+    if policy == "error":
+        _refuse_missing_target(table)
+        return table
+    table = check_panel(table, roles, frequency, gaps=True)
+    if breaks(table, frequency).any():
+        table = _filled(table, roles, frequency, policy)
+    if policy == "zero":
+        return table.with_columns(pl.col(TARGET).fill_null(0.0))
+    if policy == "forward":
+        return table.with_columns(pl.col(TARGET).forward_fill().over(SERIES))
+    return table
+
+
+def _refuse_missing_target(table: pl.DataFrame) -> None:
+    rows = (table[TARGET].is_null() & table[SERIES].is_not_null() & table[TIME].is_not_null()).arg_true()
+    if len(rows):
+        row = table.row(rows[0], named=True)
+        where = f"series '{row[SERIES]}' has no target at {row[TIME]} (row {rows[0] + 1})"
+        raise DataError(f"dataset: {where}; dataset.gaps may be zero, forward or null.")
+
+
+def _filled(table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> pl.DataFrame:
+    grid = _grid(table, frequency)
+    both = grid.join(table.with_columns(pl.lit(True).alias(_THERE)), on=[SERIES, TIME], how="left", maintain_order="left")
+    if both[_THERE].count() < len(table):
+        _refuse_off_grid(table, grid, frequency)
+    carried = [name for name in roles.names if policy != "null" or name not in roles.numbers]
+    added = pl.col(_THERE).is_null()
+    before = {name: pl.col(name).forward_fill().over(SERIES) for name in carried}
+    forward = [pl.when(added).then(value).otherwise(pl.col(name)).alias(name) for name, value in before.items()]
+    return both.with_columns(forward).select(table.columns)
+
+
+def _grid(table: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
+    """Return every step of every series from its first row to its last."""
+    first_last = pl.col(TIME).first().alias("first"), pl.col(TIME).last().alias("last")
+    spans = table.group_by(SERIES, maintain_order=True).agg(first_last)
+    count, unit = re.fullmatch(r"(\d+)(\D+)", frequency.every).groups()  # type: ignore[union-attr]
+    kind = table.schema[TIME]
+    first = pl.col("first").dt.month_start() if frequency.month_end else pl.col("first")
+    if unit == "i":
+        steps = pl.int_ranges(first, pl.col("last") + 1, int(count))
+    elif kind == pl.Date:
+        steps = pl.date_ranges(first, "last", frequency.every)
+    else:
+        steps = pl.datetime_ranges(first, "last", frequency.every)
+    grid = spans.select(SERIES, steps.alias(TIME)).explode(TIME)
+    if frequency.month_end:
+        grid = grid.with_columns(pl.col(TIME).dt.month_end())
+    return grid.with_columns(pl.col(TIME).cast(kind))
+
+
+def _refuse_off_grid(table: pl.DataFrame, grid: pl.DataFrame, frequency: Frequency) -> None:
+    row = table.join(grid, on=[SERIES, TIME], how="anti", maintain_order="left").row(0, named=True)
+    first = table.filter(pl.col(SERIES) == row[SERIES])[TIME][0]
+    raise DataError(
+        f"dataset: series '{row[SERIES]}' has a row at {row[TIME]}, which is not a whole number of steps of {frequency.every}"
+        f" after {first}; see dataset.frequency."
+    )
+
+
+# A user's plan: the known-future columns of rows that are still to come.
+
+
+def read_plan(
+    path: str,
+    panel: Panel,
+    horizon: int,
+    *,
+    series: Names = SERIES,
+    time: str = TIME,
+    form: TextFormat = USUAL_FORMAT,
+) -> pl.DataFrame:
+    """Return the plan of a panel from a file that is written as the panel's own file is.
+
+    Args:
+        path: A CSV, TSV, Parquet or Arrow file, or a glob.
+        panel: The data that the plan goes on from.
+        horizon: How many rows of each series will be forecast.
+        series: The columns that name a series; where there are none, the name of the file does.
+        time: The column of time.
+        form: How a CSV or TSV is written.
+
+    Returns:
+        `series_id`, `time` and the panel's planned columns.
+
+    Raises:
+        DataError: The file cannot be read, or lacks a column, a series or a row that must be planned.
+    """
+    columns = panel.planned
+    try:
+        source = read_files(path, (*listed(series), time, *columns), form=form)
+        plan = _normalised(source, panel, listed(series), time)
+    except DataError as error:  # the file is not the dataset's
+        raise DataError(str(error).replace("dataset.path:", "--future:", 1)) from error
+    twice = plan.filter(plan.select(SERIES, TIME).is_duplicated())
+    if not twice.is_empty():
+        raise DataError(f"--future: '{path}' has two rows for series '{twice[SERIES][0]}' at {twice[TIME][0]}.")
+    _refuse_holes(path, plan, due_rows(panel, horizon), columns)
+    return plan
+
+
+def due_rows(panel: Panel, horizon: int) -> pl.DataFrame:
+    """Return the rows that a plan must have: those of the dataset's plan, else `horizon` of every series that has not ended.
+
+    Returns:
+        `series_id` and `time`.
+    """
+    if panel.plan is not None:
+        return panel.plan.select(SERIES, TIME)
+    last = panel.table[panel.offsets[1:] - 1].select(SERIES, TIME)
+    going_on = last.filter(panel.frequency.after(last[TIME], 1) > last[TIME].max())
+    steps = range(1, horizon + 1)
+    return pl.concat([going_on.with_columns(panel.frequency.after(going_on[TIME], step).alias(TIME)) for step in steps])
+
+
+def _normalised(source: FileSource, panel: Panel, series: Sequence[str], time: str) -> pl.DataFrame:
+    ids = series_of_rows(source, series)
+    if not series and panel.n_series == 1:
+        ids = pl.Series([panel.series_ids[0]] * len(ids))
+    when, kind = times_of_column(source, time), panel.table.schema[TIME]
+    if when.dtype.is_integer() != kind.is_integer():
+        raise DataError(f"--future: '{source.files[0]}' has {when[0]} in column '{time}', the data {panel.table[TIME][-1]}.")
+    plan = pl.DataFrame({SERIES: ids, TIME: when.cast(kind)})
+    return plan.with_columns(numbers_of_column(source, name).alias(name) for name in panel.planned)
+
+
+def _refuse_holes(path: str, plan: pl.DataFrame, wanted: pl.DataFrame, columns: Sequence[str]) -> None:
+    laid = wanted.join(plan, on=[SERIES, TIME], how="left", maintain_order="left")
+    for name in columns:
+        holes = laid.filter(pl.col(name).is_null())
+        if holes.is_empty():
+            continue
+        series, instant = holes.select(SERIES, TIME).row(0)
+        if series not in plan[SERIES]:
+            raise DataError(f"--future: '{path}' has no row for series '{series}'; '{name}' must be planned for every series.")
+        raise DataError(
+            f"--future: '{path}' has no '{name}' for series '{series}' at {instant};"
+            f" {len(holes)} of {len(wanted)} planned rows lack it."
+        )
+
+
+# Arrays and pictures of a user: npz archives, and folders of PNG or JPEG that are read one by
+# one into a mapped file.
+
+MODES = {"1": 1, "L": 1, "LA": 1, "P": 3, "RGB": 3, "RGBA": 3, "CMYK": 3, "YCbCr": 3}
+"""Modes of pictures of 8 bits a channel or fewer, with the channels that they become."""
+
+PICTURES = (".png", ".jpg", ".jpeg")
+
+
+def open_archive(file: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return arrays of an npz archive.
+
+    Args:
+        file: The archive.
+        needed: Names of its arrays.
+
+    Raises:
+        DataError: It cannot be read, or an array is missing.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            missing = next((name for name in needed if name not in archive.files), None)
+            if missing is not None:
+                raise DataError(f"dataset.path: '{file}' has no array '{missing}'{nearest(missing, archive.files)}")
+            return {name: archive[name] for name in needed}
+    except (OSError, ValueError, BadZipFile, EOFError) as error:
+        raise DataError(f"dataset.path: '{file}' cannot be read as npz: {_line(error)}") from error
+
+
+def read_pictures(folder: Path, names: Sequence[str]) -> np.ndarray:
+    """Return the pixels of pictures of one size, mapped from a file of no name, shape (n, height, width, channels).
+
+    Sizes are read from the heads of the files before any pixel is. Pictures in grey alone have one channel, others three.
+
+    Args:
+        folder: Where they lie.
+        names: Of the files.
+
+    Raises:
+        DataError: One is not there, cannot be read, has more than 8 bits a channel, or another size than the first.
+    """
+    heads = [_head(folder, name) for name in names]
+    size = heads[0][0]
+    for name, (other, _) in zip(names, heads, strict=True):
+        if other != size:
+            said = f"{other[0]} x {other[1]} pixels, and '{names[0]}' {size[0]} x {size[1]}"
+            raise DataError(f"dataset.path: image '{name}' has {said}; all must have one size.")
+    channels = max(count for _, count in heads)
+    with tempfile.TemporaryFile() as file:
+        shape = (len(names), size[1], size[0], channels)
+        pixels = np.memmap(file, np.uint8, "w+", shape=shape)
+        for place, name in enumerate(names):
+            pixels[place] = _pixels(folder, name, channels).reshape(shape[1:])
+    return pixels
+
+
+def _head(folder: Path, name: str) -> tuple[tuple[int, int], int]:
+    """Return width and height of a picture, and its channels."""
+    picture = _opened(folder, name)
+    with picture:
+        if picture.mode not in MODES:
+            raise DataError(f"dataset.path: image '{name}' is of mode {picture.mode}; it must have 8 bits a channel.")
+        grey = MODES[picture.mode] == 1
+        return picture.size, 1 if grey else 3
+
+
+def _pixels(folder: Path, name: str, channels: int) -> np.ndarray:
+    with _opened(folder, name) as picture:
+        try:
+            return np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+        except (OSError, ValueError, SyntaxError, EOFError) as error:
+            raise DataError(f"dataset.path: image '{name}' cannot be read: {_line(error)}") from error
+
+
+def _opened(folder: Path, name: str) -> Any:
+    from PIL import Image
+
+    path = folder / name
+    if not path.is_file():
+        raise DataError(f"dataset.path: there is no image '{name}' below '{folder}'.")
+    try:
+        return Image.open(path)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"dataset.path: image '{name}' cannot be read: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if text.endswith(".") else f"{text}."

@@ -14,8 +14,7 @@ from pydantic import AfterValidator
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Days, Positive, Rows, Small
 from hwds.datasets.base import Dataset
-from hwds.datasets.simulated.handbook.draws import DAY
-from hwds.datasets.simulated.handbook.payments import SEEDS, customers, payments, terminals
+from hwds.datasets.simulated.worlds.payments import DAY, SEEDS, customers, payments, terminals
 from hwds.frames.table import Table
 
 HIGH = 220

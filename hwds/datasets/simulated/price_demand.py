@@ -10,10 +10,9 @@ from annotated_types import Le, MinLen
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Level, NonNegative, PositiveInt, Seed
-from hwds.datasets.simulated.demand.catalogue import CHANNELS, CUSTOMER_KINDS, FAMILIES
-from hwds.datasets.simulated.demand.world import HardwareWorld
-from hwds.datasets.simulated.prices.world import Offers, PriceWorld
-from hwds.frames.outcomes import arm_name
+from hwds.datasets.simulated.price_arms import MarketOffers, PriceWorld
+from hwds.datasets.simulated.worlds.hardware import CHANNELS, CUSTOMER_KINDS, FAMILIES, HardwareWorld
+from hwds.frames.table import arm_name
 
 KIND_ELASTICITY = {"consumer": -1.2, "small_business": 0.1, "enterprise": 0.9}
 """The addition of a customer's kind to the elasticity of the offer."""
@@ -45,7 +44,7 @@ class PriceDemand(PriceWorld):
     earns: Literal["revenue", "margin"] = "margin"
     unit: str = "USD"
 
-    def offers(self) -> Offers:
+    def offers(self) -> MarketOffers:
         """Return the device at each price of the ladder, for each channel and kind."""
         names = [family.name for family in FAMILIES]
         if self.family not in names:
@@ -57,9 +56,9 @@ class PriceDemand(PriceWorld):
         segments = offers.join(_kinds(), how="cross")
         elasticity = segments["elasticity"].to_numpy() + segments["kind_elasticity"].to_numpy()
         shares = segments["units"].to_numpy() * segments["kind_share"].to_numpy()
-        conversions = conversions_at(np.array(self.ladder), elasticity[:, None], self.conversion, self.demand)
-        contexts, columns = _seen(segments)
-        return Offers(
+        conversions = conversions_at_prices(np.array(self.ladder), elasticity[:, None], self.conversion, self.demand)
+        contexts, columns = _kind_columns(segments)
+        return MarketOffers(
             tuple(arm_name(price) for price in prices.tolist()),
             prices - (offers["cost"][0] if self.earns == "margin" else 0.0),
             prices,
@@ -78,7 +77,7 @@ class PriceDemand(PriceWorld):
         return world.offers.filter(pl.col("sku") == device)
 
 
-def conversions_at(ladder: np.ndarray, elasticity: np.ndarray, conversion: float, demand: str) -> np.ndarray:
+def conversions_at_prices(ladder: np.ndarray, elasticity: np.ndarray, conversion: float, demand: str) -> np.ndarray:
     """Return the share that buys at prices relative to the list price, with the given elasticity and share at 1.
 
     Args:
@@ -104,7 +103,7 @@ def _kinds() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["kind", "kind_share", "kind_elasticity"], orient="row")
 
 
-def _seen(segments: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+def _kind_columns(segments: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return one column for each channel and kind, 1 where a customer is of it; and their names."""
     columns = {
         f"{name}={value}": (segments[name] == value).to_numpy().astype(float)

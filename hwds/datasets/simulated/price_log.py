@@ -13,10 +13,8 @@ from annotated_types import MinLen
 from hwds.core.recipe import Positive, Rising, Rows, Seed, Small, UnitInterval
 from hwds.core.seeds import stream
 from hwds.datasets.base import Dataset, Truth
-from hwds.frames.outcomes import arm_name
-from hwds.frames.table import Table
-from hwds.ope.metrics.estimates import EstimatorTerms
-from hwds.ope.metrics.evidence import LogEvidence
+from hwds.frames.table import Table, arm_name
+from hwds.ope.estimates import EstimatorTerms, LogEvidence
 
 CHANNELS, SHARES = ("retail", "carrier", "online"), (0.5, 0.3, 0.2)
 LEVEL, SLOPE = np.array([-2.0, -1.6, -2.4]), np.array([1.2, 0.8, 1.6])
@@ -79,7 +77,7 @@ class PriceLog(Dataset):
     def _a_price(self, kinds: pl.DataFrame, kind: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
         """Return one of the prices for each customer, its probability, and the better policy's probabilities of all."""
         law = self.logging(kinds)
-        arm = _drawn(law[kind], rng.random(self.rows))
+        arm = _draw_arms(law[kind], rng.random(self.rows))
         columns = {"price": np.array(self.prices)[arm], "propensity": law[kind, arm]}
         target = {
             f"target_{arm_name(float(price))}": share
@@ -180,7 +178,7 @@ def _channel(kinds: pl.DataFrame) -> np.ndarray:
     return kinds["channel"].replace_strict(dict(zip(CHANNELS, range(len(CHANNELS)), strict=True))).to_numpy()
 
 
-def _drawn(probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def _draw_arms(probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """Draw one arm a row, by inversion."""
     below = np.cumsum(probability, axis=1)
     return np.minimum(np.sum(below < uniform[:, None] * below[:, -1:], axis=1), probability.shape[1] - 1)

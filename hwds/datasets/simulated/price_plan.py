@@ -10,7 +10,7 @@ from annotated_types import MinLen
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Level, NonNegative, Positive
 from hwds.datasets.base import Dataset
-from hwds.datasets.simulated.price_test import arm_name
+from hwds.datasets.simulated.price_test import price_arm_name
 from hwds.frames.table import Table
 
 ROLES: dict[str, tuple[str, ...]] = {"arm": ("arm",), "price": ("price",), "mean": ("conversion",), "spread": ("spread",)}
@@ -45,7 +45,7 @@ class PricePlan(Dataset):
         shares = shares * arms if len(shares) == 1 else shares
         if len(shares) != arms:
             raise ConfigError(f"dataset.conversions: must be one, or one for each of {arms} prices, got {len(shares)}.")
-        names = [arm_name(self.prices, number) for number in range(arms)]
+        names = [price_arm_name(self.prices, number) for number in range(arms)]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigError(f"dataset.prices: two arms have the price of '{twice}'.")

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from annotated_types import MinLen
 
-from hwds.ab.metrics.sample import Design, Finding, Needs, Rule, Sample, SampleRoles
+from hwds.ab.sample import ComparisonNeeds, Design, Finding, Rule, Sample, SampleRoles
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Days, Level, Positive, Rows, Seed, Small, ZeroFolds
 from hwds.core.seeds import stream
@@ -72,7 +72,7 @@ class PriceTest(Dataset):
             {
                 "visitor": np.arange(self.units),
                 "day": self._days(),
-                "group": [arm_name(self.prices, number) for number in arm],
+                "group": [price_arm_name(self.prices, number) for number in arm],
                 "price": np.array(self.prices)[arm],
                 "channel": self._channels(rank),
                 "bought_before": before,
@@ -123,9 +123,9 @@ class PriceTestTruth(Truth):
     prices: tuple[float, ...]
     conversions: tuple[float, ...]
 
-    def needs(self, roles: SampleRoles) -> Needs:
+    def needs(self, roles: SampleRoles) -> ComparisonNeeds:
         """Return that it knows means alone."""
-        return Needs(plain=True)
+        return ComparisonNeeds(plain=True)
 
     def rules_used(self) -> tuple[Rule, ...]:
         """Return no rules, for the truth has no interval."""
@@ -135,12 +135,12 @@ class PriceTestTruth(Truth):
         """Return the true effects, whatever was seen."""
         money = sample.label == "revenue"
         means = [q * price if money else q for price, q in zip(self.prices, self.conversions, strict=True)]
-        numbers = {arm_name(self.prices, number): number for number in range(len(self.prices))}
+        numbers = {price_arm_name(self.prices, number): number for number in range(len(self.prices))}
         base = means[numbers[sample.control.name]]
         effects = [Finding("effect", arm.name, means[numbers[arm.name]] - base) for arm in sample.others]
         return effects + [Finding("lift", arm.name, means[numbers[arm.name]] / base - 1) for arm in sample.others]
 
 
-def arm_name(prices: tuple[float, ...], number: int) -> str:
+def price_arm_name(prices: tuple[float, ...], number: int) -> str:
     """Return `control`, then `price_199`."""
     return "control" if number == 0 else f"price_{prices[number]:g}"

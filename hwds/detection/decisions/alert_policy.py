@@ -2,22 +2,193 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
+import polars as pl
 from annotated_types import Ge, Le, Len
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import MOST, Draws, Names, Once, Positive, PositiveInt, Small, UnitInterval
-from hwds.decisions.base import Decision
-from hwds.detection.decisions.alerts.checks import check_kinds, check_stakes, check_stream, kind_column
-from hwds.detection.decisions.alerts.decide import verdict_of
-from hwds.detection.decisions.alerts.evidence import AlertEvidence
-from hwds.detection.decisions.alerts.terms import AlertTerms, Tier
-from hwds.detection.decisions.alerts.verdict import AlertVerdict
-from hwds.evaluation.base import Evaluation
+from hwds.detection.alerts.back_test import AlertBackTest, AlertClusters
+from hwds.detection.alerts.evidence import AlertEvidence, deciding_rows, rows_tested
+from hwds.detection.alerts.rule import Days, act, choose_rule, rivals_of
+from hwds.detection.alerts.tiers import AlertTerms, Tier
+from hwds.detection.alerts.verdict import (
+    RIVALS,
+    AlertVerdict,
+    ChosenRule,
+    PolicyRecord,
+    alert_sentence,
+    alerted_rows,
+    alerts_of,
+    thresholds_of,
+)
+from hwds.detection.cases import cases_of_rows
+from hwds.detection.rows import distinct_codes, entities_of_rows
+from hwds.evaluation.decisions.base import Decision
+from hwds.evaluation.protocol import Evaluation
+from hwds.evaluation.row_folds import row_arrivals
 from hwds.frames.table import Table
 from hwds.results.tables import Tables
+
+# Refusals of a decision on alerts before anything is computed.
+
+
+def check_stakes(frame: Table) -> None:
+    """Refuse a row that does not say what is at stake.
+
+    Raises:
+        ConfigError: No column does, or a value is missing or negative.
+    """
+    if not frame.roles.get("amount"):
+        raise ConfigError(
+            "dataset.roles.amount: must name the column of what is at stake, for decision alert_policy, got none."
+        )
+    stake = frame.column("amount").cast(pl.Float64)
+    bad = (stake.is_null() | ~stake.is_finite() | (stake < 0)).fill_null(True).arg_true()
+    if len(bad):
+        raise ConfigError(
+            f"dataset.roles.amount: must be numbers >= 0 for decision alert_policy, row {bad[0] + 1} of '{stake.name}' has"
+            f" {frame.column('amount')[bad[0]]}."
+        )
+
+
+def check_stream(frame: Table, share: float, capacity: int) -> None:
+    """Refuse a random stream that fills the capacity of a usual day.
+
+    Raises:
+        ConfigError: With the number of reviews.
+    """
+    days = row_arrivals(frame).dt.date().n_unique()
+    drawn = share * len(frame.data) / days
+    if drawn >= capacity:
+        raise ConfigError(
+            f"decision.random_reviews: {share:g} of {len(frame.data) / days:,.0f} rows a day are {drawn:,.1f} reviews,"
+            f" as many as decision.capacity ({capacity}) or more; take less."
+        )
+
+
+def kind_column(frame: Table, kind: str | None) -> str:
+    """Return the column of kinds of buyers: the one that is named, or else `true_kind`; empty where there is none."""
+    return kind or ("true_kind" if "true_kind" in frame.data.columns else "")
+
+
+def check_kinds(frame: Table, kind: str | None, guarded: Sequence[str]) -> None:
+    """Refuse a column of kinds that is not there, and guarded kinds that are not in it.
+
+    Raises:
+        ConfigError: With the nearest name.
+    """
+    columns = frame.data.columns
+    if kind is not None and kind not in columns:
+        raise ConfigError(f"decision.kind: no column '{kind}'{nearest(kind, columns)}")
+    name = kind_column(frame, kind)
+    if not name:
+        return
+    known = frame.data[name].cast(pl.String).drop_nulls().unique().sort().to_list()
+    for value in guarded:
+        if value not in known:
+            raise ConfigError(f"decision.guarded: no '{value}' in column '{name}'{nearest(value, known)}")
+
+
+# From scored rows to the verdict on a policy of alerts: chosen before each test window,
+# back-tested on it.
+
+
+def alert_verdict(name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int, frame: Table) -> AlertVerdict | None:
+    """Return the verdict; None where no row was tested.
+
+    Args:
+        name: The decision's.
+        rows: The evidence, see `EVIDENCE`.
+        terms: The rule and its rivals.
+        seed: Of the experiment.
+        frame: The table of the rows, for what ties them and for the unit of money.
+    """
+    unit = frame.unit
+    test = rows_tested(rows)
+    if test.is_empty():
+        return None
+    chosen, actions = choices_and_actions(name, rows, test, terms, seed)
+    clusters = _alert_clusters(test, terms.resamples, seed)
+    kinds = test["kind"].is_in(list(terms.guarded)).fill_null(False).to_numpy()
+    back_test = AlertBackTest(test, actions, terms, kinds, clusters)
+    records = [back_test.record(against) for against in back_test.sides()]
+    record, meaning = tuple(line for lines, _ in records for line in lines), tuple(each for _, each in records)
+    positives = int((test["label"] == 1).sum())
+    excluded = _forbidden_by(record, positives, terms)
+    rule = next(iter(excluded), "none")
+    cases = cases_of_rows(alerted_rows(test, actions[name]), frame)
+    return AlertVerdict(
+        decision=name,
+        action="HOLD" if excluded else "ADOPT",
+        rule=rule,
+        excluded=excluded,
+        sentence=alert_sentence(excluded, record, meaning, terms, positives, unit),
+        wrong_block=terms.wrong_block,
+        review_cost=terms.review_cost,
+        review_recall=terms.review_recall,
+        capacity=terms.capacity,
+        random_reviews=terms.random_reviews,
+        chosen=tuple(chosen),
+        days=clusters.days,
+        rows=len(test),
+        positives=positives,
+        record=record,
+        meaning=meaning,
+        today=terms.today,
+        z=terms.z,
+        guarded=terms.guarded,
+        unit=unit,
+        alerts=alerts_of(test, actions[name], chosen, terms),
+        thresholds=thresholds_of(test, chosen, terms),
+        cases=cases.table,
+        case_rows=cases.rows,
+    )
+
+
+def choices_and_actions(
+    name: str, rows: pl.DataFrame, test: pl.DataFrame, terms: AlertTerms, seed: int
+) -> tuple[list[ChosenRule], Mapping[str, np.ndarray]]:
+    """Return the choice before each test window, and the actions of each policy, the decision's own first."""
+    chosen: list[ChosenRule] = []
+    actions: dict[str, list[np.ndarray]] = {policy: [] for policy in (name, *RIVALS)}
+    for window in test.partition_by("fold", maintain_order=True):
+        cutoff, fold = window["cutoff"][0], window["fold"][0]
+        chosen.append(choose_rule(deciding_rows(rows, cutoff), cutoff, terms, seed))
+        actions[name].append(act(Days.of(window, seed), terms, chosen[-1].multiplier, chosen[-1].floor))
+        reference = rows.filter((pl.col("part") == "decide") & (pl.col("fold") == fold))
+        for policy, action in rivals_of(window, reference, terms, seed).items():
+            actions[policy].append(action)
+    return chosen, {policy: np.concatenate(parts) for policy, parts in actions.items()}
+
+
+def _alert_clusters(test: pl.DataFrame, resamples: int, seed: int) -> AlertClusters:
+    """Return the days, and the entities where there are any; a row without one is an entity of its own."""
+    day = distinct_codes(test["day_id"])
+    entity = distinct_codes(entities_of_rows(test)) if test["entity"].count() else None
+    return AlertClusters(day, entity, int(day.max()) + 1, resamples, seed)
+
+
+def _forbidden_by(record: Sequence[PolicyRecord], positives: int, terms: AlertTerms) -> dict[str, tuple[str, ...]]:
+    """Return the rules that forbid to adopt the policy: by the labels, for guarded kinds by the truth if known."""
+    excluded: dict[str, tuple[str, ...]] = {}
+    if positives < terms.least_positives:
+        excluded["few_positives"] = ()
+    by_labels = [line for line in record if line.against == "labels" and line.saving is not None]
+    dear = [line.policy for line in by_labels if line.saving is None or (line.saving.low or 0.0) <= 0]
+    if dear or not by_labels:
+        excluded["not_cheaper"] = tuple(dear)
+    own = [line for line in record if line.saving is None]
+    if own and (own[-1].guarded_blocked or 0.0) > terms.most_guarded:
+        excluded["guarded"] = terms.guarded
+    return excluded
+
+
+# AlertPolicy: which rows to block and to review.
 
 Floor = Annotated[float, Ge(-1), Le(MOST)]
 
@@ -127,7 +298,7 @@ class AlertPolicy(Decision):
         if rows.is_empty():
             return None
         terms = self.terms(protocol.wrong_block, kinds=bool(kind))
-        return verdict_of(self.name or "alert_policy", rows, terms, seed=int(tables.scores["seed"][0]), frame=frame)
+        return alert_verdict(self.name or "alert_policy", rows, terms, seed=int(tables.scores["seed"][0]), frame=frame)
 
     def terms(self, usual_cost: float | None, *, kinds: bool) -> AlertTerms:
         """Return the rule's terms.

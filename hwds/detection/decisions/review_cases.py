@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,12 +11,76 @@ import polars as pl
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import PositiveInt, UnitInterval
 from hwds.core.seeds import stream
-from hwds.decisions.base import Decision
-from hwds.detection.cases.table import Cases, ScoreOf, cases_of
-from hwds.detection.decisions.queue.verdict import QueueVerdict, sentence
-from hwds.evaluation.base import Evaluation
+from hwds.detection.cases import Cases, ScoreOf, case_heading, cases_of_rows
+from hwds.evaluation.decisions.base import Decision
+from hwds.evaluation.protocol import Evaluation
 from hwds.frames.table import Table
-from hwds.results.tables import Tables
+from hwds.results.formatting import brief, counted
+from hwds.results.tables import Tables, Verdict
+
+# The verdict on a review queue: as plain values, as tables of cases, and in words.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueVerdict(Verdict):
+    """The cases to look into.
+
+    Attributes:
+        action: `REVIEW`, or `NONE` where there is no case.
+        capacity: The number of cases that can be reviewed.
+        unit: Of money.
+        cases: One row a case; see `hwds.detection.cases.Cases`.
+        case_rows: The rows of all cases.
+        to_review: The form to fill in: a row of each chosen case, whose `label` is empty.
+    """
+
+    action: Literal["REVIEW", "NONE"]
+    capacity: int
+    unit: str
+    cases: pl.DataFrame
+    case_rows: pl.DataFrame
+    to_review: pl.DataFrame
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; the tables are beside them."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in self.tables()}
+
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Return the cases, their rows and the form."""
+        return {"cases": self.cases, "case_rows": self.case_rows, "to_review": self.to_review}
+
+
+def queue_sentence(cases: pl.DataFrame, listed: pl.DataFrame, unit: str) -> str:
+    """Return how many cases are to be reviewed, the first of them and why, and what becomes of the labels.
+
+    Args:
+        cases: All of them.
+        listed: The cases that are to be reviewed.
+        unit: Of money.
+    """
+    if cases.is_empty():
+        return "NONE: no row is left to be reviewed."
+    first = cases.row(0, named=True)
+    stake = float(cases.filter(pl.col("case").is_in(listed["case"].implode()))["at_stake"].sum())
+    money = f"; {brief(stake, None, unit)} are at stake in {'it' if len(listed) == 1 else 'them'}" if stake else ""
+    drawn = int((listed["chosen"] == "drawn").sum())
+    how = f", {drawn} of them drawn to learn from" if drawn else ""
+    if len(cases) == 1:
+        which, begin = "the one case", ""
+    else:
+        which, begin = f"{len(listed)} of {counted(len(cases), 'cases')}", "First "
+    alike = " All have the same score: the model sees no difference between them." if _scores_are_equal(cases) else ""
+    return (
+        f"REVIEW: {which}{how}{money}.{alike} {begin}{': '.join(filter(None, (case_heading(first), first['reasons'])))}."
+        " Fill in the label (1 or 0) of each row of to_review.csv and give the file back as dataset.reviewed."
+    )
+
+
+def _scores_are_equal(cases: pl.DataFrame) -> bool:
+    return len(cases) > 1 and cases["score"].n_unique() == 1
+
+
+# ReviewCases: which cases to look into, and the file in which their labels come back.
 
 CANDIDATES = 0.2
 """The share of the cases, those of the highest scores, that explored ones are drawn from."""
@@ -67,14 +132,14 @@ class ReviewCases(Decision):
         last = last if len(last) else rows.filter(pl.col("fold") == rows["fold"].max())
         asked = last.with_columns(pl.col("amount").alias("at_stake"), pl.lit(None, pl.String).alias("tier"))
         score_of: ScoreOf = self.score_of or getattr(protocol, "score_of", None) or "highest"
-        cases = cases_of(asked, frame, score_of=score_of, by_stake=self.order == "stake")
+        cases = cases_of_rows(asked, frame, score_of=score_of, by_stake=self.order == "stake")
         listed = self._listed(cases, frame, int(tables.scores["seed"][0]))
         return QueueVerdict(
             decision=self.name,
             action="REVIEW" if len(listed) else "NONE",
             rule="none",
             excluded={},
-            sentence=sentence(cases.table, listed, frame.unit),
+            sentence=queue_sentence(cases.table, listed, frame.unit),
             capacity=self.capacity,
             unit=frame.unit,
             cases=cases.table,

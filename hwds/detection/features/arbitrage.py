@@ -2,18 +2,99 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import polars as pl
 
-from hwds.core.numba_cache import compiled
-from hwds.detection.features.kernels.arbitrage import MarketCells, best_elsewhere
-from hwds.detection.features.live.arbitrage import COLUMNS, LiveArbitrage
-from hwds.detection.metrics.reselling import NUMBERS, Reselling
-from hwds.features.base import RowFeatures
-from hwds.features.rows.columns import DAY, codes_of, must_have, numbers_of
-from hwds.features.rows.live import Live
-from hwds.features.rows.moments import Moments, moments_of
+from hwds.core.compiling import compiled
+from hwds.detection.kernels.past import MarketCells, fill_best_elsewhere
+from hwds.detection.reselling import NUMBERS, Reselling
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.rows import (
+    DAY_MICROSECONDS,
+    Instants,
+    Live,
+    PastItems,
+    RowEvent,
+    Value,
+    as_float,
+    codes_of,
+    column_floats,
+    floats_of,
+    instants_of,
+    known_float,
+    require_known_columns,
+)
 from hwds.frames.table import Table
+
+# Arbitrage as events arrive: the last price of each market.
+
+COLUMNS = ("spread", "spread_share", "loss_at_stake", "best_pair_spread", "best_pair_share", "price_rank", "markets_seen")
+
+Market = tuple[Any, Any]
+"""A channel and its region."""
+
+
+class LiveArbitrage(Live):
+    """The columns of `Arbitrage`.
+
+    Args:
+        recipe: The costs of reselling, and the columns of prices.
+    """
+
+    columns = floats_of(COLUMNS)
+    changing = ("_prices",)
+
+    def __init__(self, recipe: Reselling) -> None:
+        self._cost: Any = recipe.cost  # which a number will do for as well
+        self._recipe, self._memory = recipe, recipe.seen_days * DAY_MICROSECONDS
+        self._prices: defaultdict[Any, dict[Market, PastItems]] = defaultdict(dict)
+
+    def arrive(self, event: RowEvent) -> Sequence[Value]:
+        """Return the spread to the street, and to other markets as last seen."""
+        recipe, values = self._recipe, event.values
+        paid, street = as_float(values.get(recipe.unit_price)), as_float(values.get(recipe.street_price))
+        near, far = (self._cost(paid, abroad=abroad) for abroad in (False, True))
+        spread, gap = street - far, street - paid
+        best, rank, seen = self._elsewhere(event, paid, near, far)
+        stake = (0.0 if gap < 0 else gap) * as_float(values.get(recipe.quantity))
+        features = (spread, _ratio(spread, paid), stake, best, _ratio(best, paid), rank, seen)
+        return [known_float(each) for each in features]
+
+    def _elsewhere(self, event: RowEvent, paid: float, near: float, far: float) -> tuple[float, float, float]:
+        """Return the best spread to another market, the rank of the price, and the markets seen; the price is kept."""
+        recipe, values = self._recipe, event.values
+        sku, channel = values.get(recipe.sku), values.get(recipe.channel)
+        if sku is None or channel is None or math.isnan(paid):
+            return math.nan, math.nan, math.nan
+        region = values.get(recipe.region) if recipe.region is not None else None
+        best, rank, seen = math.nan, 1.0, 1.0
+        home, markets, time = (channel, region), self._prices[sku], event.time
+        for market, prices in markets.items():
+            last = prices.upto(time) - 1 if market != home else -1
+            if last < 0 or prices.times[last] <= time - self._memory:
+                continue
+            price = prices.items[last]
+            spread = price - (near if market[1] == region else far)
+            if not best >= spread:  # which a first one, beside no number, is not
+                best = spread
+            rank += price < paid
+            seen += 1.0
+        if home not in markets:
+            markets[home] = PastItems()
+        markets[home].put(time, paid)
+        return best, rank, seen
+
+
+def _ratio(above: float, below: float) -> float:
+    return above / below if below > 0 else math.nan
+
+
+# Arbitrage: what a row would earn if it were resold elsewhere.
 
 
 class Arbitrage(Reselling, RowFeatures):
@@ -33,7 +114,7 @@ class Arbitrage(Reselling, RowFeatures):
         """Refuse a table without a column that is named, or with one that holds no numbers."""
         self.check_columns(table, "features")
         for field in ("sku", "channel", *NUMBERS):
-            must_have(table, field, [getattr(self, field)])
+            require_known_columns(table, field, [getattr(self, field)])
 
     def live(self, schema: Table) -> Live:
         """Return the same for rows as they arrive."""
@@ -47,15 +128,15 @@ class Arbitrage(Reselling, RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        moments = moments_of(table)
-        paid, street = numbers_of(table, self.unit_price), numbers_of(table, self.street_price)
+        moments = instants_of(table)
+        paid, street = column_floats(table, self.unit_price), column_floats(table, self.street_price)
         best, rank, seen = self._elsewhere(table, moments, paid)
         spread = street - self.cost(paid, abroad=True)
-        stake = np.maximum(street - paid, 0) * numbers_of(table, self.quantity)
-        columns = (spread, _of(spread, paid), stake, best, _of(best, paid), rank, seen)
+        stake = np.maximum(street - paid, 0) * column_floats(table, self.quantity)
+        columns = (spread, _ratios(spread, paid), stake, best, _ratios(best, paid), rank, seen)
         return pl.DataFrame({name: pl.Series(values, nan_to_null=True) for name, values in zip(COLUMNS, columns, strict=True)})
 
-    def _elsewhere(self, table: Table, moments: Moments, paid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _elsewhere(self, table: Table, moments: Instants, paid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the best spread to another market, the rank of the price, and the markets seen."""
         sku, channel = codes_of(table.data[self.sku]), codes_of(table.data[self.channel])
         region = codes_of(table.data[self.region]) if self.region is not None else np.zeros(len(paid), np.int64)
@@ -64,17 +145,17 @@ class Arbitrage(Reselling, RowFeatures):
         cells = _cells(moments, there, sku, channel, region)
         costs = self.cost(paid, abroad=False), self.cost(paid, abroad=True)
         links = np.arange(len(there) + 1)
-        compiled(best_elsewhere)(
-            moments.order, moments.time, paid, *costs, cells, self.seen_days * DAY, links, best, rank, seen
+        compiled(fill_best_elsewhere)(
+            moments.order, moments.time, paid, *costs, cells, self.seen_days * DAY_MICROSECONDS, links, best, rank, seen
         )
         return best, rank, seen
 
 
-def _of(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _ratios(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
 
 
-def _cells(moments: Moments, there: np.ndarray, sku: np.ndarray, channel: np.ndarray, region: np.ndarray) -> MarketCells:
+def _cells(moments: Instants, there: np.ndarray, sku: np.ndarray, channel: np.ndarray, region: np.ndarray) -> MarketCells:
     """Return the rows `there` by SKU, market and time."""
     market = channel * (region.max(initial=-1) + 2) + region + 1
     keys, inverse = np.unique(sku[there] * (market.max(initial=0) + 1) + market[there], return_inverse=True)

@@ -2,21 +2,162 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
 
-from hwds.core.numba_cache import compiled
+from hwds.core.compiling import compiled
 from hwds.core.recipe import Days, Names, NonNegative, Once
-from hwds.detection.features.kernels.entity_risk import POSITIVE, KnownLabels, known_labels
-from hwds.detection.features.live.entity_risk import LiveRisk
-from hwds.features.base import RowFeatures
-from hwds.features.rows.columns import DAY, LONG_AGO, codes_of, must_have, needs
-from hwds.features.rows.live import Live
-from hwds.features.rows.moments import Labels, Moments, labels_of, moments_of
+from hwds.core.serialization import Serializable
+from hwds.detection.kernels.past import POSITIVE, LabelArrays, count_known_labels
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.rows import (
+    DAY_MICROSECONDS,
+    LONG_AGO,
+    Instants,
+    LabelArrivals,
+    Live,
+    PastItems,
+    RowEvent,
+    RowOutcome,
+    Value,
+    codes_of,
+    instants_of,
+    label_arrivals_of,
+    require_known_columns,
+    require_role,
+)
 from hwds.frames.table import Table
+
+# EntityRisk as events and labels arrive.
+
+ALL_ROWS = (-1, None)
+"""The group of all rows."""
+
+Group = tuple[int, Any]
+
+
+@Serializable.register
+class KnownLabel(NamedTuple):
+    """A label that is known: of a row that happened at `time`, since `at`; the groups it counts in."""
+
+    time: int
+    at: int
+    positive: int
+    groups: tuple[Group, ...]
+
+
+class HeldLabels(Serializable):
+    """The labels of a group: how many each window holds, all and positive ones.
+
+    Attributes:
+        counts: By window, labels and positive ones.
+        newest: A time that no row of a label is later than.
+        rows: Labels by the time of their rows; those that have left the longest window are dropped now and then.
+    """
+
+    __slots__ = ("counts", "newest", "rows")
+
+    def __init__(self, windows: int) -> None:
+        self.counts = [[0, 0] for _ in range(windows)]
+        self.newest = LONG_AGO
+        self.rows = PastItems()
+
+    def enter(self, label: KnownLabel) -> None:
+        """Count a label in all windows."""
+        for count in self.counts:
+            count[0] += 1
+            count[1] += label.positive
+        self.newest = max(self.newest, label.time)
+        self.rows.put(label.time, label)
+
+    def in_window(self, window: int, time: int, since: int) -> tuple[int, int]:
+        """Return labels and positive ones of a window that began after `since`, of rows that happened by a time."""
+        count, positive = self.counts[window]
+        if self.newest > time:
+            for label in self.rows.items[self.rows.upto(time) :]:
+                if label.at > since:
+                    count -= 1
+                    positive -= label.positive
+        return count, positive
+
+    def drop_before(self, since: int) -> None:
+        """Drop labels that came by a moment, once they are half of all."""
+        if len(self.rows.items) > 2 * max(count for count, _ in self.counts) + 64:
+            remaining = [label for label in self.rows.items if label.at > since]
+            self.rows.items, self.rows.times = remaining, [label.time for label in remaining]
+
+
+class LiveRisk(Live):
+    """The columns of `EntityRisk`.
+
+    Args:
+        by: Columns of what rows have in common.
+        days: Lengths of the windows.
+        shrink: The number of labels that the overall share counts for.
+    """
+
+    changing = ("_groups", "_held", "_leaving", "_entered")
+
+    def __init__(self, by: Sequence[str], days: Sequence[int], shrink: float) -> None:
+        self._by, self._spans, self._shrink = tuple(by), [each * DAY_MICROSECONDS for each in days], shrink
+        kinds = {"risk": pl.Float64, "labels": pl.Int64, "confirmed": pl.Int64}
+        self.columns = {f"{name}_{what}_{each}d": kind for name in by for each in days for what, kind in kinds.items()}
+        self._groups: list[tuple[Group, ...]] = []
+        self._held: dict[Group, HeldLabels] = {ALL_ROWS: HeldLabels(len(days))}
+        self._leaving: list[list[tuple[int, int, KnownLabel]]] = [[] for _ in days]
+        self._entered = 0
+
+    def arrive(self, event: RowEvent) -> Sequence[Value]:
+        """Return shares and counts of the labels that have arrived and not left."""
+        self._leave(event.arrival)
+        groups = [(k, event.values.get(name)) for k, name in enumerate(self._by)]
+        self._groups.append((ALL_ROWS, *(group for group in groups if group[1] is not None)))
+        whole = [self._share(*self._counts(ALL_ROWS, window, event), 0.0, 0.0) for window in range(len(self._spans))]
+        features: list[Value] = []
+        for group in groups:
+            for window, overall in enumerate(whole):
+                count, positive = self._counts(group, window, event) if group[1] is not None else (0, 0)
+                features += (self._share(count, positive, overall, self._shrink), count, positive)
+        return features
+
+    def confirm(self, outcome: RowOutcome) -> None:
+        """Let a label enter all windows."""
+        label = KnownLabel(outcome.time, outcome.at, int(outcome.positive), self._groups[outcome.place])
+        self._entered += 1
+        for group in label.groups:
+            if group not in self._held:
+                self._held[group] = HeldLabels(len(self._spans))
+            self._held[group].enter(label)
+        for leaving, span in zip(self._leaving, self._spans, strict=True):
+            heappush(leaving, (label.at + span, self._entered, label))
+
+    def _leave(self, now: int) -> None:
+        longest = now - max(self._spans)
+        for window, leaving in enumerate(self._leaving):
+            while leaving and leaving[0][0] <= now:
+                label = heappop(leaving)[2]
+                for group in label.groups:
+                    held = self._held[group]
+                    held.counts[window][0] -= 1
+                    held.counts[window][1] -= label.positive
+                    held.drop_before(longest)
+
+    def _counts(self, group: Group, window: int, event: RowEvent) -> tuple[int, int]:
+        held = self._held.get(group)
+        return held.in_window(window, event.time, event.arrival - self._spans[window]) if held else (0, 0)
+
+    @staticmethod
+    def _share(count: int, positive: int, overall: float, shrink: float) -> float:
+        below = count + shrink
+        return (positive + shrink * overall) / below if below > 0 else 0.0
+
+
+# EntityRisk: the confirmed share of earlier rows at the same place.
 
 
 class EntityRisk(RowFeatures):
@@ -41,8 +182,8 @@ class EntityRisk(RowFeatures):
 
     def check(self, table: Table) -> None:
         """Refuse a table without a label, or without a column that is named."""
-        must_have(table, "by", self.by)
-        needs(table, "entity_risk", "time", "label")
+        require_known_columns(table, "by", self.by)
+        require_role(table, "entity_risk", "time", "label")
 
     def live(self, schema: Table) -> Live:
         """Return the same for rows as they arrive."""
@@ -57,38 +198,38 @@ class EntityRisk(RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        overall, moments = np.zeros(len(table.data), np.int64), moments_of(table)
-        labels = labels_of(table, moments)
-        whole = {days: _counted(moments, labels, overall, days) for days in self.days}
+        overall, moments = np.zeros(len(table.data), np.int64), instants_of(table)
+        labels = label_arrivals_of(table, moments)
+        whole = {days: _count_labels(moments, labels, overall, days) for days in self.days}
         columns: dict[str, np.ndarray] = {}
         for name in self.by:
             group = codes_of(table.data[name])
             for days in self.days:
-                count, positive = _counted(moments, labels, group, days)
-                columns[f"{name}_risk_{days}d"] = self._share(positive, count, _divided(whole[days][1], whole[days][0]))
+                count, positive = _count_labels(moments, labels, group, days)
+                columns[f"{name}_risk_{days}d"] = self._share(positive, count, _divide(whole[days][1], whole[days][0]))
                 columns[f"{name}_labels_{days}d"] = count
                 columns[f"{name}_confirmed_{days}d"] = positive
         return pl.DataFrame(columns)
 
     def _share(self, positive: np.ndarray, count: np.ndarray, overall: np.ndarray) -> np.ndarray:
-        return _divided(positive + self.shrink * overall, count + self.shrink)
+        return _divide(positive + self.shrink * overall, count + self.shrink)
 
 
-def _divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
 
 
-def _counted(moments: Moments, labels: Labels, group: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray]:
+def _count_labels(moments: Instants, labels: LabelArrivals, group: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray]:
     """Return for each row the labels of its group in the window, and the positive ones of them."""
     groups, counts = int(group.max(initial=-1)) + 1, np.zeros(len(group), np.int64)
-    known = _known(moments, labels, group, groups, days)
+    known = _labels_by_group(moments, labels, group, groups, days)
     held, newest = np.zeros(groups, np.int64), np.full(groups, LONG_AGO)
     tree = np.zeros(len(known.group), np.int64)
-    compiled(known_labels)(moments.order, moments.time, group, known, held, newest, tree, counts)
+    compiled(count_known_labels)(moments.order, moments.time, group, known, held, newest, tree, counts)
     return counts % POSITIVE, counts // POSITIVE
 
 
-def _known(moments: Moments, labels: Labels, group: np.ndarray, groups: int, days: int) -> KnownLabels:
+def _labels_by_group(moments: Instants, labels: LabelArrivals, group: np.ndarray, groups: int, days: int) -> LabelArrays:
     """Return the labels of rows that are of a group."""
     held = group[labels.row] >= 0
     row, enters = labels.row[held], labels.enters[held]
@@ -96,13 +237,13 @@ def _known(moments: Moments, labels: Labels, group: np.ndarray, groups: int, day
     sorted_places = np.lexsort((time, code))
     rank = np.empty_like(sorted_places)
     rank[sorted_places] = np.arange(len(row))
-    return KnownLabels(
+    return LabelArrays(
         group=code,
         value=np.where(labels.value[held] == 1, 1 + POSITIVE, 1),
         rank=rank,
         times=time[sorted_places],
         starts=np.searchsorted(code[sorted_places], np.arange(groups + 1)),
         enters=enters,
-        leaves=moments.first_place(labels.time[held] + days * DAY),
+        leaves=moments.first_place(labels.time[held] + days * DAY_MICROSECONDS),
         entering=np.argsort(enters, kind="stable"),
     )

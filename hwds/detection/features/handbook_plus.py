@@ -6,12 +6,9 @@ import polars as pl
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Days
-from hwds.detection.features.handbook import Handbook
-from hwds.detection.features.kernels.handbook_runs import RUNS, USUAL, runs, usual
-from hwds.detection.features.live.handbook import LiveHandbookPlus, WindowLengths
-from hwds.features.rows.columns import DAY, codes_of, entity_of, numbers_of
-from hwds.features.rows.live import Live
-from hwds.features.rows.moments import labels_of, moments_of
+from hwds.detection.features.handbook import Handbook, LiveHandbookPlus, WindowLengths
+from hwds.detection.kernels.past import RUNS, USUAL, compute_runs, compute_usual
+from hwds.frames.rows import DAY_MICROSECONDS, Live, codes_of, column_floats, entity_of, instants_of, label_arrivals_of
 from hwds.frames.table import Table
 
 
@@ -43,15 +40,17 @@ class HandbookPlus(Handbook):
     def live(self, schema: Table) -> Live:
         """Return the same for rows as they arrive."""
         self.check(schema)
-        reach = WindowLengths(self.habit_days * DAY, self.recent_days * DAY, self.run_days * DAY)
+        reach = WindowLengths(
+            self.habit_days * DAY_MICROSECONDS, self.recent_days * DAY_MICROSECONDS, self.run_days * DAY_MICROSECONDS
+        )
         return LiveHandbookPlus(self.payment(schema), self.days, reach)
 
     def compute(self, table: Table) -> pl.DataFrame:
         """Return the handbook's columns, then these."""
-        moments = moments_of(table)
+        moments = instants_of(table)
         customer = codes_of(table.data[entity_of(table, "customer", self.customer)])
-        terminal, paid = codes_of(table.data[self.terminal]), numbers_of(table, self.spent(table))
-        habits = usual(customer, paid, moments, self.habit_days * DAY, self.recent_days * DAY)
-        there = runs(terminal, labels_of(table, moments), moments, self.run_days * DAY)
+        terminal, paid = codes_of(table.data[self.terminal]), column_floats(table, self.spent(table))
+        habits = compute_usual(customer, paid, moments, self.habit_days * DAY_MICROSECONDS, self.recent_days * DAY_MICROSECONDS)
+        there = compute_runs(terminal, label_arrivals_of(table, moments), moments, self.run_days * DAY_MICROSECONDS)
         more = dict(zip(USUAL, habits.T, strict=True)) | {f"terminal_{name}": there[:, at] for at, name in enumerate(RUNS)}
         return super().compute(table).with_columns(pl.Series(name, values).fill_nan(None) for name, values in more.items())

@@ -2,23 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
 
+from hwds.core.compiling import compiled
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.numba_cache import compiled
 from hwds.core.recipe import Days, Names
-from hwds.detection.features.kernels.handbook_windows import by_entity
-from hwds.detection.features.kernels.lowest import look_lowest
-from hwds.detection.features.live.lowest import LiveLowest
-from hwds.features.base import RowFeatures
-from hwds.features.rows.columns import DAY, codes_of, entity_of, needs, numbers_of, present_numbers
-from hwds.features.rows.live import Live
-from hwds.features.rows.moments import moments_of
+from hwds.detection.kernels.past import fill_lowest, order_by_entity
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.rows import (
+    DAY_MICROSECONDS,
+    Live,
+    PastItems,
+    RowEvent,
+    Value,
+    as_float,
+    codes_of,
+    column_floats,
+    entity_of,
+    instants_of,
+    known_float,
+    optional_number_column,
+    require_role,
+)
 from hwds.frames.table import Table
+
+# Lowest as events arrive.
+
+
+class LiveLowest(Live):
+    """The columns of `Lowest`.
+
+    Args:
+        entity: The column that says whose row an event is.
+        read: Columns of numbers.
+        days: The length of the window.
+    """
+
+    changing = ("_past",)
+
+    def __init__(self, entity: str, read: Sequence[str], days: int) -> None:
+        self._entity, self._read, self._reach = entity, tuple(read), days * DAY_MICROSECONDS
+        self.columns = {f"{name}_least_{days}d": pl.Float64() for name in read}
+        self._past: defaultdict[Any, PastItems] = defaultdict(PastItems)
+
+    def arrive(self, event: RowEvent) -> Sequence[Value]:
+        """Return the lowest values of the entity's rows, this one included."""
+        who = event.values.get(self._entity)
+        if who is None:
+            return (None,) * len(self._read)
+        past, lowest = self._past[who], [math.inf] * len(self._read)
+        place = past.put(event.time, tuple(as_float(event.values.get(name)) for name in self._read))
+        while place >= 0 and event.time - past.times[place] < self._reach:
+            lowest = [value if value < least else least for value, least in zip(past.items[place], lowest, strict=True)]
+            place -= 1
+        return tuple(known_float(least if least < math.inf else math.nan) for least in lowest)
+
+
+# Lowest: what the rows of an entity never go below.
 
 COLUMNS = ("quantity", "spread_share")
 """The columns that are used where a table has them; any other name is the user's own and must be there."""
@@ -43,7 +90,7 @@ class Lowest(RowFeatures):
 
     def check(self, table: Table) -> None:
         """Refuse a table without an entity or a time."""
-        needs(table, "lowest", "time")
+        require_role(table, "lowest", "time")
         entity_of(table, "entity", self.entity)
 
     def live(self, schema: Table) -> Live:
@@ -59,13 +106,15 @@ class Lowest(RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        moments, code = moments_of(table), codes_of(table.data[entity_of(table, "entity", self.entity)])
-        order = by_entity(code, moments.time, moments.place)
+        moments, code = instants_of(table), codes_of(table.data[entity_of(table, "entity", self.entity)])
+        order = order_by_entity(code, moments.time, moments.place)
         lowest = {}
         for name in self.read_of(table):
             out = np.full(len(code), np.nan)
-            compiled(look_lowest)(order, code, moments.time, moments.place, numbers_of(table, name), self.days * DAY, out)
-            lowest[name_of(name, self.days)] = pl.Series(out, nan_to_null=True)
+            compiled(fill_lowest)(
+                order, code, moments.time, moments.place, column_floats(table, name), self.days * DAY_MICROSECONDS, out
+            )
+            lowest[lowest_name(name, self.days)] = pl.Series(out, nan_to_null=True)
         return pl.DataFrame(lowest)
 
     def read_of(self, table: Table) -> list[str]:
@@ -74,13 +123,15 @@ class Lowest(RowFeatures):
         Raises:
             ConfigError: None of them is there, or one is not that the user named.
         """
-        names = [name for name in self.columns if present_numbers(table, "columns", name, name if name in COLUMNS else "")]
+        names = [
+            name for name in self.columns if optional_number_column(table, "columns", name, name if name in COLUMNS else "")
+        ]
         if not names:
             near = nearest(self.columns[0], table.data.columns)
             raise ConfigError(f"features.columns: none of {', '.join(self.columns)} is there{near}")
         return names
 
 
-def name_of(column: str, days: int) -> str:
+def lowest_name(column: str, days: int) -> str:
     """Return the name of a column's lowest value."""
     return f"{column}_least_{days}d"

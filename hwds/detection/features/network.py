@@ -2,21 +2,174 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
 
-from hwds.core.numba_cache import compiled
+from hwds.core.compiling import compiled
 from hwds.core.recipe import Names
-from hwds.detection.features.kernels.network import Graph, State, grow
-from hwds.detection.features.live.network import LiveNetwork
-from hwds.features.base import RowFeatures
-from hwds.features.rows.columns import LONG_AGO, NEVER, codes_of, entity_of, must_have, needs
-from hwds.features.rows.live import Live
-from hwds.features.rows.moments import Labels, Moments, labels_of, moments_of
+from hwds.detection.kernels.network import CustomerGraph, GraphState, grow_graph
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.rows import (
+    LONG_AGO,
+    NEVER,
+    Instants,
+    LabelArrivals,
+    Live,
+    RowEvent,
+    RowOutcome,
+    Value,
+    codes_of,
+    entity_of,
+    instants_of,
+    label_arrivals_of,
+    require_known_columns,
+    require_role,
+)
 from hwds.frames.table import Table
+
+# Network as events and labels arrive: the graph of customers and what they share, and the walks
+# over it.
+
+COLUMN_TYPES = {
+    "network_degree": pl.Int64,
+    "network_size": pl.Int64,
+    "network_confirmed": pl.Int64,
+    "network_confirmed_share": pl.Float64,
+}
+
+Shared = tuple[int, Any]
+"""An identifier: which column it is of, and its value."""
+
+
+class LiveNetwork(Live):
+    """The columns of `Network`.
+
+    Args:
+        by: Columns of identifiers.
+        customer: The column of who is linked.
+    """
+
+    columns = COLUMN_TYPES
+    changing = ("_owners", "_bears", "_held", "_found", "_parent", "_size", "_newest", "_degree", "_confirmed")
+
+    def __init__(self, by: Sequence[str], customer: str) -> None:
+        self._by, self._customer = tuple(by), customer
+        self._owners: list[Any] = []
+        self._bears: defaultdict[Any, dict[Shared, int]] = defaultdict(dict)
+        self._held: defaultdict[Shared, dict[Any, int]] = defaultdict(dict)
+        self._found: dict[Any, int] = {}
+        self._parent: dict[Any, Any] = {}
+        self._size: dict[Any, int] = {}
+        self._newest: dict[Any, int] = {}
+        self._degree: defaultdict[Any, int] = defaultdict(int)
+        self._confirmed: defaultdict[Any, int] = defaultdict(int)
+
+    def arrive(self, event: RowEvent) -> Sequence[Value]:
+        """Return the customer's place in the graph as it was at the event's time."""
+        customer = event.values.get(self._customer)
+        self._owners.append(customer)
+        if customer is None:
+            return (None, None, None, None)
+        self._there(customer)
+        for k, name in enumerate(self._by):
+            value = event.values.get(name)
+            if value is not None:
+                self._bear(customer, (k, value), event.time)
+        degree, size, confirmed = self._as_of(customer, event.time)
+        return (degree, size, confirmed, confirmed / degree if degree > 0 else 0.0)
+
+    def confirm(self, outcome: RowOutcome) -> None:
+        """Count a positive label of a customer."""
+        customer = self._owners[outcome.place]
+        if customer is None or not outcome.positive:
+            return
+        if customer not in self._found:
+            for other in self._near(customer, NEVER):
+                self._confirmed[other] += 1
+            root = self._root(customer)
+            self._newest[root] = max(self._newest[root], outcome.time)
+        self._found[customer] = min(self._found.get(customer, NEVER), outcome.time)
+
+    def _there(self, customer: Any) -> None:
+        if customer not in self._parent:
+            self._parent[customer], self._size[customer], self._newest[customer] = customer, 1, LONG_AGO
+
+    def _bear(self, customer: Any, shared: Shared, time: int) -> None:
+        """Record that a customer bears an identifier since a time."""
+        born = self._bears[customer].get(shared)
+        if born is None:
+            self._link(customer, shared, time)
+        if born is None or time < born:
+            self._bears[customer][shared] = self._held[shared][customer] = time
+
+    def _link(self, customer: Any, shared: Shared, time: int) -> None:
+        """Link a customer to the others that bear an identifier, the first time that it does."""
+        near = set(self._near(customer, NEVER)) if self._held[shared] else set()
+        for other in self._held[shared]:
+            if other not in near:
+                self._degree[customer] += 1
+                self._degree[other] += 1
+                self._confirmed[customer] += other in self._found
+                self._confirmed[other] += customer in self._found
+            self._join(customer, other)
+        root = self._root(customer)
+        self._newest[root] = max(self._newest[root], time)
+
+    def _join(self, one: Any, other: Any) -> None:
+        one, other = self._root(one), self._root(other)
+        if one == other:
+            return
+        if self._size[one] < self._size[other]:
+            one, other = other, one
+        self._parent[other] = one
+        self._size[one] += self._size[other]
+        self._newest[one] = max(self._newest[one], self._newest[other])
+
+    def _root(self, customer: Any) -> Any:
+        parent = self._parent
+        while parent[customer] != customer:
+            parent[customer] = parent[parent[customer]]
+            customer = parent[customer]
+        return customer
+
+    def _as_of(self, customer: Any, time: int) -> tuple[int, int, int]:
+        """Return degree, size of the component and confirmed neighbours, at a time."""
+        root = self._root(customer)
+        if self._newest[root] <= time:
+            return self._degree[customer], self._size[root], self._confirmed[customer]
+        near = list(self._near(customer, time))
+        return len(near), self._reached(customer, time), sum(self._found.get(other, NEVER) <= time for other in near)
+
+    def _near(self, customer: Any, time: int) -> Iterator[Any]:
+        """Yield the other customers that one is linked to by a time."""
+        met = {customer}
+        for shared, born in self._bears[customer].items():
+            if born <= time:
+                for other, since in self._held[shared].items():
+                    if since <= time and other not in met:
+                        met.add(other)
+                        yield other
+
+    def _reached(self, customer: Any, time: int) -> int:
+        """Return how many customers are linked with one by a time, itself included."""
+        met, waiting, passed = {customer}, [customer], set[Shared]()
+        while waiting:
+            for shared, born in self._bears[waiting.pop()].items():
+                if born > time or shared in passed:
+                    continue
+                passed.add(shared)
+                fresh = [other for other, since in self._held[shared].items() if since <= time and other not in met]
+                met.update(fresh)
+                waiting += fresh
+        return len(met)
+
+
+# Network: customers linked by a shared address, payment or contact.
 
 COLUMNS = ("network_degree", "network_size", "network_confirmed", "network_confirmed_share")
 
@@ -42,9 +195,9 @@ class Network(RowFeatures):
 
     def check(self, table: Table) -> None:
         """Refuse a table without a customer or a label, or without a column that is named."""
-        must_have(table, "by", self.by)
+        require_known_columns(table, "by", self.by)
         entity_of(table, "customer", self.customer)
-        needs(table, "network", "time", "label")
+        require_role(table, "network", "time", "label")
 
     def live(self, schema: Table) -> Live:
         """Return the same for rows as they arrive."""
@@ -59,11 +212,11 @@ class Network(RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        moments = moments_of(table)
+        moments = instants_of(table)
         customer = codes_of(table.data[entity_of(table, "customer", self.customer)])
-        graph = _graph(moments, customer, [codes_of(table.data[name]) for name in self.by], labels_of(table, moments))
+        graph = _graph(moments, customer, [codes_of(table.data[name]) for name in self.by], label_arrivals_of(table, moments))
         counts = np.full((len(customer), 3), -1)
-        compiled(grow)(moments.order, moments.time, graph, _start(graph), counts)
+        compiled(grow_graph)(moments.order, moments.time, graph, _start(graph), counts)
         degree, _, confirmed = counts.T
         share = np.where(degree > 0, confirmed / np.maximum(degree, 1), 0.0)
         columns = dict(zip(COLUMNS, (*counts.T, share), strict=True))
@@ -72,7 +225,7 @@ class Network(RowFeatures):
         )
 
 
-def _graph(moments: Moments, customer: np.ndarray, identifiers: list[np.ndarray], labels: Labels) -> Graph:
+def _graph(moments: Instants, customer: np.ndarray, identifiers: list[np.ndarray], labels: LabelArrivals) -> CustomerGraph:
     """Return pairs of a customer and an identifier, numbered in the order in which they are first seen."""
     base, apart = 0, []
     for codes in identifiers:
@@ -88,7 +241,7 @@ def _graph(moments: Moments, customer: np.ndarray, identifiers: list[np.ndarray]
     customers = int(customer.max(initial=-1)) + 1
     positive = (labels.value == 1) & (customer[labels.row] >= 0)
     known = np.flatnonzero(positive)[np.argsort(labels.enters[positive], kind="stable")]
-    return Graph(
+    return CustomerGraph(
         customer=customer,
         pair=pair,
         owner=np.ascontiguousarray(owner),
@@ -102,10 +255,10 @@ def _graph(moments: Moments, customer: np.ndarray, identifiers: list[np.ndarray]
     )
 
 
-def _start(graph: Graph) -> State:
+def _start(graph: CustomerGraph) -> GraphState:
     """Return the state before anything has arrived."""
     customers, identifiers = len(graph.owner_starts) - 1, len(graph.shared_starts) - 1
-    return State(
+    return GraphState(
         born=np.full(len(graph.owner), NEVER),
         confirmed_at=np.full(customers, NEVER),
         parent=np.arange(customers),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -11,13 +11,136 @@ from annotated_types import MinLen
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, Names, NonNegative, ZeroDays
-from hwds.detection.features.kernels.peers import Spread
-from hwds.detection.features.kernels.reference import Level, Reference, stand
-from hwds.detection.features.live.peers import PeerEvents
-from hwds.features.base import RowFeatures
-from hwds.features.rows.columns import arrivals, codes_of, floats, happened, needs, numbered, present
-from hwds.features.rows.live import Live
+from hwds.detection.kernels.peers import Level, Reference, Spread, compare_with_peers
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.rows import (
+    Live,
+    RowEvent,
+    Value,
+    arrival_times,
+    as_float,
+    as_floats,
+    codes_of,
+    double_room,
+    event_times,
+    floats_of,
+    known_float,
+    optional_column,
+    require_numbers,
+    require_role,
+)
 from hwds.frames.table import Table
+
+# Peers as rows arrive: the reference is computed once a day, and each row is looked up in it.
+
+CACHED_DAYS = 64
+"""Days whose references are cached; an older one that a late row needs is computed again."""
+
+FEW_ROWS = 1_024
+"""Rows that there is room for at first; the room doubles."""
+
+
+class PeerReference:
+    """The columns of `Peers` for rows as they arrive: the same bits as of the whole table.
+
+    Args:
+        reference: The rows that a row is compared with.
+        columns: How many columns are compared, as `Peers.compared` says.
+        by: How many columns make a peer, as `Peers.grouped_by` says.
+    """
+
+    changing = ("_size", "_values", "_groups", "_enters", "_leaves", "_codes")
+    """References are computed anew."""
+
+    def __init__(self, reference: Reference, columns: int, by: int) -> None:
+        self._compared_with, self._size = reference, 0
+        self._values, self._groups = np.zeros((FEW_ROWS, columns)), np.zeros((FEW_ROWS, by + 1), np.int64)
+        self._enters, self._leaves = np.zeros(FEW_ROWS, np.int64), np.zeros(FEW_ROWS, np.int64)
+        self._codes: list[dict[tuple[Any, ...], int]] = [{} for _ in range(by + 1)]
+        self._references: dict[int, list[list[Spread]]] = {}
+        self._days: Any = reference.days_of  # which numbers will do for as well as arrays
+        self._spreads: dict[tuple[int, tuple[Any, ...]], Spread] = {}
+
+    def arrive(self, time: int, arrival: int, values: Sequence[float], group: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the median of a row's peers in each column, and the row's distance from it, NaN where not known; keep the row.
+
+        Rows must come in the order in which they arrived.
+
+        Args:
+            time: Microseconds.
+            arrival: Microseconds.
+            values: Of the columns compared, NaN where not known.
+            group: Of the columns that make a peer, None where there is none.
+        """
+        day, enters, leaves = map(int, self._days(time, arrival))
+        if day not in self._references:
+            if len(self._references) == CACHED_DAYS:
+                del self._references[next(iter(self._references))]
+            self._references[day] = self._reference(day)
+            self._spreads.clear()
+        if (day, group) not in self._spreads:
+            spreads = [self._known(levels, group) for levels in self._references[day]]
+            self._spreads[day, group] = Spread(*(np.array(part) for part in zip(*spreads, strict=True)))
+        answer = compare_with_peers(np.array(values, float), self._spreads[day, group])
+        self._keep(enters, leaves, values, group)
+        return answer
+
+    def _reference(self, day: int) -> list[list[Spread]]:
+        """Return for each column the spread of each level's groups on a day."""
+        held = slice(self._size)
+        rows = np.flatnonzero((self._enters[held] <= day) & (day < self._leaves[held]))
+        parents = [np.zeros(1, np.int64), *(self._parents(level) for level in range(1, len(self._codes)))]
+        levels = [(self._groups[rows, level], parent) for level, parent in enumerate(parents)]
+        enters, leaves = np.zeros(len(rows), np.int64), np.ones(len(rows), np.int64)
+        columns = self._values[rows].T
+        return [self._compared_with.spreads(np.ascontiguousarray(values), levels, enters, leaves, 1) for values in columns]
+
+    def _parents(self, level: int) -> np.ndarray:
+        return np.array([self._codes[level - 1][key[:-1]] for key in self._codes[level]], np.int64)
+
+    def _known(self, levels: list[Spread], group: tuple[Any, ...]) -> tuple[float, float, float]:
+        """Return the spread of the narrowest group that was there."""
+        for level in reversed(range(1, len(levels))):
+            code = self._codes[level].get(group[:level], -1)
+            if 0 <= code < len(levels[level].median):
+                return tuple(float(values[code, 0]) for values in levels[level])  # type: ignore[return-value]
+        return tuple(float(values[0, 0]) for values in levels[0])  # type: ignore[return-value]
+
+    def _keep(self, enters: int, leaves: int, values: Sequence[float], group: tuple[Any, ...]) -> None:
+        if self._size == len(self._values):
+            self._values, self._groups = double_room(self._values), double_room(self._groups)
+            self._enters, self._leaves = double_room(self._enters), double_room(self._leaves)
+        row, self._size = self._size, self._size + 1
+        self._enters[row], self._leaves[row], self._values[row] = enters, leaves, values
+        for level, codes in enumerate(self._codes):
+            self._groups[row, level] = codes.setdefault(group[:level], len(codes))
+
+
+class PeerEvents(Live):
+    """The columns of `Peers` for events.
+
+    Args:
+        names: The columns that are compared.
+        by: Columns that make a peer.
+        reference: The rows that a row is compared with.
+    """
+
+    changing = ("_live",)
+
+    def __init__(self, names: Sequence[str], by: Sequence[str], reference: Reference) -> None:
+        self._names, self._by = tuple(names), tuple(by)
+        self._live = PeerReference(reference, len(names), len(by))
+        self.columns = floats_of([f"{name}_{what}" for name in self._names for what in ("peers", "z")])
+
+    def arrive(self, event: RowEvent) -> Sequence[Value]:
+        """Return the median of the event's peers, and its distance from it."""
+        values = [as_float(event.values.get(name)) for name in self._names]
+        group = tuple(event.values.get(name) for name in self._by)
+        answer = self._live.arrive(event.time, event.arrival, values, group)
+        return [known_float(part) for pair in zip(*(parts.tolist() for parts in answer), strict=True) for part in pair]
+
+
+# Peers: how far a row stands from what others like it did of late.
 
 COLUMNS = ("quantity_30d", "orders_30d", "amount_30d", "skus_30d")
 BY = ("customer_kind", "region")
@@ -51,7 +174,7 @@ class Peers(RowFeatures):
 
     def check(self, table: Table) -> None:
         """Refuse a table without time, or without a column of peers that the user named."""
-        needs(table, "peers", "time")
+        require_role(table, "peers", "time")
         self.grouped_by(table)
 
     def live(self, schema: Table) -> Live:
@@ -67,17 +190,17 @@ class Peers(RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        time, arrival = happened(table), arrivals(table)
+        time, arrival = event_times(table), arrival_times(table)
         reference = self.reference
         day, enters, leaves = reference.days_of(time, arrival)
         first, days = day.min(), int(day.max() - day.min()) + 1
         levels = list(self._levels(table))
         columns: dict[str, pl.Series] = {}
         for name in self.compared(table):
-            values = floats(table.data[name])
+            values = as_floats(table.data[name])
             spread = reference.spreads(values, levels, enters - first, leaves - first, days)[-1]
             at = levels[-1][0], day - first
-            peers, z = stand(values, Spread(spread.median[at], spread.deviation[at], spread.rows[at]))
+            peers, z = compare_with_peers(values, Spread(spread.median[at], spread.deviation[at], spread.rows[at]))
             columns[f"{name}_peers"] = pl.Series(peers, nan_to_null=True)
             columns[f"{name}_z"] = pl.Series(z, nan_to_null=True)
         return pl.DataFrame(columns)
@@ -89,7 +212,7 @@ class Peers(RowFeatures):
 
     def grouped_by(self, table: Table) -> list[str]:
         """Return the columns of `by` that a table has."""
-        return [name for name in self.by if present(table, "by", name, name if name in BY else "")]
+        return [name for name in self.by if optional_column(table, "by", name, name if name in BY else "")]
 
     def compared(self, table: Table) -> list[str]:
         """Return the columns to compare that a table has.
@@ -97,9 +220,9 @@ class Peers(RowFeatures):
         Raises:
             ConfigError: None of them is there, or one is not that the user named.
         """
-        names = [name for name in self.columns if present(table, "columns", name, name if name in COLUMNS else "")]
+        names = [name for name in self.columns if optional_column(table, "columns", name, name if name in COLUMNS else "")]
         for name in names:
-            numbered(table, "columns", name)
+            require_numbers(table, "columns", name)
         if not names:
             near = nearest(self.columns[0], table.data.columns)
             raise ConfigError(f"features.columns: none of {', '.join(self.columns)} is there (`purchases` makes them){near}")

@@ -2,23 +2,433 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
 
-from hwds.core.errors import ConfigError
-from hwds.core.numba_cache import compiled
+from hwds.core.compiling import compiled
+from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Days, Once, Positive
-from hwds.detection.features.order_lines.arrays import new_book
-from hwds.detection.features.order_lines.encoding import LineColumns, LineRules, LineWindows, arranged, lines_of
-from hwds.detection.features.order_lines.events import PurchaseEvents
-from hwds.detection.features.order_lines.windows import fill
-from hwds.features.base import RowFeatures
-from hwds.features.rows.columns import needs, never_negative, present, present_numbers
-from hwds.features.rows.live import Live
+from hwds.core.serialization import Serializable
+from hwds.detection.kernels.order_lines import (
+    LINE_VALUES,
+    PENDING,
+    ROWS,
+    SUMS,
+    Book,
+    OrderLines,
+    fill_lines,
+    fill_one_line,
+    new_book,
+)
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.kernels import push
+from hwds.frames.rows import (
+    DAY_MICROSECONDS,
+    LONG_AGO,
+    NEVER,
+    Live,
+    RowEvent,
+    Value,
+    arrival_times,
+    as_float,
+    as_floats,
+    codes_apart,
+    codes_of,
+    double_room,
+    event_times,
+    floats_of,
+    known_floats,
+    microseconds,
+    optional_column,
+    optional_number_column,
+    require_not_negative,
+    require_role,
+    wall_microseconds,
+)
 from hwds.frames.table import Table
+
+# Order lines of a table as arrays, and the columns that can be computed from them.
+
+NEEDS = {
+    "quantity": "quantity",
+    "skus": "sku",
+    "stores": "store",
+    "channels": "channel",
+    "cross_channel": "channel",
+    "promoted_share": "promotion",
+    "over_tier_share": "quantity",
+    "return_rate": "returned_at",
+    "sku_concentration": "sku",
+    "quantity_ratio": "quantity",
+}
+"""Values that need a column."""
+
+SINCE_EVER = ("tenure_days", "order_gap_days")
+"""Values of all lines, not of a window."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineRules:
+    """The rules that flag a line.
+
+    Attributes:
+        tiers: Quantities from which on a unit costs less.
+        quarter_end: The number of last days of a quarter that count as its end.
+    """
+
+    tiers: tuple[float, ...]
+    quarter_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineWindows:
+    """The windows that end with a line.
+
+    Attributes:
+        days: Their lengths.
+        rules: What flags a line.
+    """
+
+    days: tuple[int, ...]
+    rules: LineRules
+
+    @property
+    def spans(self) -> np.ndarray:
+        """Their lengths in microseconds, rising."""
+        return np.array(sorted(self.days)) * DAY_MICROSECONDS
+
+    def room(self, rows: int) -> np.ndarray:
+        """Return the empty array that the kernel writes to, shape (rows, values)."""
+        return np.empty((rows, len(SUMS) * len(self.days) + len(LINE_VALUES)))
+
+    def places(self, columns: LineColumns) -> dict[str, int]:
+        """Return the features that can be computed from some columns, and where the kernel writes each."""
+        return columns.places(sorted(self.days), bool(self.rules.tiers))
+
+    def frame(self, columns: LineColumns, out: np.ndarray) -> pl.DataFrame:
+        """Return the kernel's array as columns; NaN becomes null."""
+        places = self.places(columns).items()
+        return pl.DataFrame({name: pl.Series(np.ascontiguousarray(out[:, at]), nan_to_null=True) for name, at in places})
+
+
+@dataclass(frozen=True, slots=True)
+class LineColumns:
+    """The columns of a table that are read, each empty where there is none."""
+
+    order: str
+    sku: str
+    store: str
+    channel: str
+    quantity: str
+    unit_price: str
+    amount: str
+    promotion: str
+    returned_at: str
+
+    def places(self, days: list[int], tiers: bool) -> dict[str, int]:
+        """Return the features that can be computed, and where the kernel writes each."""
+        names = [(word, f"{word}_{window}d") for window in days for word in SUMS]
+        names += [(word, word if word in SINCE_EVER else f"{word}_{days[-1]}d") for word in LINE_VALUES]
+        undefined = () if tiers else ("over_tier_share",)
+        return {name: place for place, (word, name) in enumerate(names) if self._knows(word) and word not in undefined}
+
+    def _knows(self, word: str) -> bool:
+        if word in ("amount", "amount_ratio"):
+            return bool(self.amount or (self.quantity and self.unit_price))
+        return word not in NEEDS or bool(getattr(self, NEEDS[word]))
+
+
+def sort_lines(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows by entity and arrival, and where each entity begins, with the end; a row without entity is alone."""
+    entity, arrived = codes_apart(table.column("entity")), np.argsort(arrival_times(table), kind="stable")
+    order = arrived[np.argsort(entity[arrived], kind="stable")]
+    return order, np.concatenate([[0], np.cumsum(np.bincount(entity))])
+
+
+def order_lines_of(table: Table, columns: LineColumns, rules: LineRules, order: np.ndarray) -> tuple[OrderLines, int]:
+    """Return the rows of a table in an order as lines, and how many codes they have."""
+    coded, many = np.empty((len(order), 4), np.int64), 0
+    for column, column_codes in enumerate(_codes(table.data, columns)):
+        coded[:, column] = np.where(column_codes < 0, -1, column_codes + many)
+        many += int(column_codes.max(initial=-1)) + 1
+    return OrderLines(*(values[order] for values in lines_without_codes(table, columns, rules)._replace(codes=coded))), many
+
+
+def lines_without_codes(table: Table, columns: LineColumns, rules: LineRules) -> OrderLines:
+    """Return the rows of a table as lines that have no codes yet."""
+    data, rows = table.data, len(table.data)
+    quantity = as_floats(data[columns.quantity]) if columns.quantity else np.ones(rows)
+    time = event_times(table)
+    promoted = as_floats(data[columns.promotion]) if columns.promotion else np.zeros(rows)
+    return OrderLines(
+        time=time,
+        arrival=arrival_times(table),
+        returned=wall_microseconds(data[columns.returned_at], "features.returned_at")
+        if columns.returned_at
+        else np.full(rows, NEVER),
+        quantity=quantity,
+        amount=_amounts(data, columns, quantity),
+        codes=np.full((rows, 4), -1),
+        flags=flags_of(time, quantity, promoted, rules),
+    )
+
+
+def flags_of(time: np.ndarray, quantity: np.ndarray, promoted: np.ndarray, rules: LineRules) -> np.ndarray:
+    """Return the flags of lines.
+
+    Args:
+        time: Microseconds.
+        quantity: NaN where not known.
+        promoted: Above 0 where it was.
+        rules: Where tiers and quarters lie.
+    """
+    day = time // DAY_MICROSECONDS
+    month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    next_quarter = (month // 3 * 3 + 3).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    over = np.zeros(len(time), bool)
+    for tier in rules.tiers:
+        over |= (quantity >= tier) & (10 * (quantity - tier) < tier)
+    weekend = (day + 3) % 7 >= 5  # 1970 began on a Thursday
+    return np.column_stack([promoted > 0, weekend, over, next_quarter - day <= rules.quarter_end]).astype(np.uint8)
+
+
+def _codes(data: pl.DataFrame, columns: LineColumns) -> Iterator[np.ndarray]:
+    """Yield the codes of order, SKU, store and channel; a line without an order is one of its own."""
+    yield codes_apart(data[columns.order]) if columns.order else np.arange(len(data))
+    for name in (columns.sku, columns.store, columns.channel):
+        yield codes_of(data[name]) if name else np.full(len(data), -1)
+
+
+def _amounts(data: pl.DataFrame, columns: LineColumns, quantity: np.ndarray) -> np.ndarray:
+    if columns.amount:
+        return as_floats(data[columns.amount])
+    return quantity * as_floats(data[columns.unit_price]) if columns.unit_price else np.full(len(quantity), np.nan)
+
+
+# Purchases as they arrive: the kernel of the whole table, one line at a time, with a book for
+# each entity.
+
+FIRST_ROOM = 8
+"""Lines that an entity has room for at first; the room doubles."""
+
+ENTITY_PARTS = ("ranked", "pending", "last", "units", "levels", "start", "totals", "held", "sizes")
+"""The parts of a book that are an entity's own; the rest is scratch, or numbered by line."""
+
+SHARED_PARTS = dict.fromkeys(set(Book._fields) - set(ENTITY_PARTS), np.zeros(0))
+
+
+class EntityBook(Serializable):
+    """One entity's book, and its codes by column and value."""
+
+    def __init__(self, windows: int) -> None:
+        self.book = new_book(0, FIRST_ROOM, FIRST_ROOM, windows)._replace(**SHARED_PARTS)
+        self.codes: dict[tuple[int, Any], int] = {}
+        self.latest = LONG_AGO
+        """The arrival of its last line."""
+
+    def coded(self, values: tuple[Any, ...]) -> list[int]:
+        """Return the codes of a line's order, SKU, store and channel; a line without an order is one of its own."""
+        alone = ("", len(self.codes)) if values[0] is None else values[0]
+        keys = enumerate((alone, *values[1:]))
+        codes = [-1 if value is None else self.codes.setdefault((k, value), len(self.codes)) for k, value in keys]
+        while len(self.codes) > len(self.book.last):
+            self.book = self.book._replace(last=double_room(self.book.last, -1), units=double_room(self.book.units))
+        return codes
+
+    def make_room(self) -> None:
+        """Make room for one line more."""
+        book = self.book
+        if book.sizes[ROWS] == len(book.ranked):
+            self.book = book._replace(
+                ranked=double_room(book.ranked), pending=double_room(book.pending), levels=double_room(book.levels, axis=1)
+            )
+
+
+class PurchaseBooks:
+    """The columns of `Purchases` for lines as they arrive: the same bits as of the whole table.
+
+    Args:
+        windows: The windows that end with a line.
+        columns: Those that the lines have.
+    """
+
+    changing = ("_entities", "_lines", "_size", "_shared")
+
+    def __init__(self, windows: LineWindows, columns: LineColumns) -> None:
+        self.windows, self.columns = windows, columns
+        self._spans, self._step = windows.spans, compiled(fill_one_line)
+        self._entities: dict[Any, EntityBook] = {}
+        self._lines, self._size = _empty(FIRST_ROOM), 0
+        self._shared: Book = new_book(FIRST_ROOM, FIRST_ROOM, FIRST_ROOM, len(windows.days))
+
+    def arrive(self, rows: Table) -> pl.DataFrame:
+        """Return the features at the arrival of each of some lines, in the order in which they arrived, and store them.
+
+        Raises:
+            DataError: A line arrived before one of its entity that is there already.
+        """
+        values = [rows.data[name].to_list() if name else [None] * len(rows.data) for name in self._coded_columns()]
+        lines = lines_without_codes(rows, self.columns, self.windows.rules)
+        return self.windows.frame(
+            self.columns, self.append(lines, rows.column("entity").to_list(), list(zip(*values, strict=True)))
+        )
+
+    def append(self, lines: OrderLines, who: Sequence[Any], values: Sequence[tuple[Any, ...]]) -> np.ndarray:
+        """Return the same as `arrive` for lines as arrays; values stand at the places of `windows.places`.
+
+        Args:
+            lines: The lines; their codes are not read.
+            who: The entity of each.
+            values: Order, SKU, store and channel of each, None where there is none.
+        """
+        out = self.windows.room(len(who))
+        for row, owner in enumerate(who):
+            entity = self._entity(owner)
+            if lines.arrival[row] < entity.latest:
+                raise DataError(f"row {row + 1}: a line of '{owner}' that arrived later is there already.")
+            entity.latest = lines.arrival[row]
+            line = self._append(lines, row, entity.coded(values[row]))
+            entity.make_room()
+            self._step(self._lines, self._book(entity), self._spans, line, row, out)
+        return out
+
+    def returned(self, who: Any, line: int, when: int) -> None:
+        """Record that a line was returned, before lines arrive that know it; a second time changes nothing.
+
+        Args:
+            who: The line's entity.
+            line: How many lines had been kept before it, of all entities.
+            when: Microseconds.
+        """
+        if self._lines.returned[line] == NEVER and who is not None:
+            self._lines.returned[line] = when
+            book = self._entities[who].book
+            push(book.pending, book.sizes[PENDING], self._lines.returned, line)
+            book.sizes[PENDING] += 1
+
+    def _entity(self, who: Any) -> EntityBook:
+        """Return an entity's book; a line without an entity is alone."""
+        if who in self._entities:
+            return self._entities[who]
+        made = EntityBook(len(self.windows.days))
+        if who is not None:
+            self._entities[who] = made
+        return made
+
+    def _coded_columns(self) -> tuple[str, ...]:
+        return self.columns.order, self.columns.sku, self.columns.store, self.columns.channel
+
+    def _append(self, lines: OrderLines, row: int, codes: list[int]) -> int:
+        line, self._size = self._size, self._size + 1
+        if self._size > len(self._lines.time):
+            self._lines = OrderLines(*(double_room(values) for values in self._lines))
+            self._shared = self._shared._replace(back=double_room(self._shared.back))
+        for stored, given in zip(self._lines, lines, strict=True):
+            stored[line] = given[row]
+        self._lines.codes[line] = codes
+        return line
+
+    def _book(self, entity: EntityBook) -> Book:
+        """Return the entity's book with the scratch that all share, as large as the largest needs."""
+        book, shared = entity.book, self._shared
+        while len(shared.late_last) < len(book.last):
+            units, last = double_room(shared.late_units), double_room(shared.late_last, -1)
+            shared = shared._replace(late_last=last, late_units=units)
+        while shared.late_levels.shape[1] < len(book.ranked):
+            shared = shared._replace(late_levels=double_room(shared.late_levels, axis=1))
+        self._shared = shared
+        return shared._replace(**{name: getattr(book, name) for name in ENTITY_PARTS})
+
+
+def _empty(lines: int) -> OrderLines:
+    return OrderLines(
+        time=np.zeros(lines, np.int64),
+        arrival=np.zeros(lines, np.int64),
+        returned=np.zeros(lines, np.int64),
+        quantity=np.zeros(lines),
+        amount=np.zeros(lines),
+        codes=np.zeros((lines, 4), np.int64),
+        flags=np.zeros((lines, 4), np.uint8),
+    )
+
+
+# Purchases of one event at a time: from values by column to the line that `PurchaseBooks`
+# keeps.
+
+
+class PurchaseEvents(Live):
+    """The columns of `Purchases` for events.
+
+    Args:
+        windows: The windows that end with a line.
+        columns: Those that the events have.
+        entity: The column that says whose a line is.
+    """
+
+    changing = ("_live", "_owners")
+
+    def __init__(self, windows: LineWindows, columns: LineColumns, entity: str) -> None:
+        self._columns, self._rules, self._entity = columns, windows.rules, entity
+        self._live = PurchaseBooks(windows, columns)
+        self._owners: list[Any] = []
+        places = windows.places(columns)
+        self.columns, self._places = floats_of(tuple(places)), list(places.values())
+        self.returned_at = self._columns.returned_at
+        self.never_negative = (self._columns.quantity,) if self._columns.quantity else ()
+
+    def arrive(self, event: RowEvent) -> Sequence[Value]:
+        """Return the windows that end with the event."""
+        names, values = self._columns, event.values
+        codes = (names.order, names.sku, names.store, names.channel)
+        coded = tuple(values.get(name) if name else None for name in codes)
+        self._owners.append(values.get(self._entity))
+        line = self._live.append(self._line(event), self._owners[-1:], (coded,))[0]
+        return known_floats(line[self._places])
+
+    def returned(self, place: int, at: int) -> None:
+        """Let a return count from the first arrival at or after that moment."""
+        self._live.returned(self._owners[place], place, at)
+
+    def _line(self, event: RowEvent) -> OrderLines:
+        names, values = self._columns, event.values
+        quantity = as_float(values.get(names.quantity)) if names.quantity else 1.0
+        promoted = as_float(values.get(names.promotion)) > 0 if names.promotion else False
+        fields: dict[str, Any] = {  # sequences of one serve as well as arrays, and cost less
+            "time": (event.time,),
+            "arrival": (event.arrival,),
+            "returned": (microseconds(values.get(names.returned_at)) if names.returned_at else NEVER,),
+            "quantity": (quantity,),
+            "amount": (self._amount(values, quantity),),
+            "codes": ((-1, -1, -1, -1),),
+            "flags": (self._flags(event.time // DAY_MICROSECONDS, quantity, promoted),),
+        }
+        return OrderLines(**fields)
+
+    def _amount(self, values: dict[str, Any], quantity: float) -> float:
+        if self._columns.amount:
+            return as_float(values.get(self._columns.amount))
+        return quantity * as_float(values.get(self._columns.unit_price)) if self._columns.unit_price else float("nan")
+
+    def _flags(self, day: int, quantity: float, promoted: bool) -> tuple[int, int, int, int]:
+        weekend, quarter_end = _calendar_flags(day, self._rules)
+        over = any(quantity >= tier and 10 * (quantity - tier) < tier for tier in self._rules.tiers)
+        return int(promoted), weekend, int(over), quarter_end
+
+
+@lru_cache(maxsize=4096)
+def _calendar_flags(day: int, rules: LineRules) -> tuple[int, int]:
+    """Return the flags that depend on the day alone: weekend and end of a quarter."""
+    flags = flags_of(np.array([day * DAY_MICROSECONDS]), np.ones(1), np.zeros(1), rules)[0].tolist()
+    return flags[1], flags[3]
+
+
+# Purchases: the purchases of an entity in the days before each of its order lines.
 
 ORDER, SKU, STORE, CHANNEL, QUANTITY, UNIT_PRICE, PROMOTION, RETURNED_AT = (
     "order",
@@ -76,8 +486,8 @@ class Purchases(RowFeatures):
 
     def check(self, table: Table) -> None:
         """Refuse a table without entity and time, without a column that the user named, or with a quantity below 0."""
-        needs(table, "purchases", "entity", "time")
-        never_negative(table, "quantity", self.read_of(table).quantity)
+        require_role(table, "purchases", "entity", "time")
+        require_not_negative(table, "quantity", self.read_of(table).quantity)
 
     def absent(self, table: Table) -> tuple[str, ...]:
         """Return the columns of that name that the table lacks; what they would tell is not computed."""
@@ -97,11 +507,11 @@ class Purchases(RowFeatures):
         """
         self.check(table)
         columns, windows = self.read_of(table), self.windows
-        order, bounds = arranged(table)
-        lines, codes = lines_of(table, columns, windows.rules, order)
+        order, bounds = sort_lines(table)
+        lines, codes = order_lines_of(table, columns, windows.rules, order)
         book = new_book(len(order), int(np.diff(bounds).max()), codes, len(self.days))
         out = windows.room(len(order))
-        compiled(fill)(lines, book, windows.spans, bounds, order, out)
+        compiled(fill_lines)(lines, book, windows.spans, bounds, order, out)
         return windows.frame(columns, out)
 
     @property
@@ -115,21 +525,21 @@ class Purchases(RowFeatures):
         Raises:
             ConfigError: A name that the user chose is absent, or holds what it must not.
         """
-        quantity = present_numbers(table, "quantity", self.quantity, QUANTITY)
-        unit_price = present_numbers(table, "unit_price", self.unit_price, UNIT_PRICE)
-        amount = present_numbers(table, "amount", self.amount)
+        quantity = optional_number_column(table, "quantity", self.quantity, QUANTITY)
+        unit_price = optional_number_column(table, "unit_price", self.unit_price, UNIT_PRICE)
+        amount = optional_number_column(table, "amount", self.amount)
         if not amount and not (quantity and unit_price) and len(table.roles.get("amount", ())) == 1:
-            amount = present_numbers(table, "amount", table.name("amount"))
+            amount = optional_number_column(table, "amount", table.name("amount"))
         columns = LineColumns(
-            order=present(table, "order", self.order, ORDER),
-            sku=present(table, "sku", self.sku, SKU),
-            store=present(table, "store", self.store, STORE),
-            channel=present(table, "channel", self.channel, CHANNEL),
+            order=optional_column(table, "order", self.order, ORDER),
+            sku=optional_column(table, "sku", self.sku, SKU),
+            store=optional_column(table, "store", self.store, STORE),
+            channel=optional_column(table, "channel", self.channel, CHANNEL),
             quantity=quantity,
             unit_price=unit_price,
             amount=amount,
-            promotion=present_numbers(table, "promotion", self.promotion, PROMOTION),
-            returned_at=present(table, "returned_at", self.returned_at, RETURNED_AT),
+            promotion=optional_number_column(table, "promotion", self.promotion, PROMOTION),
+            returned_at=optional_column(table, "returned_at", self.returned_at, RETURNED_AT),
         )
         _must_be_instants(table, columns.returned_at)
         return columns

@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
 from annotated_types import MinLen
 
-from hwds.core.numba_cache import compiled
+from hwds.core.compiling import compiled
 from hwds.core.recipe import Folds, Names
-from hwds.detection.features.kernels.recent import MARKS, flattened, last_rows
-from hwds.detection.features.live.recent import LiveRecent
-from hwds.features.base import RowFeatures
-from hwds.features.rows.columns import DAY, codes_of, entity_of, must_be_numbers, needs, numbers_of
-from hwds.features.rows.live import Live
-from hwds.features.rows.moments import Moments, moments_of
+from hwds.detection.kernels.past import TIME_INPUTS, fill_last_rows, signed_log
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.rows import (
+    DAY_MICROSECONDS,
+    Instants,
+    Live,
+    PastItems,
+    RowEvent,
+    Value,
+    as_float,
+    codes_of,
+    column_floats,
+    entity_of,
+    instants_of,
+    require_number_columns,
+    require_role,
+)
 from hwds.frames.table import Table
+
+# Recent as events arrive.
+
+
+class LiveRecent(Live):
+    """The column of `Recent`.
+
+    Args:
+        entity: The column that says whose row an event is.
+        inputs: Columns of numbers.
+        length: Steps.
+    """
+
+    changing = ("_past",)
+
+    def __init__(self, entity: str, inputs: Sequence[str], length: int) -> None:
+        self._entity, self._inputs = entity, tuple(inputs)
+        self._shape = length, TIME_INPUTS + len(inputs)
+        self.columns = {"recent": pl.Array(pl.Float32, self._shape)}
+        self._past: defaultdict[Any, PastItems] = defaultdict(PastItems)
+
+    def arrive(self, event: RowEvent) -> Sequence[Value]:
+        """Return the last rows of the entity, oldest first."""
+        values = signed_log(np.array([as_float(event.values.get(name)) for name in self._inputs]))
+        who, out = event.values.get(self._entity), np.zeros(self._shape, np.float32)
+        past = self._past[who] if who is not None else PastItems()
+        place = past.put(event.time, values)
+        for step in range(self._shape[0] - 1, max(self._shape[0] - place - 2, -1), -1):
+            out[step, 0] = 1.0
+            if place:
+                out[step, 1] = math.log1p((past.times[place] - past.times[place - 1]) * (1.0 / DAY_MICROSECONDS))
+            out[step, 2:] = past.items[place]
+            place -= 1
+        return (out,)
+
+
+# Recent: the last rows of the same entity, as a sequence.
 
 
 class Recent(RowFeatures):
@@ -38,8 +89,8 @@ class Recent(RowFeatures):
 
     def check(self, table: Table) -> None:
         """Refuse a table without an entity, or without a column of numbers that is named."""
-        needs(table, "recent", "time")
-        must_be_numbers(table, "inputs", self.inputs)
+        require_role(table, "recent", "time")
+        require_number_columns(table, "inputs", self.inputs)
         entity_of(table, "entity", self.entity)
 
     def live(self, schema: Table) -> Live:
@@ -54,16 +105,16 @@ class Recent(RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        moments = moments_of(table)
+        moments = instants_of(table)
         group = codes_of(table.data[entity_of(table, "entity", self.entity)])
-        values = np.column_stack([flattened(numbers_of(table, name)) for name in self.inputs])
-        before, after = _neighbours(moments, group)
-        out = np.zeros((len(group), self.length, MARKS + len(self.inputs)), np.float32)
-        compiled(last_rows)(moments.order, moments.time, values, 1.0 / DAY, before, after, out)
+        values = np.column_stack([signed_log(column_floats(table, name)) for name in self.inputs])
+        before, after = _neighbours_in_group(moments, group)
+        out = np.zeros((len(group), self.length, TIME_INPUTS + len(self.inputs)), np.float32)
+        compiled(fill_last_rows)(moments.order, moments.time, values, 1.0 / DAY_MICROSECONDS, before, after, out)
         return pl.DataFrame({"recent": pl.Series(out, dtype=pl.Array(pl.Float32, out.shape[1:]))})
 
 
-def _neighbours(moments: Moments, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _neighbours_in_group(moments: Instants, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the row before and after each one in its group, by time and arrival; -1 where there is none."""
     rows = np.lexsort((moments.place, moments.time, group))
     linked = (group[rows[1:]] == group[rows[:-1]]) & (group[rows[1:]] >= 0)

@@ -1,39 +1,361 @@
-"""Detection: metrics, segments and checks that all protocols of a classifier of rows share."""
+"""Detection: metrics, segments, checks and parts that all protocols of a classifier share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, DataError, with_article
 from hwds.core.recipe import Draws, Folds, NonNegative, PositiveInt, Small, UnitInterval, ZeroDraws
-from hwds.detection.context import RowContext
 from hwds.detection.family import DETECTION
-from hwds.detection.metrics.measures import detection_measures
-from hwds.detection.metrics.rule_scores import rule_measures, rule_scores
-from hwds.detection.metrics.scores import behind, scores_of
-from hwds.detection.models.classify.base import Classifier, FittedClassifier
-from hwds.detection.models.inputs.matrix import Inputs
-from hwds.detection.models.rules.conditions import check_rules
-from hwds.detection.protocols.rows.checks import check_rows
-from hwds.detection.protocols.rows.importances import COLUMN, importance_scores, importances, with_importances
-from hwds.detection.protocols.rows.own_label import last_tested, with_label_turned
-from hwds.detection.protocols.rows.scored import prediction_rows, truth_of, with_flags
-from hwds.detection.protocols.rows.toys import try_classifier, try_row_features
-from hwds.evaluation.abilities import Contrasting, LeakTestable, Segmentable, Trying
-from hwds.evaluation.base import Deployable, Evaluation, Score
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.leakage.leak import OWN_LABEL, Twin
-from hwds.evaluation.score import check_headline
-from hwds.evaluation.segments import labels_of_rows
+from hwds.detection.inputs import ModelInputs
+from hwds.detection.models.base import Classifier, Contributions, FittedClassifier
+from hwds.detection.predictions import (
+    IMPORTANCE_COLUMN,
+    importance_scores,
+    mean_contributions,
+    row_predictions,
+    rule_measures,
+    rule_scores,
+    truth_column,
+    with_flags,
+    with_importances,
+)
+from hwds.detection.rows import RowContext
+from hwds.detection.rules import check_rules
+from hwds.detection.scores import behind_scores, detection_measures, detection_scores
+from hwds.evaluation.protocol import (
+    OWN_LABEL_LEAK,
+    Contrasting,
+    Deployable,
+    Evaluation,
+    Fold,
+    LeakTestable,
+    RunContext,
+    Score,
+    Segmentable,
+    Trying,
+    Twin,
+    WrongAnswerError,
+    check_headline,
+    labels_of_rows,
+)
+from hwds.evaluation.row_folds import PARTS, RowSplitting, as_known, row_arrivals, rows_between
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.formatting import brief, counted, percent
-from hwds.results.measure import Measure
-from hwds.splitting.fold import Fold
-from hwds.splitting.rows import RowSplitting
+from hwds.results.tables import Measure
+
+# The rows of each part with their inputs, and labels as far as a part may know them.
+
+END_OF_TIME = datetime(9999, 12, 31)
+
+
+def parts_in_time(
+    seen: Table, edges: Mapping[str, tuple[datetime, datetime]], cutoff: datetime, context: RowContext
+) -> dict[str, Table]:
+    """Return the rows that arrived between the edges of each part; labels as far as they had arrived by the cutoff.
+
+    Args:
+        seen: The rows and the labels that had arrived by the last edge.
+        edges: The beginning of each part, and its end (excluded).
+        cutoff: The last instant that a learner may know.
+        context: Computes the inputs.
+    """
+    wide = seen.with_inputs(context.columns_of(seen))
+    label, when = wide.name("label"), wide.name("label_time")
+    by_then = pl.when(pl.col(when) <= cutoff).then(pl.col(label)).alias(label)
+    return rows_between(replace(wide, data=wide.data.with_columns(by_then)), edges)
+
+
+def parts_of_groups(known: Table, part: np.ndarray, context: RowContext) -> dict[str, Table]:
+    """Return the rows of each part; inputs are made of labels of training rows alone, and scored rows have no label.
+
+    Args:
+        known: All rows, without the truth.
+        part: The part of each row.
+        context: Computes the inputs.
+    """
+    label = known.name("label")
+    train = pl.lit(pl.Series(part == "train"))
+    hidden = replace(known, data=known.data.with_columns(pl.when(train).then(pl.col(label)).alias(label)))
+    wide = hidden.with_inputs(context.columns_of(hidden))
+    learned = pl.lit(pl.Series(np.isin(part, ("train", "stop", "calibrate"))))
+    given = replace(wide, data=wide.data.with_columns(pl.when(learned).then(known.data[label]).alias(label)))
+    return {name: given.filter(part == name) for name in PARTS}
+
+
+def without_truth(frame: Table, delay: int) -> Table:
+    """Return all rows and labels, without columns that only a simulator knows."""
+    if frame.roles.get("time"):
+        return as_known(frame, END_OF_TIME, delay)
+    label, truth = frame.name("label"), frame.roles.get("truth", ())
+    roles = frame.roles.without("truth")
+    return replace(frame, data=frame.data.with_columns(pl.col(label).cast(pl.Float64)).drop(truth), roles=roles)
+
+
+def with_labels_turned(frame: Table, groups: pl.Series, tested: np.ndarray) -> Table:
+    """Return the table with flipped labels in all rows of the groups that have a tested row."""
+    label = frame.name("label")
+    flipped = pl.lit(groups.is_in(groups.filter(pl.Series(tested)).implode()))
+    turned = pl.when(flipped).then(1 - pl.col(label).cast(pl.Float64)).otherwise(pl.col(label)).alias(label)
+    return replace(frame, data=frame.data.with_columns(turned))
+
+
+def rows_arrived_by(rows: pl.DataFrame, frame: Table, instant: datetime) -> pl.DataFrame:
+    """Return the rows that had arrived by an instant."""
+    arrived = frame.data.select("row_id", row_arrivals(frame).alias("__arrived"))
+    return rows.join(arrived, on="row_id", how="left", maintain_order="left").filter(pl.col("__arrived") <= instant)
+
+
+def days_since(rows: Table, cutoff: datetime) -> pl.Series:
+    """Return days from a cutoff's midnight to the arrival of each row: a late one is scored on the day that it arrives."""
+    midnight = cutoff.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (row_arrivals(rows).dt.truncate("1d") - midnight).dt.total_days().cast(pl.Int32).alias("day")
+
+
+# Twins of a table that differ in the label of one scored row: no prediction of that row may
+# change.
+
+
+def last_tested_row(frame: Table, rows: pl.DataFrame) -> int | None:
+    """Return the id of the labelled test row that arrived last, of which no other row may depend; None where there is none."""
+    tested = rows.filter((pl.col("part") == "test") & pl.col("label").is_not_null()) if rows.width else rows
+    if tested.is_empty():
+        return None
+    arrived = frame.data.select(ROW_ID, row_arrivals(frame).alias("arrived"))
+    both = tested.select(ROW_ID).join(arrived, on=ROW_ID, how="left").sort("arrived", ROW_ID)
+    return int(both[ROW_ID][-1])
+
+
+def with_label_turned(frame: Table, row: int) -> Table:
+    """Return the table with another label in one row."""
+    label = frame.data[frame.name("label")].cast(pl.Float64)
+    return replace(frame, data=frame.data.with_columns(label.zip_with(frame.data[ROW_ID] != row, 1 - label)))
+
+
+# Refusals of a table that no classifier can score: labels, times and amounts that cannot be.
+
+TIMES = ("time", "available_at", "label_time")
+
+
+def check_rows(table: Table) -> None:
+    """Refuse labels that are no 0 and 1 or of one kind, times that are missing, mixed or out of order, amounts below 0.
+
+    Raises:
+        DataError: With the role, the column and the first row.
+    """
+    check_labels(table)
+    check_facts(table)
+
+
+def check_facts(table: Table) -> None:
+    """Refuse all of that but labels: ids that two rows have, times, amounts and chances that cannot be.
+
+    Raises:
+        DataError: With the role, the column and the first row.
+    """
+    if table.roles.get("id"):
+        _check_ids(table)
+    if table.roles.get("time"):
+        _check_times(table)
+    _check_finite(table)
+    _check_range(table, "amount", 0.0, np.inf, ">= 0")
+    _check_range(table, "label_propensity", np.nextafter(0.0, 1.0), 1.0, "> 0 and <= 1")
+
+
+def _check_finite(table: Table) -> None:
+    """Refuse infinite numbers: no model learns from them, and a mean of them is none."""
+    for column in table.data.select(pl.selectors.float()):
+        bad = column.is_infinite().fill_null(False).arg_true()
+        if len(bad):
+            shown = f"row {bad[0] + 1} has {column[bad[0]]}"
+            raise DataError(f"dataset: column '{column.name}' must be finite or missing, {shown}.")
+
+
+def _check_ids(table: Table) -> None:
+    """Refuse a row without an id, and two rows of one."""
+    ids = table.column("id")
+    missing = ids.is_null().arg_true()
+    if len(missing):
+        raise DataError(f"dataset.roles.id: row {missing[0] + 1} has no value in column '{ids.name}'.")
+    again = (~ids.is_first_distinct()).arg_true()
+    if len(again):
+        first = (ids == ids[again[0]]).arg_true()[0]
+        both = f"rows {first + 1} and {again[0] + 1} both have {ids[again[0]]!r}"
+        raise DataError(f"dataset.roles.id: {both} in column '{ids.name}'; each row needs an id of its own.")
+
+
+def check_labels(table: Table) -> None:
+    """Refuse labels that are no 0 and 1, or of one kind.
+
+    Raises:
+        DataError: With the value and its row, or the one class that is there.
+    """
+    check_values(table)
+    kinds = np.unique(table.column("label").cast(pl.Float64).drop_nulls().to_numpy())
+    if len(kinds) < 2:
+        seen = f"only {kinds[0]:g}" if len(kinds) else "no label"
+        raise DataError(f"dataset.roles.label: column '{table.name('label')}' needs rows of 0 and of 1, it has {seen}.")
+
+
+def check_values(table: Table) -> None:
+    """Refuse labels that are neither 0 nor 1 nor missing.
+
+    Raises:
+        DataError: With the value and its row.
+    """
+    label = table.column("label")
+    if not (label.dtype.is_numeric() or label.dtype == pl.Boolean):
+        known = label.is_not_null().arg_true()
+        shown = f"row {known[0] + 1} has {label[known[0]]!r}" if len(known) else "no row has a value"
+        raise DataError(f"dataset.roles.label: column '{label.name}' must hold 0 and 1, {shown}.")
+    values = label.cast(pl.Float64)
+    bad = (~values.is_in([0.0, 1.0])).fill_null(False).arg_true()
+    if len(bad):
+        raise DataError(f"dataset.roles.label: must be 0 or 1, row {bad[0] + 1} has {label[bad[0]]}.")
+
+
+def _check_times(table: Table) -> None:
+    """Refuse missing times, mixed kinds of time zones, and labels before their rows or after the data ended."""
+    for role in ("time", *(("available_at",) if table.roles.get("available_at") else ())):
+        missing = table.column(role).is_null().arg_true()
+        if len(missing):
+            raise DataError(f"dataset.roles.{role}: row {missing[0] + 1} has no value in column '{table.name(role)}'.")
+    columns = {role: table.column(role) for role in TIMES if table.roles.get(role)}
+    zones = {role: _zone(column) for role, column in columns.items() if column.dtype.is_temporal()}
+    for role, zone in zones.items():
+        if (zone is None) != (zones["time"] is None):
+            phrases = [f"{'has no time zone' if each is None else f'is in {each}'}" for each in (zone, zones["time"])]
+            raise DataError(
+                f"dataset.roles.{role}: column '{columns[role].name}' {phrases[0]}, but column '{columns['time'].name}'"
+                f" {phrases[1]};"
+                f" row 1 has {columns[role][0]} and {columns['time'][0]}."
+            )
+    if "label_time" in zones:
+        _check_label_times(table)
+
+
+def _check_label_times(table: Table) -> None:
+    instants = {
+        role: table.column(role).cast(pl.Datetime("us", _zone(table.column(role)))) for role in TIMES if table.roles.get(role)
+    }
+    known, when, name = table.column("label").is_not_null(), instants["label_time"], table.name("label_time")
+    undated = (known & when.is_null()).arg_true()
+    if len(undated):
+        raise DataError(f"dataset.roles.label_time: row {undated[0] + 1} has a label and no value in column '{name}'.")
+    early = (known & (when < instants["time"])).fill_null(False).arg_true()
+    if len(early):
+        row = early[0]
+        happened = table.column("time")[row]
+        raise DataError(
+            f"dataset.roles.label_time: row {row + 1} was labelled at {table.column('label_time')[row]}, before it happened"
+            f" ({happened})."
+        )
+    last = instants.get("available_at", instants["time"]).max()
+    late = known & (when > last)
+    if late.sum() == known.sum():
+        row = int(known.arg_true()[0])
+        problem = f"all labels are later than the data, which ends at {last!s}; row {row + 1} has {when[row]}"
+        raise DataError(f"dataset.roles.label_time: {problem}.")
+
+
+def _check_range(table: Table, role: str, least: float, most: float, wanted: str) -> None:
+    if not table.roles.get(role):
+        return
+    column = table.column(role)
+    if not column.dtype.is_numeric():
+        raise DataError(f"dataset.roles.{role}: column '{column.name}' holds {str(column.dtype).lower()} values, not numbers.")
+    bad = (~column.is_between(least, most)).fill_null(False).arg_true()
+    if len(bad):
+        raise DataError(
+            f"dataset.roles.{role}: row {bad[0] + 1} has {column[bad[0]]} in column '{column.name}'; must be {wanted}."
+        )
+
+
+def _zone(column: pl.Series) -> str | None:
+    return getattr(column.dtype, "time_zone", None)
+
+
+# A classifier and row features of a user's own, run on two toy cells: some rows of each label,
+# then half of them.
+
+TOY_ROWS = 60
+"""The most rows of each label."""
+
+
+def toy_rows(table: Table) -> Table:
+    """Return the first rows of each label, in their order."""
+    label = table.column("label").cast(pl.Float64).to_numpy()
+    chosen = [np.flatnonzero(label == kind)[:TOY_ROWS] for kind in (0, 1)]
+    kept = np.zeros(table.height, bool)
+    kept[np.concatenate(chosen)] = True
+    return table.filter(kept)
+
+
+def try_classifier(model: Classifier, table: Table, context: RowContext) -> None:
+    """Learn from toys, and score them.
+
+    Raises:
+        WrongAnswerError: The scores are no array of one finite number a row, or they are not explained.
+    """
+    toy = toy_rows(table)
+    wide = toy.with_inputs(context.columns_of(toy))
+    scorer = model.learn(wide, stop=wide.filter(np.zeros(wide.height, bool)), context=context)
+    for rows in (wide, wide.filter(np.arange(wide.height) % 2 == 0)):
+        check_scores(scorer.score(rows), rows.height)
+        check_contributions(scorer.explain(rows), rows.height)
+
+
+def check_scores(score: Any, rows: int) -> None:
+    """Refuse scores of so many rows that are not what a scorer must return.
+
+    Raises:
+        WrongAnswerError: They are no array of one finite number a row.
+    """
+    must = f"score of {counted(rows, 'rows')} must return an array of numbers of shape ({rows},)"
+    if not isinstance(score, np.ndarray):
+        raise WrongAnswerError(f"{must}, got {with_article(type(score).__name__)}")
+    if score.shape != (rows,) or score.dtype.kind not in "iuf":
+        raise WrongAnswerError(f"{must}, got {score.dtype} of shape {score.shape}")
+    if not np.isfinite(score).all():
+        raise WrongAnswerError(f"{must}, got {int((~np.isfinite(score)).sum())} that are not finite")
+
+
+def check_contributions(answer: Any, rows: int) -> None:
+    """Refuse contributions to the scores of so many rows that are not what a scorer must return.
+
+    Raises:
+        WrongAnswerError: They are no `Contributions`, or their values have another shape.
+    """
+    asked = f"explain of {counted(rows, 'rows')} must return"
+    if not isinstance(answer, Contributions):
+        raise WrongAnswerError(f"{asked} hwds.detection.Contributions, got {with_article(type(answer).__name__)}")
+    shape, got = (rows, len(answer.names)), np.shape(answer.values)
+    if got != shape:
+        raise WrongAnswerError(f"{asked} values of shape {shape}, one for each name, got {got}")
+
+
+def try_row_features(features: Any, table: Table) -> None:
+    """Compute row features of toys.
+
+    Raises:
+        WrongAnswerError: The answer is no table of as many rows.
+    """
+    toy = toy_rows(table)
+    answer = features.compute(toy)
+    rows = counted(toy.height, "rows")
+    if not isinstance(answer, pl.DataFrame):
+        raise WrongAnswerError(f"compute of {rows} must return a polars DataFrame, got {with_article(type(answer).__name__)}")
+    if answer.width and answer.height != toy.height:
+        raise WrongAnswerError(f"compute of {rows} must return as many, in their order, got {answer.height:,}")
+
+
+# Detection: metrics, segments and checks that all protocols of a classifier of rows share.
 
 Unlabelled = Literal["exclude", "negative"]
 
@@ -94,18 +416,18 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return all metrics of the test rows, against the labels and, where a simulator knows it, against the truth."""
         test = rows.filter(pl.col("part") == "test")
-        return [*scores_of(test, self), *rule_scores(test)]
+        return [*detection_scores(test, self), *rule_scores(test)]
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield how far each model is behind the best, on the same rows and resamples, and its importances."""
         scored = {label: part.filter(pl.col("part") == "test") for label, part in rows.items() if part.width}
-        yield from behind(scored, self)
+        yield from behind_scores(scored, self)
         for label, part in scored.items():
             yield from ((label, score) for score in importance_scores(part))
 
     def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return all rows, those of the deciding window too, which a decision learns its thresholds from."""
-        return rows.drop(COLUMN, strict=False)
+        return rows.drop(IMPORTANCE_COLUMN, strict=False)
 
     def predictions_only(self, rows: pl.DataFrame, *, reasons: bool = True) -> pl.DataFrame:
         """Return the predictions of rows without their outcomes, for the canary; reasons as texts."""
@@ -114,7 +436,7 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
 
     def twins(self, frame: Table, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
         """Yield the table with another label of the last tested row, where labels may be known at the row's own moment."""
-        row = last_tested(frame, rows) if frame.roles.get("label_time") else None
+        row = last_tested_row(frame, rows) if frame.roles.get("label_time") else None
         if row is None:
             return
 
@@ -122,11 +444,11 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
             return self.predictions_only(rows.filter((pl.col("part") == "test") & (pl.col(ROW_ID) == row)))
 
         shows = "changed with the row's own label"
-        yield Twin(OWN_LABEL, f"row {row + 1}", shows, frame, with_label_turned(frame, row), said)
+        yield Twin(OWN_LABEL_LEAK, f"row {row + 1}", shows, frame, with_label_turned(frame, row), said)
 
     def warnings_before(self, frame: Table, models: Mapping[str, Classifier]) -> list[str]:
         """Return how many labels there are, and how many a simulator knows of."""
-        return list(remarks(frame))
+        return list(label_remarks(frame))
 
     def measures(self, frame: Table) -> Sequence[Measure]:
         """Return the metrics with their meanings."""
@@ -153,7 +475,7 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         rules = [rule for model in models.values() if isinstance(model, Classifier) for rule in model.written_rules]
         if rules:
             first = frame.filter(np.arange(frame.height) < FIRST_ROWS)
-            check_rules(rules, Inputs.learn(first.with_inputs(features.compute(first))).plain)
+            check_rules(rules, ModelInputs.learn(first.with_inputs(features.compute(first))).plain)
 
     def require_calibration(self, models: Mapping[str, Classifier], field: str) -> None:
         """Refuse a model whose calibration has no rows, where a field of this protocol is 0."""
@@ -199,23 +521,25 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         """
         fitted = self.fitted(model, learned, context)
         names = [name for name in ("decide", "test") if len(scored[name].data)]
-        rows = {name: prediction_rows(fitted, scored[name], frame, name, self.explained) for name in names}
+        rows = {name: row_predictions(fitted, scored[name], frame, name, self.explained) for name in names}
 
         def fit(other: RowContext) -> FittedClassifier:
             return self.fitted(model, learned, other)
 
-        values = importances(fit, fitted, scored["test"], context, seeds=self.importance_seeds, most=self.importance_rows)
+        values = mean_contributions(
+            fit, fitted, scored["test"], context, seeds=self.importance_seeds, most=self.importance_rows
+        )
         return {name: with_importances(part, values if name == "test" else None) for name, part in rows.items()}
 
 
-def remarks(table: Table) -> Iterator[str]:
+def label_remarks(table: Table) -> Iterator[str]:
     """Yield how many labels there are and, where a simulator knows it, how many positives they miss, and the loss at stake."""
-    label = _numbers(table, "label")
+    label = _known_numbers(table, "label")
     known = np.isfinite(label)
     rows = counted(len(label), "rows")
     if not known.all():
         yield f"{percent(float(known.mean()))} of {rows} have a label, {int((label == 1).sum()):,} of them label 1."
-    truth = truth_of(table)
+    truth = truth_column(table)
     if not truth:
         return
     true = table.data[truth].cast(pl.Float64).to_numpy() == 1
@@ -223,10 +547,10 @@ def remarks(table: Table) -> Iterator[str]:
     share, count = percent(float(true.mean())), int(true.sum())
     yield f"By the truth {share} of {rows} are of label 1 ({count:,}); {confirmed:,} of those were found out."
     if table.roles.get("amount"):
-        stake = np.nan_to_num(_numbers(table, "amount"))
+        stake = np.nan_to_num(_known_numbers(table, "amount"))
         lost, whole = (brief(float(total), unit=table.unit) for total in (stake[true].sum(), stake.sum()))
         yield f"They have {lost} at stake, of {whole} in all rows."
 
 
-def _numbers(table: Table, role: str) -> np.ndarray:
+def _known_numbers(table: Table, role: str) -> np.ndarray:
     return table.column(role).cast(pl.Float64).to_numpy()

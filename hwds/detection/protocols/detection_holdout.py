@@ -7,25 +7,21 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from hwds.detection.context import RowContext
-from hwds.detection.models.classify.base import Classifier, FittedClassifier
-from hwds.detection.protocols.base import Detection
-from hwds.detection.protocols.rows.parts import (
-    arrived_by,
+from hwds.detection.models.base import Classifier, FittedClassifier
+from hwds.detection.predictions import row_predictions
+from hwds.detection.protocols.base import (
+    Detection,
     days_since,
     parts_in_time,
     parts_of_groups,
+    rows_arrived_by,
     with_labels_turned,
     without_truth,
 )
-from hwds.detection.protocols.rows.scored import prediction_rows
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.corruption.rows import corrupt_rows
+from hwds.detection.rows import RowContext
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.evaluation.row_folds import INSTANT, HeldOut, Moment, RowHoldout, as_known, corrupt_rows, groups_of_rows, row_arrivals
 from hwds.frames.table import Table
-from hwds.splitting.row_holdout import INSTANT, RowHoldout
-from hwds.splitting.row_windows import Moment, arrivals, as_known
-from hwds.splitting.rows import HeldOut, groups_of
 
 
 class DetectionHoldout(RowHoldout, Detection):
@@ -71,11 +67,11 @@ class DetectionHoldout(RowHoldout, Detection):
         """Return the table with rubbish in all that arrives after an instant, or with flipped labels in the held-out groups."""
         if isinstance(cutoff, Moment):
             return corrupt_rows(frame, cutoff.at, self.delay_days, rng)
-        return with_labels_turned(frame, groups_of(frame), self.part_of_rows(frame) == "test")
+        return with_labels_turned(frame, groups_of_rows(frame), self.part_of_rows(frame) == "test")
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: Moment | HeldOut, frame: Table) -> pl.DataFrame:
         """Return the predictions of rows that had arrived by an instant, or of all, without their outcomes."""
-        early = arrived_by(rows, frame, cutoff.at) if isinstance(cutoff, Moment) else rows
+        early = rows_arrived_by(rows, frame, cutoff.at) if isinstance(cutoff, Moment) else rows
         return self.predictions_only(early, reasons=self.explained >= len(frame.data))
 
     def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
@@ -88,8 +84,8 @@ class DetectionHoldout(RowHoldout, Detection):
         known = without_truth(frame, self.delay_days)
         if frame.roles.get("time"):
             begin = self.edges(frame, tests=False)["decide"][1] if self.delay_days else self.edges(frame)["test"][0]
-            new = arrivals(known) >= begin
+            new = row_arrivals(known) >= begin
         else:
             new = known.column("label").is_null()
         new_rows = known.with_inputs(RowContext.of(context).columns_of(known)).filter(new)
-        return prediction_rows(fitted, new_rows, frame, "new", self.explained)
+        return row_predictions(fitted, new_rows, frame, "new", self.explained)

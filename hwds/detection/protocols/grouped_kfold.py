@@ -9,16 +9,13 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError
-from hwds.detection.context import RowContext
-from hwds.detection.models.classify.base import Classifier, FittedClassifier
-from hwds.detection.protocols.base import Detection
-from hwds.detection.protocols.rows.parts import parts_of_groups, with_labels_turned, without_truth
-from hwds.detection.protocols.rows.scored import prediction_rows
-from hwds.evaluation.base import Cell, Tunable, TuningSplit
-from hwds.evaluation.context import RunContext
+from hwds.detection.models.base import Classifier, FittedClassifier
+from hwds.detection.predictions import row_predictions
+from hwds.detection.protocols.base import Detection, parts_of_groups, with_labels_turned, without_truth
+from hwds.detection.rows import RowContext
+from hwds.evaluation.protocol import Cell, RunContext, Tunable, TuningSplit
+from hwds.evaluation.row_folds import APART, GroupKFold, HeldOut, groups_of_rows
 from hwds.frames.table import Table
-from hwds.splitting.grouped_kfold import APART, GroupKFold
-from hwds.splitting.rows import HeldOut, groups_of
 
 
 class GroupedKFold(GroupKFold, Detection, Tunable):
@@ -77,7 +74,7 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
 
     def corrupt_after(self, frame: Table, cutoff: HeldOut, rng: np.random.Generator) -> Table:
         """Return the table with flipped labels in all rows of the groups that a fold tests, wherever a cut puts the others."""
-        return with_labels_turned(frame, groups_of(frame), self.fold_of_rows(frame) == cutoff.fold)
+        return with_labels_turned(frame, groups_of_rows(frame), self.fold_of_rows(frame) == cutoff.fold)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOut, frame: Table) -> pl.DataFrame:
         """Return the predictions of the rows without their outcomes."""
@@ -92,4 +89,4 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
         """Return a saved model's predictions of the rows without a label."""
         known = without_truth(frame, self.delay_days)
         new_rows = known.with_inputs(RowContext.of(context).columns_of(known)).filter(known.column("label").is_null())
-        return prediction_rows(fitted, new_rows, frame, "new", self.explained)
+        return row_predictions(fitted, new_rows, frame, "new", self.explained)

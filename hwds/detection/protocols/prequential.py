@@ -13,22 +13,28 @@ import polars as pl
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import NonNegativeInt, ZeroDays, cutoffs_per_fit
 from hwds.core.seeds import stream
-from hwds.detection.context import RowContext
-from hwds.detection.decisions.alerts.evidence import AlertEvidence, scored_rows
-from hwds.detection.models.classify.base import FEW_TO_STOP_BY, Classifier, FittedClassifier
-from hwds.detection.protocols.base import Detection
-from hwds.detection.protocols.rows.parts import arrived_by, days_since, parts_in_time
-from hwds.detection.protocols.rows.scored import prediction_rows
-from hwds.evaluation.base import Cell, Tunable, TuningSplit
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.corruption.rows import corrupt_rows
-from hwds.evaluation.tuning_split import earlier_rows
+from hwds.detection.alerts.evidence import AlertEvidence, alert_evidence_rows
+from hwds.detection.models.base import FEW_TO_STOP_BY, Classifier, FittedClassifier
+from hwds.detection.predictions import row_predictions
+from hwds.detection.protocols.base import Detection, days_since, parts_in_time, rows_arrived_by
+from hwds.detection.rows import RowContext
+from hwds.evaluation.protocol import Cell, RunContext, Tunable, TuningSplit
+from hwds.evaluation.row_folds import (
+    Lengths,
+    Moment,
+    RowPrequential,
+    as_known,
+    corrupt_rows,
+    earlier_rows,
+    first_midnight,
+    fold_name,
+    last_midnight,
+    row_arrivals,
+    rows_between,
+)
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.formatting import counted
 from hwds.results.tables import Tables
-from hwds.splitting.prequential import RowPrequential, name_of
-from hwds.splitting.row_windows import Lengths, Moment, arrivals, as_known, first_day, last_midnight
-from hwds.splitting.rows import between
 
 
 class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
@@ -58,7 +64,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         where not even one would fit so, all their other parts are shorter too.
         """
         earlier = earlier_rows(frame, self.split(frame)[0].cutoffs[0].at, self.delay_days)
-        days = (last_midnight(earlier) - first_day(earlier)).days if len(earlier.data) else 0
+        days = (last_midnight(earlier) - first_midnight(earlier)).days if len(earlier.data) else 0
         walk = replace(self.within(days, windows), segments=(), explained=0, importance_rows=0)
         return TuningSplit(walk, earlier, walk.split(earlier), self._shorter(walk))
 
@@ -80,7 +86,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         parts = own.parts(frame, cutoff, rows)
         since = self.cutoffs(frame)[cell.fold.index - cell.fold.index % cutoffs_per_fit(model.refit, self.windows)]
         early = parts if since == cutoff else own.parts(frame, since, rows)
-        predictions = self.fit_and_score(model, early, parts, frame, replace(rows, fold=name_of(since)))
+        predictions = self.fit_and_score(model, early, parts, frame, replace(rows, fold=fold_name(since)))
         scored = [part.with_columns(days_since(parts[name], cutoff)) for name, part in predictions.items()]
         return pl.concat(scored).with_columns(pl.lit(cell.fold.name).alias("cutoff")) if scored else pl.DataFrame()
 
@@ -113,16 +119,16 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         """Return the table with all known labels, or with `most_labels` of them."""
         if self.most_labels is None:
             return seen
-        return few_labels(seen, self.most_labels, edges["train"][0], edges["decide"][1], by, context.seed)
+        return draw_labels(seen, self.most_labels, edges["train"][0], edges["decide"][1], by, context.seed)
 
     def _confirmed_before(self, seen: Table, test: Table, cutoff: datetime) -> pl.Series:
         """Return a mask of the test rows whose entity was known by the beginning of the day to have had a positive row."""
         since = cutoff - timedelta(days=self.known_days) if self.known_days else self.lengths.edges(cutoff)["train"][0]
         entity, label, when = (seen.name(role) for role in ("entity", "label", "label_time"))
-        positive = seen.data.filter((pl.col(label) == 1) & (arrivals(seen) >= since))
+        positive = seen.data.filter((pl.col(label) == 1) & (row_arrivals(seen) >= since))
         first = positive.group_by(entity).agg(pl.col(when).min().alias("__found"))
         confirmed = test.data.select(entity).join(first, on=entity, how="left", maintain_order="left")["__found"]
-        return (confirmed <= arrivals(test).dt.truncate("1d")).fill_null(False)
+        return (confirmed <= row_arrivals(test).dt.truncate("1d")).fill_null(False)
 
     def check_models(self, models: Mapping[str, Classifier], frame: Table) -> None:
         """Refuse labels of one class, and a model whose calibration has no window."""
@@ -163,7 +169,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
     def _stopping(self, frame: Table, cutoff: datetime, lengths: Lengths) -> pl.DataFrame:
         """Return the positive rows of the window for stopping that are known by a cutoff."""
         edges = lengths.edges(cutoff)["stop"]
-        rows = between(as_known(frame, cutoff, self.delay_days), {"stop": edges})["stop"]
+        rows = rows_between(as_known(frame, cutoff, self.delay_days), {"stop": edges})["stop"]
         return rows.data.filter(pl.col(rows.name("label")) == 1)
 
     def _left_out(self, frame: Table) -> Iterator[str]:
@@ -182,7 +188,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             cutoff = fold.cutoffs[0].at
             begin, stop = self.lengths.edges(cutoff)["test"]
             seen = as_known(frame, stop - timedelta(microseconds=1), self.delay_days)
-            test = between(seen, {"test": (begin, stop)})["test"]
+            test = rows_between(seen, {"test": (begin, stop)})["test"]
             labels = frame.data.filter(pl.col(ROW_ID).is_in(test.data[ROW_ID].implode()))[frame.name("label")]
             yield pl.DataFrame({"left_out": self._confirmed_before(seen, test, cutoff), "positive": labels == 1})
 
@@ -195,7 +201,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
 
         Which rows are among those of the highest scores depends on the rest of the window, and is no prediction of a model.
         """
-        early = arrived_by(rows, frame, cutoff.at)
+        early = rows_arrived_by(rows, frame, cutoff.at)
         return self.predictions_only(early, reasons=self.explained >= len(frame.data))
 
     def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
@@ -203,7 +209,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         end, rows = last_midnight(frame), RowContext.of(context)
         edges = replace(self.for_model(model).lengths, test=0).edges(end)
         seen = self._limited_labels(as_known(frame, end, self.delay_days), edges, end, rows)
-        return self.fitted(model, between(seen.with_inputs(rows.columns_of(seen)), edges), rows)
+        return self.fitted(model, rows_between(seen.with_inputs(rows.columns_of(seen)), edges), rows)
 
     def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> pl.DataFrame:
         """Return a saved model's predictions of the rows of the last `delay_days` (`test_days` where there is no delay).
@@ -212,9 +218,9 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         """
         end = last_midnight(frame)
         seen = as_known(frame, end, self.delay_days)
-        young = arrivals(seen) >= end - timedelta(days=self.delay_days or self.test_days)
+        young = row_arrivals(seen) >= end - timedelta(days=self.delay_days or self.test_days)
         new_rows = seen.with_inputs(RowContext.of(context).columns_of(seen)).filter(young)
-        return prediction_rows(fitted, new_rows, frame, "new", self.explained)
+        return row_predictions(fitted, new_rows, frame, "new", self.explained)
 
     def check_alerts(self, decision: str) -> None:
         """Refuse windows in time that overlap.
@@ -230,10 +236,10 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
 
     def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> pl.DataFrame:
         """Return the rows of the deciding and test windows, with labels that arrive after `delay_days`."""
-        return scored_rows(tables, frame, model, kind, delay_days=self.delay_days, unlabelled=self.unlabelled)
+        return alert_evidence_rows(tables, frame, model, kind, delay_days=self.delay_days, unlabelled=self.unlabelled)
 
 
-def few_labels(seen: Table, labels: int, begin: datetime, end: datetime, by: datetime, seed: int) -> Table:
+def draw_labels(seen: Table, labels: int, begin: datetime, end: datetime, by: datetime, seed: int) -> Table:
     """Return the table with so many of the labels that had arrived, drawn at random, and no others.
 
     A row is drawn by its id, so that more labels contain the fewer.
@@ -246,7 +252,7 @@ def few_labels(seen: Table, labels: int, begin: datetime, end: datetime, by: dat
         by: whose labels had arrived by then.
         seed: Of the experiment.
     """
-    label, when, times = seen.name("label"), seen.name("label_time"), arrivals(seen)
+    label, when, times = seen.name("label"), seen.name("label_time"), row_arrivals(seen)
     data, ids = seen.data, seen.data[ROW_ID].to_numpy()
     known = data[label].is_not_null() & (data[when] <= by).fill_null(False) & (times >= begin) & (times < end)
     places = np.flatnonzero(known.to_numpy())

@@ -1,8 +1,8 @@
-"""ReviewQueue: rank what is there for reviewers, with few labels or none, and say how far the ranking can be trusted."""
+"""ReviewQueue: rank rows for reviewers with few labels or none, and how far to trust the ranking."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar
@@ -13,35 +13,122 @@ import polars as pl
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Folds, NonNegativeInt, PositiveInt, Small, ZeroDays, ZeroDraws
 from hwds.core.seeds import stream, stream_key
-from hwds.detection.cases.table import ScoreOf
-from hwds.detection.context import RowContext
+from hwds.detection.cases import ScoreOf
 from hwds.detection.family import QUEUE
-from hwds.detection.models.classify.base import Classifier, FittedClassifier
-from hwds.detection.protocols.base import Detection
-from hwds.detection.protocols.prequential import few_labels
-from hwds.detection.protocols.queue.injection import KINDS, injected
-from hwds.detection.protocols.queue.overlap import first, least_score, overlap, ranked
-from hwds.detection.protocols.rows.checks import check_facts, check_values
-from hwds.detection.protocols.rows.parts import LAST, without_truth
-from hwds.detection.protocols.rows.scored import prediction_rows
-from hwds.evaluation.base import Cell, Score
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.score import check_headline
+from hwds.detection.models.base import Classifier, FittedClassifier
+from hwds.detection.predictions import row_predictions
+from hwds.detection.protocols.base import END_OF_TIME, Detection, check_facts, check_values, without_truth
+from hwds.detection.protocols.prequential import draw_labels
+from hwds.detection.rows import RowContext, entities_of_rows
+from hwds.evaluation.protocol import Cell, Fold, RunContext, Score, check_headline
+from hwds.evaluation.row_folds import HeldOut, Moment, first_midnight, last_midnight, row_arrivals
 from hwds.frames.roles import ROLES, Roles
 from hwds.frames.table import Table
 from hwds.results.formatting import counted
-from hwds.results.measure import Measure
-from hwds.splitting.fold import Fold
-from hwds.splitting.row_windows import Moment, arrivals, first_day, last_midnight
-from hwds.splitting.rows import HeldOut
+from hwds.results.tables import Measure
 
-COLUMN = "checks"
+# Injected anomalies: copies of rows with inputs that are wrong in a stated way, which a
+# detector should find.
+
+FEW_INPUTS = 3
+"""Inputs of a row that are made extreme."""
+
+
+def inject_anomalies(rows: Table, kind: str, count: int, random: np.random.Generator) -> Table:
+    """Return copies of drawn rows whose inputs that are numbers were changed; see `INJECTION_KINDS`.
+
+    Args:
+        rows: With their inputs.
+        kind: One of `INJECTION_KINDS`.
+        count: How many.
+        random: Draws rows and inputs.
+    """
+    schema = rows.data.schema
+    names = [name for name in rows.inputs if schema[name].is_numeric() and rows.data[name].drop_nulls().n_unique() > 2]
+    base = random.integers(0, rows.height, count)
+    if kind == "cluster":
+        base[:] = base[0] if count else 0
+    matrix = rows.numbers(names)
+    changed = INJECTION_KINDS[kind](matrix, base, random) if names else matrix[base]
+    columns = [
+        pl.Series(name, column, nan_to_null=True).cast(schema[name] if schema[name].is_float() else pl.Float64)
+        for name, column in zip(names, changed.T, strict=True)
+    ]
+    return replace(rows, data=rows.data[base].with_columns(columns))
+
+
+def _extreme(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    made = matrix[base].copy()
+    high, spread = np.nanmax(matrix, axis=0), np.nanstd(matrix, axis=0)
+    for row in made:
+        places = random.choice(matrix.shape[1], min(FEW_INPUTS, matrix.shape[1]), replace=False)
+        row[places] = high[places] + spread[places]
+    return made
+
+
+def _mixed(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    places = random.integers(0, len(matrix), (len(base), matrix.shape[1]))
+    return np.take_along_axis(matrix, places, axis=0)
+
+
+def _cluster(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    made = matrix[base].copy()
+    places = random.choice(matrix.shape[1], min(FEW_INPUTS, matrix.shape[1]), replace=False)
+    made[:, places] = np.nanquantile(matrix[:, places], 0.99, axis=0)
+    return made
+
+
+INJECTION_KINDS: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]] = {
+    "extreme": _extreme,
+    "mixed": _mixed,
+    "cluster": _cluster,
+}
+"""Kinds of anomalies: `extreme` has three inputs a deviation beyond the largest of all; `mixed` takes each input from another
+row, so that each is usual and they do not go together; `cluster` is one row many times, three inputs at their 99 % quantile."""
+
+
+# The first cases of a queue, and how many of them two queues share.
+
+
+def ranked_entities(rows: pl.DataFrame, score_of: ScoreOf) -> pl.DataFrame:
+    """Return one row an entity, the highest first: `entity`, `score`, `truth` (the largest of its rows).
+
+    Args:
+        rows: `row_id, entity, score` and `truth`.
+        score_of: The score of an entity: the highest of its rows, or their mean.
+    """
+    of = pl.col("score").mean() if score_of == "mean" else pl.col("score").max()
+    known = rows.with_columns(entities_of_rows(rows).alias("entity"))
+    made = known.group_by("entity").agg(of.alias("score"), pl.col("truth").max())
+    return made.sort("score", "entity", descending=[True, False])
+
+
+def first_entities(rows: pl.DataFrame, budget: int, score_of: ScoreOf) -> frozenset[str]:
+    """Return the entities that a budget has room for."""
+    return frozenset(ranked_entities(rows, score_of)["entity"].head(budget).to_list())
+
+
+def overlap_share(one: frozenset[str], other: frozenset[str]) -> float:
+    """Return the share of the larger of two sets that both have."""
+    return len(one & other) / max(len(one), len(other), 1)
+
+
+def least_score(rows: pl.DataFrame, budget: int, score_of: ScoreOf) -> float:
+    """Return the score of the last case that a budget has room for."""
+    scores = ranked_entities(rows, score_of)["score"].head(budget)
+    return float(scores[-1]) if len(scores) else np.inf
+
+
+# ReviewQueue: rank what is there for reviewers, with few labels or none, and say how far the
+# ranking can be trusted.
+
+CHECKS_COLUMN = "checks"
 """A column of scored rows: what was measured of the model itself, in the first of them."""
 
-CHECKS = pl.List(pl.Struct({"metric": pl.String, "kind": pl.String, "value": pl.Float64, "n": pl.Int64}))
+CHECKS_TYPE = pl.List(pl.Struct({"metric": pl.String, "kind": pl.String, "value": pl.Float64, "n": pl.Int64}))
 """A number, of which kind of injected anomalies (null for all), and how many rows or cases it is made of."""
 
-LABEL = "reviewed"
+REVIEWED_LABEL = "reviewed"
 """The label of a table that has none."""
 
 
@@ -87,8 +174,8 @@ class ReviewQueue(Detection):
             roles = roles | ({"covariate": tuple(kept)} if kept else {})
         if roles.get("label"):
             return replace(frame, roles=roles)
-        data = frame.data.with_columns(pl.lit(None, pl.Float64).alias(LABEL))
-        return replace(frame, data=data, roles=roles | {"label": (LABEL,)})
+        data = frame.data.with_columns(pl.lit(None, pl.Float64).alias(REVIEWED_LABEL))
+        return replace(frame, data=data, roles=roles | {"label": (REVIEWED_LABEL,)})
 
     def split(self, frame: Table) -> Sequence[Fold]:
         """Return the one fold: the rows of the last days."""
@@ -100,24 +187,26 @@ class ReviewQueue(Detection):
         if not frame.roles.get("time") or not self.queue_days:
             return label
         begin = last_midnight(frame) - timedelta(days=self.queue_days)
-        return label & (arrivals(frame) >= begin).to_numpy()
+        return label & (row_arrivals(frame) >= begin).to_numpy()
 
     def evaluate_cell(self, model: Classifier, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Learn from all rows and rank those of the queue; measure what can be measured of the ranking."""
         rows = RowContext.of(context)
         learned, queue = self.parts(frame, rows)
         fitted = model.fit(learned, context=rows)
-        scored = prediction_rows(fitted, queue, frame, "test", self.explained)
+        scored = row_predictions(fitted, queue, frame, "test", self.explained)
         checks = [*self._stability(model, scored, learned, queue, frame, rows), *self._injections(fitted, scored, queue, rows)]
         borne = [checks, *[None] * (len(scored) - 1)][: len(scored)]
         day = pl.lit(0, pl.Int32).alias("day")
-        return scored.with_columns(pl.Series(COLUMN, borne, dtype=CHECKS), day, pl.lit(cell.fold.name).alias("cutoff"))
+        return scored.with_columns(
+            pl.Series(CHECKS_COLUMN, borne, dtype=CHECKS_TYPE), day, pl.lit(cell.fold.name).alias("cutoff")
+        )
 
     def parts(self, frame: Table, context: RowContext) -> tuple[Table, Table]:
         """Return all rows with their inputs and labels, and those of the queue."""
         known = without_truth(frame, self.delay_days)
         if self.most_labels is not None and frame.roles.get("time"):
-            known = few_labels(known, self.most_labels, first_day(frame), LAST, LAST, context.seed)
+            known = draw_labels(known, self.most_labels, first_midnight(frame), END_OF_TIME, END_OF_TIME, context.seed)
         wide = known.with_inputs(context.columns_of(known))
         return wide, wide.filter(self.in_queue(frame) & wide.column("label").is_null().to_numpy())
 
@@ -133,15 +222,15 @@ class ReviewQueue(Detection):
         """Yield how many of the first cases fits under other seeds, and on halves of the rows, put first too."""
 
         def cases(other: FittedClassifier) -> frozenset[str]:
-            return first(prediction_rows(other, queue, frame, "test", 0), self.budget, self.score_of)
+            return first_entities(row_predictions(other, queue, frame, "test", 0), self.budget, self.score_of)
 
-        own = first(scored, self.budget, self.score_of)
+        own = first_entities(scored, self.budget, self.score_of)
         seeded = (replace(context, seed=stream_key(context.seed, "queue", k) % 2**31) for k in range(self.other_seeds))
-        same = [overlap(own, cases(model.fit(learned, context=each))) for each in seeded]
+        same = [overlap_share(own, cases(model.fit(learned, context=each))) for each in seeded]
         yield {"metric": "seed_overlap", "kind": None, "value": float(np.mean(same)), "n": len(own)}
         half = np.arange(learned.height) < learned.height // 2
         halves = [cases(model.fit(learned.filter(part), context=context)) for part in (half, ~half)]
-        yield {"metric": "half_overlap", "kind": None, "value": overlap(*halves), "n": len(own)}
+        yield {"metric": "half_overlap", "kind": None, "value": overlap_share(*halves), "n": len(own)}
 
     def _injections(
         self, fitted: FittedClassifier, scored: pl.DataFrame, queue: Table, context: RowContext
@@ -150,11 +239,16 @@ class ReviewQueue(Detection):
         if not self.injected or not queue.height:
             return
         bar, shares = least_score(scored, self.budget, self.score_of), []
-        for kind in KINDS:
-            made = injected(queue, kind, self.injected, stream(context.seed, "injected", kind))
+        for kind in INJECTION_KINDS:
+            made = inject_anomalies(queue, kind, self.injected, stream(context.seed, "injected", kind))
             shares.append(float(np.mean(fitted.score_rows(made).score >= bar)))
             yield {"metric": "injected_recall", "kind": kind, "value": shares[-1], "n": self.injected}
-        yield {"metric": "injected_recall", "kind": None, "value": float(np.mean(shares)), "n": len(KINDS) * self.injected}
+        yield {
+            "metric": "injected_recall",
+            "kind": None,
+            "value": float(np.mean(shares)),
+            "n": len(INJECTION_KINDS) * self.injected,
+        }
 
     def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows as they are."""
@@ -164,8 +258,8 @@ class ReviewQueue(Detection):
         """Return the checks of a model, and where a simulator knows the truth how many of its first cases are gray."""
         if rows.is_empty():
             return []
-        scores = [self._score(**each) for each in rows[COLUMN][0].to_list()]
-        order = ranked(rows, self.score_of)
+        scores = [self._score(**each) for each in rows[CHECKS_COLUMN][0].to_list()]
+        order = ranked_entities(rows, self.score_of)
         if order["truth"].null_count() == len(order):
             return scores
         reviewed = order["truth"].head(self.budget)
@@ -183,14 +277,14 @@ class ReviewQueue(Detection):
         if len(scored) < 2:
             return
         own, *others = scored
-        mine = first(scored[own], self.budget, self.score_of)
+        mine = first_entities(scored[own], self.budget, self.score_of)
         for label in others:
-            theirs = first(scored[label], self.budget, self.score_of)
-            yield label, self._score("agreement", None, overlap(mine, theirs), len(mine))
+            theirs = first_entities(scored[label], self.budget, self.score_of)
+            yield label, self._score("agreement", None, overlap_share(mine, theirs), len(mine))
 
     def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return all rows without the checks."""
-        return rows.drop(COLUMN, strict=False)
+        return rows.drop(CHECKS_COLUMN, strict=False)
 
     def measures(self, frame: Table) -> Sequence[Measure]:
         """Return the metrics with their meanings."""
@@ -268,4 +362,4 @@ class ReviewQueue(Detection):
     def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> pl.DataFrame:
         """Return a saved model's predictions of the rows of the queue."""
         _, queue = self.parts(frame, RowContext.of(context))
-        return prediction_rows(fitted, queue, frame, "new", self.explained)
+        return row_predictions(fitted, queue, frame, "new", self.explained)

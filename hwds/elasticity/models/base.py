@@ -8,11 +8,8 @@ import numpy as np
 import polars as pl
 
 from hwds.core.recipe import Recipe
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import Terms
-from hwds.elasticity.design.identification import identify
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.fitted import Estimates, FittedElasticities
+from hwds.elasticity.design import DemandDesign, DemandTerms, identify
+from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
 from hwds.frames.panel import Panel
 
 Effects = Literal["cell_period", "cell"]
@@ -21,10 +18,10 @@ Effects = Literal["cell_period", "cell"]
 Cluster = Literal["sku_period", "period", "sku", "channel", "cell"]
 """Within which errors may depend on each other: the level at which prices are set."""
 
-RECENT = 26
+RECENT_ROWS = 26
 """The last rows of a cell of which its level is taken: half a year of weeks."""
 
-NOTHING = 0.5
+UNITS_FOR_NONE = 0.5
 """The units that a cell is taken to have sold in its last rows where it sold none, of which its level is made."""
 
 
@@ -58,9 +55,9 @@ class ElasticityModel(Recipe):
     substitutes_price: bool = True
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> DemandTerms:
         """The columns that the model takes."""
-        return Terms(self.sku, self.channel, self.family, self.lagged_price, self.substitutes_price, self.by_period)
+        return DemandTerms(self.sku, self.channel, self.family, self.lagged_price, self.substitutes_price, self.by_period)
 
     @property
     def by_period(self) -> bool:
@@ -81,18 +78,18 @@ class ElasticityModel(Recipe):
         Raises:
             DataError: There is no price, or none that ever changes.
         """
-        design = Design.of(history, self.terms, context.controls)
+        design = DemandDesign.of(history, self.terms, context.controls)
         identification = identify(design, by_period=self.by_period)
         estimates = self.estimate(design, identification, context)
         return self.fitted(design, estimates, identification, context)
 
     def fitted(
-        self, design: Design, estimates: Estimates, identification: pl.DataFrame, context: ElasticityContext
+        self, design: DemandDesign, estimates: Estimates, identification: pl.DataFrame, context: ElasticityContext
     ) -> FittedElasticities:
         """Return the fitted model of estimates."""
         return FittedElasticities.of(design, self.terms, estimates, identification, context)
 
-    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return the estimates of all cells."""
         raise NotImplementedError(f"{type(self).__name__}.estimate")
 
@@ -111,7 +108,9 @@ def t_critical(level: float, df: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(df > 0, stdtrit(np.maximum(df, 1e-9), (1 + level) / 2), np.nan))
 
 
-def levels(design: Design, slopes: np.ndarray, theta: np.ndarray, own_theta: np.ndarray | None = None) -> np.ndarray:
+def demand_levels(
+    design: DemandDesign, slopes: np.ndarray, theta: np.ndarray, own_theta: np.ndarray | None = None
+) -> np.ndarray:
     """Return the log mean of each cell at its mean price, so that fitted units add up to those sold in its last periods.
 
     Args:
@@ -127,7 +126,7 @@ def levels(design: Design, slopes: np.ndarray, theta: np.ndarray, own_theta: np.
     return np.where(np.isfinite(slopes), balanced_levels(design, part), np.nan)
 
 
-def balanced_levels(design: Design, part: np.ndarray) -> np.ndarray:
+def balanced_levels(design: DemandDesign, part: np.ndarray) -> np.ndarray:
     """Return what must be added to the log means of each cell's last rows so that they add up to the units sold, shape (K,).
 
     Args:
@@ -141,17 +140,17 @@ def balanced_levels(design: Design, part: np.ndarray) -> np.ndarray:
     recent = _recent(cell)
     sold = np.bincount(cell[recent], units[recent], len(design))
     bottom = np.bincount(cell[recent], np.exp(part[recent]), len(design))
-    out = np.log(np.maximum(sold, NOTHING) / np.where(bottom > 0, bottom, 1.0))
+    out = np.log(np.maximum(sold, UNITS_FOR_NONE) / np.where(bottom > 0, bottom, 1.0))
     return np.where(bottom > 0, out, np.nan)
 
 
-def recent_units(design: Design) -> np.ndarray:
-    """Return the mean units of each cell's last `RECENT` rows to learn from, 0 where it has none, shape (K,)."""
+def recent_units(design: DemandDesign) -> np.ndarray:
+    """Return the mean units of each cell's last `RECENT_ROWS` rows to learn from, 0 where it has none, shape (K,)."""
     recent = np.flatnonzero(design.used)[_recent(design.cell[design.used])]
     count = np.maximum(np.bincount(design.cell[recent], minlength=len(design)), 1)
     return np.asarray(np.bincount(design.cell[recent], design.units[recent], len(design)) / count)
 
 
 def _recent(cell: np.ndarray) -> np.ndarray:
-    """Return which rows are among the last `RECENT` of their cell; rows are sorted by cell."""
-    return np.searchsorted(cell, cell, "right") - np.arange(len(cell)) <= RECENT
+    """Return which rows are among the last `RECENT_ROWS` of their cell; rows are sorted by cell."""
+    return np.searchsorted(cell, cell, "right") - np.arange(len(cell)) <= RECENT_ROWS

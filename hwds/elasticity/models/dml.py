@@ -11,13 +11,11 @@ from annotated_types import Ge, Le
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Depth, Small, Width
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.estimation.boosted import Trees, cell_margins, features, fit_prices, fit_units
-from hwds.elasticity.estimation.clusters import LEAST
-from hwds.elasticity.estimation.ppml import ppml
-from hwds.elasticity.fitted import Estimates
-from hwds.elasticity.models.base import Cluster, ElasticityModel, levels
+from hwds.elasticity.boosted import TreeSettings, cell_margins, fit_prices, fit_units, tree_features
+from hwds.elasticity.design import DemandDesign
+from hwds.elasticity.fitted import ElasticityContext, Estimates
+from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels
+from hwds.elasticity.sweeping import LEAST_CLUSTERS, fit_ppml
 
 
 class DML(ElasticityModel):
@@ -52,27 +50,27 @@ class DML(ElasticityModel):
     depth: Depth = 3
     rate: Annotated[float, Ge(1e-4), Le(1)] = 0.08
 
-    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return the elasticities that cells share."""
         rows = np.flatnonzero(design.used)
         expected, residual = self._cross_fitted(design, rows, context)
         code = np.zeros(len(design), np.int64) if self.common == "all" else design.codes(self.common)
         own = code[design.cell[rows]]
         price = np.where(own[:, None] == np.arange(int(code.max()) + 1), residual[:, None], 0.0)
-        fit = ppml(design.units[rows], price, design.cell[rows], None, offset=expected)
+        fit = fit_ppml(design.units[rows], price, design.cell[rows], None, offset=expected)
         known = fit.variance([design.clusters(self.cluster)[rows]], context.stream("wild_bootstrap"), context.level)
         within = design.log_price[rows]
         sure = known.sure[code]
         if not sure.any():
             raise DataError(
-                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; {LEAST} tell an error."
+                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; {LEAST_CLUSTERS} tell an error."
             )
         theta, slopes = np.zeros(design.x.shape[1]), np.where(sure, fit.beta[code], np.nan)
         return Estimates(
             slopes,
             np.where(sure, known.stderr[code], np.nan),
             known.critical[code],
-            levels(design, slopes, theta),
+            demand_levels(design, slopes, theta),
             theta,
             np.full(len(theta), np.nan),
             np.full(len(design), float(known.clusters - 1)),
@@ -83,11 +81,13 @@ class DML(ElasticityModel):
             notes={"residual_share": float(np.sum(residual**2) / max(np.sum(within**2), 1e-300))},
         )
 
-    def _cross_fitted(self, design: Design, rows: np.ndarray, context: ElasticityContext) -> tuple[np.ndarray, np.ndarray]:
+    def _cross_fitted(
+        self, design: DemandDesign, rows: np.ndarray, context: ElasticityContext
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the log of expected units, and the log price less its expectation, each learned on other folds."""
-        x, cell, units, price = features(design)[rows], design.cell[rows], design.units[rows], design.log_price[rows]
+        x, cell, units, price = tree_features(design)[rows], design.cell[rows], design.units[rows], design.log_price[rows]
         fold = self._folds(design.period[rows], context)
-        trees = Trees(self.trees, self.depth, self.rate, context.seed_for("trees"), context.cpus, context.device)
+        trees = TreeSettings(self.trees, self.depth, self.rate, context.seed_for("trees"), context.cpus, context.device)
         expected, residual = np.zeros(len(rows)), np.zeros(len(rows))
         for part in range(self.folds):
             out = fold == part

@@ -1,7 +1,9 @@
-"""Hierarchical Bayes: the pooled model by Hamiltonian Monte Carlo, with no standard deviation taken as known."""
+"""Hierarchical Bayes: the pooled model by Hamiltonian Monte Carlo, no deviation taken as known."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -11,13 +13,154 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Small
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.estimation.dependence import SharedError, shared_error
-from hwds.elasticity.estimation.nuts import Chains, SampledSlopes, sampled_slopes
-from hwds.elasticity.estimation.slopes import fit_slopes
-from hwds.elasticity.fitted import Estimates
-from hwds.elasticity.models.base import Cluster, ElasticityModel, levels
+from hwds.elasticity.crossed import PRIOR_SCALE, VAGUE_VARIANCE, CrossedGroups, LikelihoodExpansion, SlopePosterior
+from hwds.elasticity.design import DemandDesign
+from hwds.elasticity.fitted import ElasticityContext, Estimates
+from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels
+from hwds.elasticity.slopes import AWAY_FROM_ZERO, SharedError, fit_slopes, shared_error
+
+# Slopes of all cells by Hamiltonian Monte Carlo: around crossed groups, on the likelihood of
+# the pooled model.
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingChains:
+    """The length of the sampling.
+
+    Attributes:
+        chains: One after the other.
+        warm_up, draws: Of each.
+        acceptance: That steps are adapted to.
+    """
+
+    chains: int
+    warm_up: int
+    draws: int
+    acceptance: float
+
+
+@dataclass(frozen=True, eq=False)
+class SampledSlopes:
+    """Draws of the posterior, of all chains.
+
+    Attributes:
+        slopes: Of each cell, shape (D, K).
+        theta: The shared parameters, shape (D, q).
+        mean: The mean slope, shape (D,).
+        deviations: Standard deviations of the effects of each grouping, then of a cell's own, shape (D, groupings + 1).
+        rhat: The largest potential scale reduction of slopes and standard deviations, near 1 where chains agree.
+        divergences: Draws whose path left the posterior.
+    """
+
+    slopes: np.ndarray
+    theta: np.ndarray
+    mean: np.ndarray
+    deviations: np.ndarray
+    rhat: float
+    divergences: int
+
+
+def sampled_slopes(
+    known: LikelihoodExpansion,
+    groups: CrossedGroups,
+    begin: SlopePosterior,
+    chains: SamplingChains,
+    seed: int,
+    rng: np.random.Generator,
+) -> SampledSlopes:
+    """Return draws of the posterior by the no-U-turn sampler (Hoffman and Gelman 2014).
+
+    Slopes, effects of groups and all standard deviations have the priors of `integrated`, and none is taken as known. What data
+    say of a slope has the error that its group's data have in common (`Groups.noise`) beside. Shared parameters are integrated
+    out of the likelihood, and drawn afterwards given what it sees of the slopes.
+
+    Args:
+        known: The likelihood.
+        groups: Of the prior.
+        begin: The posterior given the most likely standard deviations, where chains begin.
+        chains: How long.
+        seed: Of the chains.
+        rng: Draws the shared parameters.
+    """
+    import jax
+    from numpyro.diagnostics import split_gelman_rubin
+    from numpyro.infer import MCMC, NUTS, init_to_value
+
+    kernel = NUTS(
+        _slope_model(known, groups),
+        target_accept_prob=chains.acceptance,
+        init_strategy=init_to_value(values=_chain_start(groups, begin)),
+    )
+    sampler = MCMC(
+        kernel, num_warmup=chains.warm_up, num_samples=chains.draws, num_chains=chains.chains,
+        chain_method="sequential", progress_bar=False,
+    )  # fmt: skip
+    with jax.enable_x64(True):
+        sampler.run(jax.random.PRNGKey(seed), extra_fields=("diverging",))
+        drawn = {name: np.asarray(values) for name, values in sampler.get_samples(group_by_chain=True).items()}
+        divergences = int(np.asarray(sampler.get_extra_fields()["diverging"]).sum())
+    spreads = np.stack([drawn[f"sd_{name}"] for name in (*groups.names, "cell")], axis=2)
+    slopes = _all_chains(drawn["slopes"])
+    agree = [float(np.max(split_gelman_rubin(values))) for values in (drawn["slopes"], spreads)]
+    theta = _draw_shared(known, _all_chains(drawn["seen"]), rng)
+    return SampledSlopes(slopes, theta, _all_chains(drawn["mean"]), _all_chains(spreads), max(agree), divergences)
+
+
+def _all_chains(values: np.ndarray) -> np.ndarray:
+    return values.reshape(-1, *values.shape[2:])
+
+
+def _slope_model(known: LikelihoodExpansion, groups: CrossedGroups) -> Callable[[], None]:
+    """Return numpyro's model; groups' and cells' effects are drawn in units of their standard deviations (non-centred)."""
+    import jax.numpy as jnp
+    import numpyro
+    import numpyro.distributions as dist
+
+    weighted = np.linalg.solve(known.shared, np.column_stack([known.shared_linear, known.cross.T]))
+    linear = known.linear - known.cross @ weighted[:, 0]
+    square = np.diag(known.precision) - known.cross @ weighted[:, 1:]
+    cells = len(linear)
+    shared = [(name, code, noise) for name, code, noise in groups.with_errors() if noise.any()]
+
+    def effects(name: str, count: int) -> object:
+        spread = numpyro.sample(f"sd_{name}", dist.HalfNormal(PRIOR_SCALE))
+        numpyro.factor(f"away_{name}", AWAY_FROM_ZERO * jnp.log(spread))
+        return spread * numpyro.sample(f"z_{name}", dist.Normal(0.0, 1.0).expand([count]).to_event(1))
+
+    def model() -> None:
+        slopes = numpyro.sample("mean", dist.Normal(0.0, float(np.sqrt(VAGUE_VARIANCE)))) + effects("cell", cells)
+        for name, code in zip(groups.names, groups.codes, strict=True):
+            slopes = slopes + effects(name, int(code.max()) + 1)[code]  # type: ignore[index]
+        seen = numpyro.deterministic("slopes", slopes)
+        for name, code, noise in shared:
+            seen = (
+                seen + (noise * numpyro.sample(f"noise_{name}", dist.Normal(0.0, 1.0).expand([len(noise)]).to_event(1)))[code]
+            )
+        seen = numpyro.deterministic("seen", seen)
+        numpyro.factor("units", linear @ seen - 0.5 * seen @ (square @ seen))
+
+    return model
+
+
+def _chain_start(groups: CrossedGroups, begin: SlopePosterior) -> dict[str, object]:
+    """Return the values that chains begin with: the most likely standard deviations, effects of groups 0."""
+    rest = (begin.slopes - begin.mean[0]) / max(float(begin.deviations[-1]), 0.1)
+    start: dict[str, object] = {"mean": begin.mean[0], "z_cell": np.clip(rest, -2, 2)}
+    start |= {f"z_{name}": np.zeros(int(code.max()) + 1) for name, code in zip(groups.names, groups.codes, strict=True)}
+    return start | {f"sd_{name}": value for name, value in zip((*groups.names, "cell"), begin.deviations, strict=True)}
+
+
+def _draw_shared(known: LikelihoodExpansion, slopes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a draw of the shared parameters for each draw of the slopes, shape (D, q)."""
+    right = known.shared_linear[:, None] - known.cross.T @ slopes.T
+    mean: np.ndarray = np.linalg.solve(known.shared, right)
+    factor: np.ndarray = np.linalg.cholesky(known.shared)
+    away: np.ndarray = np.linalg.solve(factor.T, rng.standard_normal(mean.shape))
+    return (mean + away).T
+
+
+# Hierarchical Bayes: the pooled model by Hamiltonian Monte Carlo, with no standard deviation
+# taken as known.
 
 
 class HierarchicalBayes(ElasticityModel):
@@ -52,13 +195,13 @@ class HierarchicalBayes(ElasticityModel):
         if find_spec("numpyro") is None:
             raise ConfigError("model: 'elasticity/hierarchical_bayes' needs numpyro: pip install 'hwds[bayes]'.")
 
-    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return the posterior of all cells, by its draws."""
         self.check_installed()
         layout = design.layout(by_period=self.by_period, own=design.promotion)
         fit = fit_slopes(layout, design.crossed, design.codes("sku"))
         assert fit.groups is not None
-        chains = Chains(self.chains, self.warm_up, self.draws, self.acceptance)
+        chains = SamplingChains(self.chains, self.warm_up, self.draws, self.acceptance)
         sampled = sampled_slopes(
             fit.moments, fit.groups, fit.posterior, chains, context.seed_for("nuts"), context.stream("shared")
         )
@@ -74,7 +217,7 @@ class HierarchicalBayes(ElasticityModel):
             centre,
             stderr,
             np.abs(ends - centre).T / stderr[:, None],
-            levels(design, centre, middle, own_theta),
+            demand_levels(design, centre, middle, own_theta),
             middle,
             theta.std(axis=0, ddof=1),
             np.full(len(design), np.nan),
@@ -82,7 +225,7 @@ class HierarchicalBayes(ElasticityModel):
             np.cov(slopes.T),
             own_theta,
             method=f"posterior, {self.chains} chains of {self.draws} draws",
-            notes=_notes(sampled, design, inflation.ratio) | {"overdispersion": fit.overdispersion},
+            notes=_sampling_notes(sampled, design, inflation.ratio) | {"overdispersion": fit.overdispersion},
             sampled=(slopes, theta),
         )
 
@@ -97,7 +240,7 @@ def _with_clusters(sampled: SampledSlopes, inflation: SharedError, rng: np.rando
     return sampled.slopes + noise[:, :cells], sampled.theta[:, :m] + noise[:, cells:]
 
 
-def _notes(sampled: SampledSlopes, design: Design, ratio: float) -> dict[str, float]:
+def _sampling_notes(sampled: SampledSlopes, design: DemandDesign, ratio: float) -> dict[str, float]:
     """Return the mean elasticity, the spread of each grouping, and whether chains agree."""
     spreads = {
         f"sd_{name}": float(value)

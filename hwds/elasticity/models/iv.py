@@ -10,15 +10,13 @@ import polars as pl
 from annotated_types import Ge, Le
 
 from hwds.core.recipe import Small
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.estimation.dependence import shared_error
-from hwds.elasticity.estimation.instruments import WEAK_F, DemandRows, anderson_rubin, bootstrapped_error
-from hwds.elasticity.estimation.slopes import fit_slopes
-from hwds.elasticity.fitted import Estimates
-from hwds.elasticity.models.base import Cluster, ElasticityModel, levels, normal_critical
+from hwds.elasticity.design import DemandDesign
+from hwds.elasticity.fitted import ElasticityContext, Estimates
+from hwds.elasticity.instruments import WEAK_F, DemandRows, anderson_rubin, bootstrapped_error
+from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels, normal_critical
+from hwds.elasticity.slopes import fit_slopes, shared_error
 
-RESIDUAL = "price_residual"
+RESIDUAL_COLUMN = "price_residual"
 
 
 class IV(ElasticityModel):
@@ -38,7 +36,7 @@ class IV(ElasticityModel):
     cluster: Cluster = "sku_period"
     draws: Annotated[int, Ge(10), Le(10_000), Small(20)] = 100
 
-    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return the posterior of all cells, given the control function."""
         rows = self.rows(design)
         first = rows.residual()
@@ -57,7 +55,7 @@ class IV(ElasticityModel):
             posterior.slopes,
             np.sqrt(np.diag(covariance)),
             np.full(cells, normal_critical(context.level)),
-            levels(design, posterior.slopes, theta),
+            demand_levels(design, posterior.slopes, theta),
             theta,
             np.sqrt(np.diag(posterior.theta_covariance)[:m]) * inflation.theta[:m],
             np.full(cells, np.nan),
@@ -77,7 +75,7 @@ class IV(ElasticityModel):
             },
         )
 
-    def rows(self, design: Design) -> DemandRows:
+    def rows(self, design: DemandDesign) -> DemandRows:
         """Return the rows with their instruments."""
         used = design.used
         return DemandRows(
@@ -91,10 +89,10 @@ class IV(ElasticityModel):
         )
 
 
-def _with_residual(design: Design, residual: np.ndarray) -> Design:
+def _with_residual(design: DemandDesign, residual: np.ndarray) -> DemandDesign:
     """Return the design with one more column."""
     column = np.zeros(len(design.cell))
     column[design.used] = residual
     centres = np.column_stack([design.column_centres, np.zeros(len(design))])
-    x, columns = np.column_stack([design.x, column]), (*design.columns, RESIDUAL)
+    x, columns = np.column_stack([design.x, column]), (*design.columns, RESIDUAL_COLUMN)
     return replace(design, x=x, column_centres=centres, columns=columns)

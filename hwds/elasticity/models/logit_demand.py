@@ -1,8 +1,8 @@
-"""Logit demand: buyers choose one product of a market or none, so that own and cross elasticities follow from one slope."""
+"""Logit demand: buyers choose a product of a market or none; nests, own and cross elasticities."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -10,16 +10,184 @@ import polars as pl
 from annotated_types import Gt, Le
 
 from hwds.core.errors import DataError
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import CROSS, Terms
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.estimation.clusters import numbered
-from hwds.elasticity.estimation.instruments import TwoStage, two_stage
-from hwds.elasticity.estimation.sweeping import Sweeper
-from hwds.elasticity.fitted import Estimates
-from hwds.elasticity.models.base import ElasticityModel, levels
-from hwds.elasticity.models.logit.choice import Choice
-from hwds.elasticity.models.logit.nests import LARGEST, in_nests, log_share_within, nest_instruments
+from hwds.elasticity.design import CROSS, DemandDesign, DemandTerms, independent_columns
+from hwds.elasticity.fitted import CrossPairs, ElasticityContext, Estimates
+from hwds.elasticity.instruments import WEAK_F, TwoStage, two_stage
+from hwds.elasticity.models.base import ElasticityModel, demand_levels
+from hwds.elasticity.sweeping import Sweeper, number_groups
+
+# Nested logit: own and cross elasticities in closed form.
+
+
+@dataclass(frozen=True, eq=False)
+class NestedElasticities:
+    """Elasticities of J products of one market, and their derivatives by the two parameters.
+
+    Attributes:
+        matrix: Of a row's share to a column's price, own ones on the diagonal, shape (J, J).
+        by_slope, by_nesting: Derivatives by the slope of the price and by the nesting parameter, shape (J, J).
+    """
+
+    matrix: np.ndarray
+    by_slope: np.ndarray
+    by_nesting: np.ndarray
+
+
+def nested_elasticities(
+    price: np.ndarray, share: np.ndarray, nest: np.ndarray, slope: float, nesting: float
+) -> NestedElasticities:
+    """Return own and cross elasticities of nested logit demand (Berry 1994, Estimating discrete-choice models).
+
+    Own: a p_j (1 / (1 - n) - n / (1 - n) s_j|g - s_j). To another product of the nest: -a p_k (n / (1 - n) s_k|g + s_k); of
+    another nest: -a p_k s_k.
+
+    Args:
+        price: Of each product, shape (J,).
+        share: Of each product, NaN where unknown, shape (J,).
+        nest: Of each product from 0, shape (J,).
+        slope: a.
+        nesting: n.
+    """
+    known = np.isfinite(share)
+    inside = np.bincount(nest, np.where(known, share, 0.0))
+    within = share / np.maximum(inside[nest], 1e-300)
+    same = nest[:, None] == nest
+    away = np.eye(len(price)) - np.where(same, within, 0.0)
+    by_slope = price * (np.eye(len(price)) + nesting / (1 - nesting) * away - share)
+    return NestedElasticities(slope * by_slope, by_slope, slope * price * np.where(same, away, 0.0) / (1 - nesting) ** 2)
+
+
+# The columns that nests add to a regression of log odds: the share within the nest, and its
+# instruments.
+
+LARGEST_NESTING = 0.99
+"""The largest nesting parameter for which elasticities are reported."""
+
+
+def nest_codes(design: DemandDesign, market: np.ndarray) -> np.ndarray:
+    """Return the nest of each row in its market, shape (rows,)."""
+    nest = design.codes("nest")[design.cell]
+    return number_groups(market * (int(nest.max()) + 1) + nest)
+
+
+def log_share_within(share: np.ndarray, nest: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the log of each row's share of what its nest sold, 0 where there is none, shape (rows,)."""
+    total = np.bincount(nest, np.where(rows, share, 0.0))[nest]
+    return np.where(rows, np.log(np.where(rows, share, 1.0) / np.where(rows, total, 1.0)), 0.0)
+
+
+def nest_instruments(nest: np.ndarray, rows: np.ndarray, shifters: np.ndarray, x: np.ndarray, effect: np.ndarray) -> np.ndarray:
+    """Return what moves a product's share of its nest and not its own demand: the nest's size, and what moves rivals in it.
+
+    The log of the number of products in the nest, and the sums of the rivals' shifters (Berry 1994; Berry, Levinsohn and Pakes
+    1995); those that are combinations of others are left out.
+
+    Args:
+        nest: See `nest_codes`.
+        rows: Which rows are used, shape (rows,).
+        shifters: Instruments of the price, or the price itself where it has none, shape (rows, z).
+        x: The other columns, shape (rows, m).
+        effect: The effect of each row that is swept out, shape (rows,).
+    """
+    count = np.bincount(nest, rows)[nest]
+    sums = [np.bincount(nest, np.where(rows, column, 0.0))[nest] - column for column in shifters.T]
+    found = np.column_stack([np.log(np.maximum(count, 1.0)), *sums])
+    kept = independent_columns(np.column_stack([x, shifters])[rows], found[rows], effect[rows], None)
+    return found[:, kept]
+
+
+# Parameters of demand from a regression of log odds: the price slope, the nesting parameter,
+# elasticities that follow.
+
+
+@dataclass(frozen=True, eq=False)
+class LogitParameters:
+    """The parameters of a choice by utilities.
+
+    Attributes:
+        slope: Of the utility by the price.
+        nesting: The nesting parameter, 0 without nests.
+        covariance: Of the two, shape (2, 2).
+        f: The first stage's of the price, and of the share within nests; inf where it has no instruments.
+        nested: Whether there are nests.
+    """
+
+    slope: float
+    nesting: float
+    covariance: np.ndarray
+    f: tuple[float, float]
+    nested: bool
+
+    @classmethod
+    def of(cls, fit: TwoStage, *, nested: bool) -> LogitParameters:
+        """Return the parameters that a regression has first."""
+        count = 1 + nested
+        covariance = np.zeros((2, 2))
+        covariance[:count, :count] = fit.variance.covariance[:count, :count]
+        nesting, f = (float(fit.beta[1]), float(fit.f[1])) if nested else (0.0, float(np.inf))
+        return cls(float(fit.beta[0]), nesting, covariance, (float(fit.f[0]), f), nested)
+
+    def elasticities(
+        self, design: DemandDesign, price: np.ndarray, bought: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, CrossPairs]:
+        """Return own elasticities, shape (K,), their derivatives by both parameters, shape (K, 2), and those of all pairs.
+
+        Pairs are cells of one channel. Errors of all are those of the two parameters (delta method).
+
+        Args:
+            design: The cells.
+            price: Of each cell, NaN where unknown, shape (K,).
+            bought: The share of its market, NaN where unknown, shape (K,).
+        """
+        own, by = np.full(len(design), np.nan), np.full((len(design), 2), np.nan)
+        channel = design.codes("channel")
+        nests = design.codes("nest") if self.nested else np.zeros(len(design), np.int64)
+        parts = []
+        for number in range(int(channel.max()) + 1):
+            cells = np.flatnonzero((channel == number) & np.isfinite(price * bought))
+            if not len(cells):
+                continue
+            known = nested_elasticities(price[cells], bought[cells], number_groups(nests[cells]), self.slope, self.nesting)
+            own[cells] = np.diag(known.matrix)
+            by[cells] = np.column_stack([np.diag(known.by_slope), np.diag(known.by_nesting)])
+            row, column = np.nonzero(~np.eye(len(cells), dtype=bool))
+            gradient = np.column_stack([known.by_slope[row, column], known.by_nesting[row, column]])
+            variance = np.einsum("pi,ij,pj->p", gradient, self.covariance, gradient)
+            values = known.matrix[row, column], np.sqrt(np.maximum(variance, 0.0))
+            parts.append(np.stack([cells[row].astype(float), cells[column].astype(float), *values]))
+        every = np.concatenate(parts, axis=1)
+        every = every[:, np.lexsort((every[1], every[0]))]
+        places = every[:2].astype(np.int64)
+        return own, by, CrossPairs(places[0], places[1], every[2], every[3], np.zeros(every.shape[1]))
+
+    @property
+    def stderr(self) -> np.ndarray:
+        """The standard errors of slope and nesting parameter, shape (2,)."""
+        return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), 0.0)))
+
+    def status(self) -> tuple[str, str]:
+        """Return the status and reason of every cell: those of the slope which all share."""
+        for strength, what in zip(self.f, ("its instruments are weak", "the instruments of nests are weak"), strict=True):
+            if strength < WEAK_F:
+                return "weak", f"{what}: the first stage's F is {strength:.1f}"
+        if abs(self.slope) < 2 * self.stderr[0]:
+            return "weak", f"the slope of all products is {self.slope:.3g} with a standard error of {self.stderr[0]:.2g}"
+        return "identified", "by the slope that all products share"
+
+    def notes(self) -> dict[str, float]:
+        """Return the parameters, their errors and the strength of instruments."""
+        notes = {"price_slope": self.slope, "price_slope_stderr": float(self.stderr[0])}
+        if np.isfinite(self.f[0]):
+            notes["first_stage_f"] = self.f[0]
+        if self.nested:
+            notes |= {"nesting": self.nesting, "nesting_stderr": float(self.stderr[1])}
+        if np.isfinite(self.f[1]):
+            notes["nesting_first_stage_f"] = self.f[1]
+        return notes
+
+
+# Logit demand: buyers choose one product of a market or none, so that own and cross
+# elasticities follow from one slope.
 
 Cluster = Literal["market", "sku", "channel", "cell"]
 
@@ -62,21 +230,24 @@ class LogitDemand(ElasticityModel):
     substitutes_price: bool = False
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> DemandTerms:
         """The columns that the model takes."""
         return replace(super().terms, nests=self.nests or "")
 
-    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return the elasticities of all cells at their last price and share."""
         market = design.codes("channel")[design.cell] * design.periods + design.period
-        share, none = shares(design, market, self.outside)
+        share, none = market_shares(design, market, self.outside)
         rows = design.used & (share > 0) & (none > 0)
         if not rows.any():
             raise DataError("dataset: no product of any market was bought.")
         fit = self._fit(design, market, share, none, rows)
-        price, bought = _last(design, np.where(rows, design.price, np.nan)), _last(design, np.where(rows, share, np.nan))
-        choice = Choice.of(fit, nested=self.nests is not None)
-        if not 0 <= choice.nesting <= LARGEST:
+        price, bought = (
+            _last_known(design, np.where(rows, design.price, np.nan)),
+            _last_known(design, np.where(rows, share, np.nan)),
+        )
+        choice = LogitParameters.of(fit, nested=self.nests is not None)
+        if not 0 <= choice.nesting <= LARGEST_NESTING:
             return self._unanswered(design, choice)
         own, by, pairs = choice.elasticities(design, price, bought)
         known, theta = np.isfinite(own), np.zeros(design.x.shape[1])
@@ -87,7 +258,7 @@ class LogitDemand(ElasticityModel):
             own,
             np.where(known, np.sqrt(np.diag(covariance)), np.nan),
             np.tile(critical if choice.slope <= 0 else critical[::-1], (len(design), 1)),
-            levels(design, own, theta),
+            demand_levels(design, own, theta),
             theta,
             np.zeros(len(theta)),
             np.full(len(design), float(fit.variance.clusters - 1)),
@@ -101,27 +272,27 @@ class LogitDemand(ElasticityModel):
             notes=choice.notes(),
         )
 
-    def _unanswered(self, design: Design, choice: Choice) -> Estimates:
+    def _unanswered(self, design: DemandDesign, choice: LogitParameters) -> Estimates:
         """Return no answer for any cell: no choice by utilities has such a nesting parameter."""
         nothing, theta = np.full(len(design), np.nan), np.zeros(design.x.shape[1])
-        reason = f"the nesting parameter of all products is {choice.nesting:.2f}, and must be between 0 and {LARGEST:g}"
+        reason = f"the nesting parameter of all products is {choice.nesting:.2f}, and must be between 0 and {LARGEST_NESTING:g}"
         return Estimates(
             nothing, nothing, np.full(len(design), 1.96), nothing, theta, theta, nothing, nothing,
             statuses=[("weak", reason)] * len(design),
             unanswered=dict.fromkeys(range(len(design)), reason), method="none", notes=choice.notes(),
         )  # fmt: skip
 
-    def _fit(self, design: Design, market: np.ndarray, share: np.ndarray, none: np.ndarray, rows: np.ndarray) -> TwoStage:
+    def _fit(self, design: DemandDesign, market: np.ndarray, share: np.ndarray, none: np.ndarray, rows: np.ndarray) -> TwoStage:
         """Return the regression of the log odds on the price, and on the share within nests, in the order of its effects."""
         code = design.codes("sku")[design.cell] if self.product_effects == "sku" else design.cell
-        effect = numbered(code[rows])
+        effect = number_groups(code[rows])
         order = np.argsort(effect, kind="stable")
         x = design.columns_as_given[:, [name != CROSS for name in design.columns]]
         endogenous, z = design.price[:, None], np.zeros((len(rows), 0))
         if self.instruments == "auto" and design.shifters:
             z = design.instruments(code)
         if self.nests is not None:
-            nest = in_nests(design, market)
+            nest = nest_codes(design, market)
             self._refuse_single(nest[rows])
             endogenous = np.column_stack([design.price, log_share_within(share, nest, rows)])
             if self.instruments == "auto":
@@ -136,7 +307,7 @@ class LogitDemand(ElasticityModel):
             z[rows][order],
             x[rows][order],
             Sweeper.of(effect[order], None),
-            [numbered(cluster[rows])[order]],
+            [number_groups(cluster[rows])[order]],
             efficient=self.weighting == "gmm",
         )
 
@@ -154,7 +325,7 @@ class LogitDemand(ElasticityModel):
             )
 
 
-def shares(design: Design, market: np.ndarray, outside: float) -> tuple[np.ndarray, np.ndarray]:
+def market_shares(design: DemandDesign, market: np.ndarray, outside: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the share of each row in its market, and that of no purchase, NaN where units are unknown; shape (rows,) each.
 
     Args:
@@ -163,7 +334,7 @@ def shares(design: Design, market: np.ndarray, outside: float) -> tuple[np.ndarr
         outside: A market's size over the most units that its channel ever bought.
     """
     known = np.isfinite(design.units)
-    codes = numbered(market)
+    codes = number_groups(market)
     total = np.bincount(codes, np.where(known, design.units, 0.0))[codes]
     if total.max() <= 1:
         size = np.ones(len(total))
@@ -176,7 +347,7 @@ def shares(design: Design, market: np.ndarray, outside: float) -> tuple[np.ndarr
         return np.where(known, design.units / size, np.nan), 1 - total / size
 
 
-def _last(design: Design, values: np.ndarray) -> np.ndarray:
+def _last_known(design: DemandDesign, values: np.ndarray) -> np.ndarray:
     """Return the last known value of each cell, shape (K,)."""
     out = np.full(len(design), np.nan)
     there = np.isfinite(values)

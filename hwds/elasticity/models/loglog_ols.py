@@ -1,7 +1,9 @@
-"""The textbook elasticity: a regression of log(units + 1) on the log price, cell by cell or product by product."""
+"""The textbook elasticity: least squares of log(units + 1) on the log price, cell by cell."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -9,11 +11,67 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Le
 
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.estimation.least_squares import SweptRows
-from hwds.elasticity.fitted import Estimates
-from hwds.elasticity.models.base import Cluster, ElasticityModel, levels, t_critical
+from hwds.elasticity.design import DemandDesign, independent_columns
+from hwds.elasticity.fitted import ElasticityContext, Estimates
+from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels, t_critical
+from hwds.elasticity.sweeping import LEAST_CLUSTERS, RobustVariance, Sweeper, free_effects, number_groups, robust_variance
+
+# Least squares of the log of units with effects of cells and clustered errors.
+
+
+@dataclass(frozen=True, eq=False)
+class SweptRows:
+    """Rows to learn from, less the means of their cells.
+
+    Attributes:
+        cell: Of each row, shape (n,).
+        cluster: Within which errors may depend on each other, shape (n,).
+        logs: Of units, shape (n,).
+        price: The log price, shape (n,).
+        others: The other columns, shape (n, k).
+    """
+
+    cell: np.ndarray
+    cluster: np.ndarray
+    logs: np.ndarray
+    price: np.ndarray
+    others: np.ndarray
+
+    @classmethod
+    def of(cls, design: DemandDesign, columns: Sequence[int], added: float, cluster: str) -> SweptRows:
+        """Sweep the means of cells out.
+
+        Args:
+            design: The rows.
+            columns: The places of those of its columns that are taken.
+            added: To units before the log.
+            cluster: See `Design.clusters`.
+        """
+        used = design.used
+        both = np.column_stack([np.log(design.units[used] + added), design.log_price[used], design.x[used][:, columns]])
+        cell = design.cell[used]
+        swept = Sweeper.of(number_groups(cell), None).residuals(both, np.ones(len(cell)))
+        return cls(cell, design.clusters(cluster)[used], swept[:, 0], swept[:, 1], swept[:, 2:])
+
+    def regression(self, rows: np.ndarray) -> tuple[np.ndarray, RobustVariance] | str:
+        """Return which columns tell something beside the price in these rows, and the fit; or why there is none, in words."""
+        if not len(rows) or np.abs(self.price[rows]).max() < 1e-9:
+            return "no price of its group ever changes"
+        cell, ways = self.cell[rows], [self.cluster[rows]]
+        few = "its price moves in too few clusters to tell its error"
+        if int(number_groups(ways[0]).max()) + 1 < LEAST_CLUSTERS:
+            return few
+        kept = independent_columns(self.price[rows, None], self.others[rows], cell, None)
+        x = np.column_stack([self.price[rows], self.others[rows][:, kept]])
+        bread = np.linalg.inv(x.T @ x)
+        beta = bread @ (x.T @ self.logs[rows])
+        scores = x * (self.logs[rows] - x @ beta)[:, None]
+        fit = robust_variance(beta, bread, scores, ways, lost=len(beta) + free_effects(cell, ways), rows=x)
+        return (kept, fit) if fit.sure[0] else few
+
+
+# The textbook elasticity: a regression of log(units + 1) on the log price, cell by cell or
+# product by product.
 
 
 class LoglogOLS(ElasticityModel):
@@ -48,12 +106,14 @@ class LoglogOLS(ElasticityModel):
     common: Literal["cell", "sku"] = "cell"
     cluster: Cluster = "period"
 
-    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return least squares of each cell or product, with Student's intervals."""
-        taken = [j for j, name in enumerate(design.columns) if self.controls or name in _OWN or name in context.controls]
+        taken = [
+            j for j, name in enumerate(design.columns) if self.controls or name in _OWN_COLUMNS or name in context.controls
+        ]
         return self._by_cell(design, context, taken) if self.common == "cell" else self._by_product(design, context, taken)
 
-    def _by_cell(self, design: Design, context: ElasticityContext, taken: list[int]) -> Estimates:
+    def _by_cell(self, design: DemandDesign, context: ElasticityContext, taken: list[int]) -> Estimates:
         cells, m = len(design), design.x.shape[1]
         slopes, stderr, df = (np.full(cells, np.nan) for _ in range(3))
         theta, weight = np.zeros((cells, m)), np.zeros((cells, m))
@@ -62,17 +122,19 @@ class LoglogOLS(ElasticityModel):
         for cell, (first, last) in enumerate(pairwise(starts)):
             rows = np.flatnonzero(design.used[first:last]) + first
             if len(rows) < self.least_rows:
-                unanswered[cell] = _few(len(rows), self.least_rows)
+                unanswered[cell] = _few_rows(len(rows), self.least_rows)
                 continue
-            answer = _regression(np.log(design.units[rows] + self.added), design.log_price[rows], design.x[np.ix_(rows, taken)])
+            answer = _cell_regression(
+                np.log(design.units[rows] + self.added), design.log_price[rows], design.x[np.ix_(rows, taken)]
+            )
             if answer is None:
                 unanswered[cell] = "its price has no variation of its own"
                 continue
             beta, variance, df[cell] = answer
             slopes[cell], stderr[cell] = beta[0], np.sqrt(variance[0])
             theta[cell, taken], weight[cell, taken] = beta[1:], 1 / np.maximum(variance[1:], 1e-12)
-        mean, errors = _weighted(theta, weight)
-        level = levels(design, slopes, mean)
+        mean, errors = _weighted_means(theta, weight)
+        level = demand_levels(design, slopes, mean)
         return Estimates(
             slopes,
             stderr,
@@ -86,7 +148,7 @@ class LoglogOLS(ElasticityModel):
             method="t, independent errors",
         )
 
-    def _by_product(self, design: Design, context: ElasticityContext, taken: list[int]) -> Estimates:
+    def _by_product(self, design: DemandDesign, context: ElasticityContext, taken: list[int]) -> Estimates:
         known = SweptRows.of(design, taken, self.added, self.cluster)
         code, m = design.codes("sku"), design.x.shape[1]
         products = int(code.max()) + 1
@@ -94,7 +156,7 @@ class LoglogOLS(ElasticityModel):
         theta, weight, reasons = np.zeros((products, m)), np.zeros((products, m)), {}
         for product in range(products):
             rows = np.flatnonzero(code[known.cell] == product)
-            answer = known.regression(rows) if len(rows) >= self.least_rows else _few(len(rows), self.least_rows)
+            answer = known.regression(rows) if len(rows) >= self.least_rows else _few_rows(len(rows), self.least_rows)
             if isinstance(answer, str):
                 reasons[product] = answer
                 continue
@@ -103,13 +165,13 @@ class LoglogOLS(ElasticityModel):
             columns = np.array(taken, int)[kept]
             theta[product, columns] = fit.beta[1:]
             weight[product, columns] = fit.sure[1:] / np.maximum(fit.stderr[1:] ** 2, 1e-12)  # one week tells no error
-        mean, errors = _weighted(theta, weight)
+        mean, errors = _weighted_means(theta, weight)
         own_theta = np.where(np.isfinite(slopes)[:, None], theta - mean, 0.0)[code]
         return Estimates(
             slopes[code],
             stderr[code],
             t_critical(context.level, np.nan_to_num(df[code])),
-            levels(design, slopes[code], mean, own_theta),
+            demand_levels(design, slopes[code], mean, own_theta),
             mean,
             errors,
             df[code],
@@ -121,21 +183,21 @@ class LoglogOLS(ElasticityModel):
         )
 
 
-_OWN = ("lagged_price", "substitutes_price")
+_OWN_COLUMNS = ("lagged_price", "substitutes_price")
 
 
-def _few(rows: int, least: int) -> str:
+def _few_rows(rows: int, least: int) -> str:
     return f"{rows} rows, at least {least} are asked for"
 
 
-def _weighted(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _weighted_means(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the weighted means of columns and their standard errors, 0 and NaN where there is no weight, shape (m,)."""
     total = weight.sum(axis=0)
     safe = np.where(total > 0, total, 1.0)
     return np.where(total > 0, (weight * values).sum(axis=0) / safe, 0.0), np.where(total > 0, 1 / np.sqrt(safe), np.nan)
 
 
-def _regression(y: np.ndarray, price: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, float] | None:
+def _cell_regression(y: np.ndarray, price: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, float] | None:
     """Return coefficients of price and x, their variances and the degrees of freedom; None where they are not determined."""
     columns = np.column_stack([price, x])
     columns = columns - columns.mean(axis=0)

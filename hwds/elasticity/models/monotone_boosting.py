@@ -11,13 +11,12 @@ import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
 
 from hwds.core.recipe import Depth, Small, Width
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.estimation.boosted import Trees, cell_margins, features, log_units, monotone_boosters
-from hwds.elasticity.fitted import Estimates, FittedElasticities
+from hwds.elasticity.boosted import TreeSettings, cell_margins, log_units, monotone_boosters, tree_features
+from hwds.elasticity.design import DemandDesign
+from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
 from hwds.elasticity.models.base import ElasticityModel, t_critical
+from hwds.evaluation.trees import load_booster
 from hwds.frames.panel import Panel
-from hwds.learners.boosting.booster import load_booster
 
 
 class MonotoneBoosting(ElasticityModel):
@@ -48,7 +47,7 @@ class MonotoneBoosting(ElasticityModel):
     low: Annotated[float, Ge(0), Lt(0.5)] = 0.1
     high: Annotated[float, Gt(0.5), Le(1)] = 0.9
 
-    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return the elasticities of all cells."""
         return self._grown(design, context)[0]
 
@@ -58,19 +57,19 @@ class MonotoneBoosting(ElasticityModel):
         Raises:
             DataError: There is no price, or none that ever changes.
         """
-        from hwds.elasticity.design.identification import identify
+        from hwds.elasticity.design import identify
 
-        design = Design.of(history, self.terms, context.controls)
+        design = DemandDesign.of(history, self.terms, context.controls)
         estimates, boosters, margin = self._grown(design, context)
         known = FittedElasticities.of(design, self.terms, estimates, identify(design, by_period=False), context)
         stored = [bytes(booster.save_raw("ubj")) for booster in boosters]
         return FittedBoosting(**vars(known), boosters=stored, margin=margin, cpus=context.cpus)
 
-    def _grown(self, design: Design, context: ElasticityContext) -> tuple[Estimates, list[Any], np.ndarray]:
+    def _grown(self, design: DemandDesign, context: ElasticityContext) -> tuple[Estimates, list[Any], np.ndarray]:
         rows = np.flatnonzero(design.used)
-        cell, units, price, x = design.cell[rows], design.units[rows], design.log_price[rows], features(design)[rows]
+        cell, units, price, x = design.cell[rows], design.units[rows], design.log_price[rows], tree_features(design)[rows]
         margin = cell_margins(units, cell, len(design))
-        trees = Trees(self.trees, self.depth, self.rate, context.seed_for("trees"), context.cpus, context.device)
+        trees = TreeSettings(self.trees, self.depth, self.rate, context.seed_for("trees"), context.cpus, context.device)
         weights = [
             context.stream("weights", fit).exponential(size=design.periods)[design.period[rows]] for fit in range(self.fits)
         ]
@@ -124,8 +123,8 @@ class FittedBoosting(FittedElasticities):
 
     def log_demand(self, panel: Panel) -> np.ndarray:
         """Return the log of expected units of each row, NaN without a price, shape (rows,)."""
-        design = Design.of(panel, self.terms, self.controls, like=self.design)
-        x, margin = features(design), self.margin[design.cell]
+        design = DemandDesign.of(panel, self.terms, self.controls, like=self.design)
+        x, margin = tree_features(design), self.margin[design.cell]
         price = np.nan_to_num(design.log_price)
         mean = np.mean([log_units(load_booster(each, self.cpus), x, price, margin) for each in self.boosters], axis=0)
         return np.where(np.isfinite(design.log_price), mean, np.nan)

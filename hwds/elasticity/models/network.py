@@ -1,31 +1,188 @@
-"""A network of demand: embeddings, an LSTM of past prices, and an answer to the own price that never rises."""
+"""A network of demand: embeddings, an LSTM of past prices, an own-price answer that never rises."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import polars as pl
 from annotated_types import Ge, Gt, Le
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, Small, Steps, Width
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.identification import identify
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.fitted import Estimates
+from hwds.elasticity.design import DemandDesign, identify
+from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
 from hwds.elasticity.models.base import Cluster, ElasticityModel, balanced_levels, normal_critical
-from hwds.elasticity.models.networks.effects import base_of
-from hwds.elasticity.models.networks.fitted import FittedNetwork
-from hwds.elasticity.models.networks.heads import head_notes, outlook
-from hwds.elasticity.models.networks.inputs import HISTORY, Scaling, gap_spread
-from hwds.elasticity.models.networks.missed import Missed, missed
-from hwds.elasticity.models.networks.second_opinion import second_opinion
-from hwds.elasticity.models.networks.shape import CODES, DemandShape
-from hwds.elasticity.models.networks.training import Trained, TrainingPlan, trained
 from hwds.elasticity.models.pooled import Pooled
+from hwds.elasticity.networks import (
+    EMBEDDED_COLUMNS,
+    HISTORY_COLUMNS,
+    DemandEnsemble,
+    DemandShape,
+    EnsemblePlan,
+    HeldOutError,
+    OutputColumns,
+    PriceScaling,
+    RelativePrices,
+    TargetColumns,
+    TrainedEnsemble,
+    demand_examples,
+    gap_spread,
+    held_out_error,
+    train_and_judge,
+)
+from hwds.evaluation.networks import Schedule
 from hwds.frames.panel import Panel
-from hwds.learners.networks.training import Schedule
+
+# Demand without the own price: the effects of cells and periods around a model's other slopes.
+
+MOST_ROUNDS, SETTLED_CHANGE = 200, 1e-8
+"""Turns of the iteration at most, and the change of log effects at which it ends."""
+
+LEAST_UNITS = 0.1
+"""The units that a cell or a period is taken to have sold at least."""
+
+
+def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: bool) -> np.ndarray:
+    """Return the log mean of each row without the own price's part, shape (rows,).
+
+    Effects are those at which the model's expected units add up to the sold ones in every cell, and in every period
+    (iterative proportional fitting: the Poisson likelihood's). That of a period without rows to learn from is 0.
+
+    Args:
+        design: The rows.
+        known: Slopes, of price and of other columns.
+        by_period: Whether there are effects of periods.
+    """
+    used, cells = design.used, len(design)
+    other = known.other_effects(np.nan_to_num(design.x), design.cell)
+    part = (other + np.nan_to_num(known.slopes)[design.cell] * np.nan_to_num(design.log_price))[used]
+    cell, period, units = design.cell[used], design.period[used], design.units[used]
+    of_cell, of_period = np.zeros(cells), np.zeros(design.periods)
+    for _ in range(MOST_ROUNDS):
+        before = of_cell
+        of_cell = _balance_effects(part + of_period[period], cell, units, cells)
+        if not by_period:
+            break
+        of_period = _balance_effects(part + of_cell[cell], period, units, design.periods)
+        of_period -= of_period[period].mean()
+        if np.abs(of_cell - before).max() < SETTLED_CHANGE:
+            break
+    here = np.bincount(period, minlength=design.periods) > 0
+    return np.asarray(other + of_cell[design.cell] + np.where(here, of_period, 0.0)[design.period])
+
+
+def _balance_effects(part: np.ndarray, code: np.ndarray, units: np.ndarray, count: int) -> np.ndarray:
+    """Return the effects at which expected units add up to the sold ones in each group, 0 for one without rows."""
+    sold, expected = np.bincount(code, units, count), np.bincount(code, np.exp(part), count)
+    there = expected > 0
+    return np.where(there, np.log(np.maximum(sold, LEAST_UNITS) / np.where(there, expected, 1.0)), 0.0)
+
+
+# FittedNetwork: the elasticities of an ensemble, with the networks that predict demand.
+
+
+@dataclass(frozen=True, eq=False)
+class FittedDemandNetwork(FittedElasticities):
+    """Elasticities, with the networks that predict demand.
+
+    Attributes:
+        networks: Of which the mean of the logs is the prediction.
+        scaling: Of their inputs.
+        outlook: What is expected of the next period's prices; see `heads.outlook`.
+    """
+
+    networks: DemandEnsemble
+    scaling: PriceScaling
+    outlook: pl.DataFrame
+
+    def further_columns(self) -> pl.DataFrame:
+        """Return `price_gap` and `arbitrage_risk` of the next period."""
+        return self.outlook
+
+    def log_demand(self, panel: Panel) -> np.ndarray:
+        """Return the log of expected units of each row, NaN where the model has no answer, shape (rows,)."""
+        design = DemandDesign.of(panel, self.terms, self.controls, like=self.design)
+        base = self.estimates.level[design.cell] + self.estimates.other_effects(np.nan_to_num(design.x), design.cell)
+        inputs = demand_examples(design, np.nan_to_num(base), self.scaling).inputs
+        said = self.networks.answers(inputs).log_mean.mean(axis=0)
+        return np.where(np.isfinite(design.log_price) & np.isfinite(base), said, np.nan)
+
+
+# Predictions of the heads of gap and risk for the next period, and their scores on rows that
+# were held out.
+
+
+def head_notes(said: OutputColumns, goal: TargetColumns) -> dict[str, float]:
+    """Return the share of the variance of gaps' changes, and of the deviance of wide gaps, that held-out rows explain.
+
+    NaN without gaps, and where none or all are wide.
+    """
+    gap, wide = np.isfinite(goal.gap), np.isfinite(goal.risk)
+    out = {"price_gap_r2": np.nan, "arbitrage_skill": np.nan}
+    if gap.any() and (change := goal.gap[gap].astype(np.float64)).any():
+        out["price_gap_r2"] = 1 - float(np.mean((said.gap[gap] - change) ** 2) / np.mean(change**2))
+    if wide.any() and 0 < (mean := float(goal.risk[wide].mean())) < 1:
+        odds, happened = said.risk[wide], goal.risk[wide].astype(np.float64)
+        deviance = float(np.mean(np.logaddexp(0, odds) - happened * odds))
+        out["arbitrage_skill"] = 1 + deviance / (mean * np.log(mean) + (1 - mean) * np.log(1 - mean))
+    return out
+
+
+def next_period_outlook(design: DemandDesign, said: OutputColumns, scaling: PriceScaling) -> pl.DataFrame:
+    """Return what is expected of each cell in the period after its last price; null where its product has no other channel.
+
+    Args:
+        design: The rows.
+        said: The mean answer for every row of the panel, columns of shape (rows,).
+        scaling: The unit of gaps.
+
+    Returns:
+        Columns `price_gap` (log price less the mean of the product's other channels) and `arbitrage_risk` (probability that
+        it is beyond the cheapest of them by more than the threshold), a row a cell.
+    """
+    last = np.full(len(design), -1)
+    priced = np.flatnonzero(np.isfinite(design.log_price))
+    last[design.cell[priced]] = priced  # of equal places the last counts
+    today = RelativePrices.of(design).gap[np.arange(len(design)), design.period[last]]
+    known = (last >= 0) & np.isfinite(today)
+    gap = np.where(known, today + said.gap[last] * scaling.gap, np.nan)
+    risk = np.where(known, 1 / (1 + np.exp(-said.risk[last])), np.nan)
+    return pl.DataFrame({"price_gap": gap, "arbitrage_risk": risk}).fill_nan(None)
+
+
+# The pooled model as a second opinion: which answers its intervals exclude.
+
+
+def pooled_opinion(own: Estimates, beside: Estimates, identification: pl.DataFrame) -> Estimates:
+    """Return the estimates with a status and a reason in words where another model's interval excludes an answer.
+
+    Args:
+        own: Of all cells.
+        beside: Those of the pooled model.
+        identification: The status of each cell by its own prices.
+    """
+    below, above = beside.both_sides * beside.stderr
+    low, high = beside.slopes - below, beside.slopes + above
+    outside = (own.slopes < low) | (own.slopes > high)
+    statuses = list(zip(identification["status"].to_list(), identification["reason"].to_list(), strict=True))
+    for cell in np.flatnonzero(outside).tolist():
+        status, reason = statuses[cell]
+        said = f"the interval of elasticity/pooled, {low[cell]:.2f} to {high[cell]:.2f}, excludes the network's answer"
+        statuses[cell] = ("weak" if status == "identified" else status, f"{reason}; {said}" if reason else said)
+    known = np.isfinite(own.slopes) & np.isfinite(beside.slopes)
+    share = float(outside[known].mean()) if known.any() else np.nan
+    error = float(np.sqrt(beside.covariance[np.ix_(known, known)].mean())) if beside.covariance is not None else np.nan
+    apart = float((own.slopes[known] - beside.slopes[known]).mean()) / error if known.any() and error > 0 else np.nan
+    doubt = own.doubt
+    if abs(apart) > float(own.critical[0]):
+        doubt = f"its mean elasticity is {abs(apart):.1f} standard errors from that of elasticity/pooled"
+    return replace(own, statuses=statuses, doubt=doubt, notes=own.notes | {"outside_pooled": share, "mean_apart": apart})
+
+
+# A network of demand: embeddings, an LSTM of past prices, and an answer to the own price that
+# never rises.
 
 LEAST_SLOPE = 0.1
 """The elasticity's size that training begins from at least: the pooled mean may have the wrong sign."""
@@ -82,34 +239,34 @@ class Network(ElasticityModel):
     heads_weight: Annotated[float, Ge(0), Le(1000)] = 0.1
     arbitrage_gap: Annotated[float, Ge(0), Le(10)] = 0.1
 
-    def learn(self, history: Panel, context: ElasticityContext) -> FittedNetwork:
+    def learn(self, history: Panel, context: ElasticityContext) -> FittedDemandNetwork:
         """Return the elasticities of all cells of a history, with the networks.
 
         Raises:
             DataError: There is no price, or none that ever changes.
         """
-        design = Design.of(history, self.terms, context.controls)
+        design = DemandDesign.of(history, self.terms, context.controls)
         identification = identify(design, by_period=self.by_period)
         beside = self._pooled().estimate(design, identification, context)
-        base, scaling = base_of(design, beside, by_period=self.by_period), self._scaling(design, beside)
-        known = trained(design, base, scaling, design.clusters(self.cluster), self._plan(design), context)
-        estimates = second_opinion(self._estimates(known, beside, context), beside, identification)
+        base, scaling = demand_without_price(design, beside, by_period=self.by_period), self._scaling(design, beside)
+        known = train_and_judge(design, base, scaling, design.clusters(self.cluster), self._plan(design), context)
+        estimates = pooled_opinion(self._estimates(known, beside, context), beside, identification)
         fitted = self.fitted(design, estimates, identification, context)
-        foreseen = outlook(design, known.mean, scaling)
-        return FittedNetwork(**vars(fitted), networks=known.networks, scaling=scaling, outlook=foreseen)
+        foreseen = next_period_outlook(design, known.mean, scaling)
+        return FittedDemandNetwork(**vars(fitted), networks=known.networks, scaling=scaling, outlook=foreseen)
 
     def _pooled(self) -> Pooled:
         """Return the model that gives effects and a second opinion, with the same columns."""
         fields = ("effects", "sku", "channel", "family", "lagged_price", "substitutes_price", "cluster")
         return Pooled(**{name: getattr(self, name) for name in fields})
 
-    def _plan(self, design: Design) -> TrainingPlan:
-        many = tuple(int(design.codes(name).max()) + 1 for name in CODES)
-        shape = DemandShape(self.steps, HISTORY, many, self.units, self.heads_weight)
+    def _plan(self, design: DemandDesign) -> EnsemblePlan:
+        many = tuple(int(design.codes(name).max()) + 1 for name in EMBEDDED_COLUMNS)
+        shape = DemandShape(self.steps, HISTORY_COLUMNS, many, self.units, self.heads_weight)
         schedule = Schedule(self.epochs, self.epochs, self.batch, self.learning_rate, self.least_steps)
-        return TrainingPlan(shape, schedule, self.seeds, self.folds)
+        return EnsemblePlan(shape, schedule, self.seeds, self.folds)
 
-    def _scaling(self, design: Design, beside: Estimates) -> Scaling:
+    def _scaling(self, design: DemandDesign, beside: Estimates) -> PriceScaling:
         """Return the scales of prices and gaps, where training begins, and the pull to it.
 
         The pull is that of a normal prior on each cell's elasticity, spread over its rows; the level is a log, of which a
@@ -121,9 +278,9 @@ class Network(ElasticityModel):
         over = float(np.log(max(beside.notes["overdispersion"], LEAST_OVERDISPERSION)))
         pull = len(design) / int(design.used.sum()) / (2 * deviation**2)
         start = float(np.log(np.expm1(mean)))
-        return Scaling(self.steps, price, gap_spread(design), start, over, pull, self.arbitrage_gap)
+        return PriceScaling(self.steps, price, gap_spread(design), start, over, pull, self.arbitrage_gap)
 
-    def _estimates(self, known: Trained, beside: Estimates, context: ElasticityContext) -> Estimates:
+    def _estimates(self, known: TrainedEnsemble, beside: Estimates, context: ElasticityContext) -> Estimates:
         """Return the answers of the networks, with the other slopes of the pooled model."""
         design, by_network, lacks = known.design, known.slopes(), self._missed(known, beside)
         slopes = by_network.mean(axis=0)
@@ -144,13 +301,15 @@ class Network(ElasticityModel):
             notes=self._notes(known, beside, by_network, lacks),
         )
 
-    def _missed(self, known: Trained, beside: Estimates) -> Missed:
+    def _missed(self, known: TrainedEnsemble, beside: Estimates) -> HeldOutError:
         """Return what the networks miss; of the error that all cells share the pooled model's."""
         assert beside.covariance is not None
         over, common = float(np.exp(known.scaling.log_overdispersion)), float(beside.covariance.mean())
-        return missed(known.design, known.unseen, over, common, by_period=self.by_period)
+        return held_out_error(known.design, known.unseen, over, common, by_period=self.by_period)
 
-    def _notes(self, known: Trained, beside: Estimates, by_network: np.ndarray, lacks: Missed) -> dict[str, float]:
+    def _notes(
+        self, known: TrainedEnsemble, beside: Estimates, by_network: np.ndarray, lacks: HeldOutError
+    ) -> dict[str, float]:
         """Return the mean of the pooled model, the spread of what is missed and between networks, and the heads' skill."""
         between = float(np.nanmean(by_network.std(axis=0, ddof=1))) if self.seeds > 1 else np.nan
         spreads = {f"missed_{name}": float(value) for name, value in zip(lacks.names, lacks.deviations, strict=True)}

@@ -9,14 +9,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import CROSS, Terms
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.estimation.dependence import shared_error
-from hwds.elasticity.estimation.slopes import Slopes, fit_slopes
-from hwds.elasticity.fitted import Estimates, FittedElasticities
-from hwds.elasticity.models.base import Cluster, ElasticityModel, levels, normal_critical
-from hwds.elasticity.models.cross.pairs import with_pairs
+from hwds.elasticity.cross_prices import add_pair_slopes
+from hwds.elasticity.design import CROSS, DemandDesign, DemandTerms
+from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
+from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels, normal_critical
+from hwds.elasticity.slopes import FittedSlopes, fit_slopes, shared_error
 
 
 class Pooled(ElasticityModel):
@@ -46,7 +43,7 @@ class Pooled(ElasticityModel):
     cluster: Cluster = "sku_period"
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> DemandTerms:
         """The columns that the model takes."""
         return replace(super().terms, pairs=self.by_pair)
 
@@ -55,7 +52,7 @@ class Pooled(ElasticityModel):
         """True where each substitute has an effect of its own."""
         return self.cross == "pairs" and self.substitutes_price
 
-    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return the posterior of all cells."""
         own = design.promotion if self.promotion == "cell" else None
         layout = design.layout(by_period=self.by_period, own=own)
@@ -73,7 +70,7 @@ class Pooled(ElasticityModel):
             posterior.slopes,
             stderr,
             np.full(cells, normal_critical(context.level)),
-            levels(design, posterior.slopes, posterior.theta[:m], own_theta),
+            demand_levels(design, posterior.slopes, posterior.theta[:m], own_theta),
             posterior.theta[:m],
             theta_stderr,
             np.full(cells, np.nan),
@@ -83,19 +80,19 @@ class Pooled(ElasticityModel):
             method="posterior",
             theta_covariance=posterior.theta_covariance[:m, :m] + inflation.added_theta[:m, :m],
             shared_covariance=posterior.shared_covariance[:, :m] + inflation.added_shared[:m],
-            notes=_notes(fit, design, inflation.ratio),
+            notes=_pooling_notes(fit, design, inflation.ratio),
         )
-        return with_pairs(design, layout, fit, estimates) if self.by_pair and CROSS in design.columns else estimates
+        return add_pair_slopes(design, layout, fit, estimates) if self.by_pair and CROSS in design.columns else estimates
 
     def fitted(
-        self, design: Design, estimates: Estimates, identification: pl.DataFrame, context: ElasticityContext
+        self, design: DemandDesign, estimates: Estimates, identification: pl.DataFrame, context: ElasticityContext
     ) -> FittedElasticities:
         """Return the fitted model, whose design has the prices of single substitutes where they have slopes."""
         wide = design if estimates.pairs is None else design.with_pairs()
         return super().fitted(wide, estimates, identification, context)
 
 
-def _notes(fit: Slopes, design: Design, ratio: float) -> dict[str, float]:
+def _pooling_notes(fit: FittedSlopes, design: DemandDesign, ratio: float) -> dict[str, float]:
     """Return the mean elasticity, the spread of each grouping and the dispersion."""
     posterior = fit.posterior
     spreads = {

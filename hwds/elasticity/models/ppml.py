@@ -9,18 +9,16 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.estimation.clusters import LEAST
-from hwds.elasticity.estimation.ppml import ppml
-from hwds.elasticity.estimation.slopes import Slopes, fit_slopes
-from hwds.elasticity.fitted import Estimates
-from hwds.elasticity.models.base import Cluster, ElasticityModel, levels, t_critical
+from hwds.elasticity.design import DemandDesign
+from hwds.elasticity.fitted import ElasticityContext, Estimates
+from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels, t_critical
+from hwds.elasticity.slopes import FittedSlopes, fit_slopes
+from hwds.elasticity.sweeping import LEAST_CLUSTERS, fit_ppml
 
-Common = Literal["cell", "sku", "channel", "family", "all"]
+CommonSlope = Literal["cell", "sku", "channel", "family", "all"]
 """The units that share an elasticity."""
 
-LARGEST = 30.0
+LARGEST_SLOPE = 30.0
 """The absolute slope beyond which a cell's own data put no bound on it."""
 
 LEAST_INFORMATION = 1e-6
@@ -45,15 +43,15 @@ class PPML(ElasticityModel):
         "common": {"choice": ["cell", "sku", "channel", "family", "all"]},
     }
 
-    common: Common = "cell"
+    common: CommonSlope = "cell"
     cluster: Cluster = "sku_period"
     second_cluster: Cluster | Literal["none"] = "none"
 
-    def estimate(self, design: Design, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
         """Return the estimates of cells, or those that they share."""
         return self._by_cell(design, context) if self.common == "cell" else self._shared(design, context)
 
-    def _by_cell(self, design: Design, context: ElasticityContext) -> Estimates:
+    def _by_cell(self, design: DemandDesign, context: ElasticityContext) -> Estimates:
         fit = fit_slopes(design.layout(by_period=self.by_period), None, poisson=True)
         posterior, m = fit.posterior, design.x.shape[1]
         stderr, df = own_errors(design, fit)
@@ -65,7 +63,7 @@ class PPML(ElasticityModel):
             slopes,
             np.where(np.isfinite(slopes), stderr, np.nan),
             t_critical(context.level, df),
-            levels(design, slopes, theta),
+            demand_levels(design, slopes, theta),
             theta,
             np.sqrt(np.diag(posterior.theta_covariance)[:m]),
             df,
@@ -74,13 +72,13 @@ class PPML(ElasticityModel):
             method="t, robust",
         )
 
-    def _shared(self, design: Design, context: ElasticityContext) -> Estimates:
+    def _shared(self, design: DemandDesign, context: ElasticityContext) -> Estimates:
         rows = design.used
         code = np.zeros(len(design), np.int64) if self.common == "all" else design.codes(self.common)
         groups = int(code.max()) + 1
         price = np.where(code[design.cell[rows]][:, None] == np.arange(groups), design.log_price[rows][:, None], 0.0)
         moving = np.abs(price).max(axis=0) > 1e-9
-        fit = ppml(
+        fit = fit_ppml(
             design.units[rows],
             np.column_stack([price[:, moving], design.x[rows]]),
             design.cell[rows],
@@ -92,7 +90,7 @@ class PPML(ElasticityModel):
         sure[moving] = known.sure[:count]
         if not sure.any():
             raise DataError(
-                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; {LEAST} tell an error."
+                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; {LEAST_CLUSTERS} tell an error."
             )
         values = np.where(sure, fit.beta[place], np.nan)
         errors, critical = np.where(sure, known.stderr[place], np.nan), np.where(sure[:, None], known.critical[place], np.nan)
@@ -105,7 +103,7 @@ class PPML(ElasticityModel):
             values[code],
             errors[code],
             critical[code],
-            levels(design, values[code], fit.beta[count:]),
+            demand_levels(design, values[code], fit.beta[count:]),
             fit.beta[count:],
             np.where(known.sure, known.stderr, np.nan)[count:],
             np.full(len(design), float(known.clusters - 1)),
@@ -120,13 +118,13 @@ class PPML(ElasticityModel):
             theta_p_values=np.where(known.sure, known.p_values, np.nan)[count:],
         )
 
-    def ways(self, design: Design) -> list[np.ndarray]:
+    def ways(self, design: DemandDesign) -> list[np.ndarray]:
         """Return the clusterings of the rows to learn from."""
         names = [self.cluster, *([] if self.second_cluster in ("none", self.cluster) else [self.second_cluster])]
         return [design.clusters(name)[design.used] for name in names]
 
 
-def own_errors(design: Design, fit: Slopes) -> tuple[np.ndarray, np.ndarray]:
+def own_errors(design: DemandDesign, fit: FittedSlopes) -> tuple[np.ndarray, np.ndarray]:
     """Return the robust standard error of each cell's own slope, and its degrees of freedom.
 
     The sandwich of its own rows, times n / (n - 2), and what the shared parameters' error adds.
@@ -145,7 +143,7 @@ def own_errors(design: Design, fit: Slopes) -> tuple[np.ndarray, np.ndarray]:
     return np.sqrt(variance), np.maximum(rows - 2, 0).astype(float)
 
 
-def _without_answer(design: Design, fit: Slopes) -> dict[int, str]:
+def _without_answer(design: DemandDesign, fit: FittedSlopes) -> dict[int, str]:
     """Return why cells have no answer, by place."""
     out = {}
     rows = design.rows
@@ -156,6 +154,6 @@ def _without_answer(design: Design, fit: Slopes) -> dict[int, str]:
             out[cell] = "its price has no variation of its own"
         elif rows[cell] < 3:
             out[cell] = f"{rows[cell]} rows"
-        elif abs(slope) > LARGEST:
-            out[cell] = f"its own data put no bound on its elasticity (beyond {LARGEST:g})"
+        elif abs(slope) > LARGEST_SLOPE:
+            out[cell] = f"its own data put no bound on its elasticity (beyond {LARGEST_SLOPE:g})"
     return out

@@ -12,26 +12,18 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Small
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import price_column
+from hwds.elasticity.design import price_column
 from hwds.elasticity.family import ELASTICITY
-from hwds.elasticity.metrics.cells import cell_measures, score_cells
+from hwds.elasticity.fitted import ElasticityContext
+from hwds.elasticity.metrics import cell_measures, score_cells
 from hwds.elasticity.models.base import ElasticityModel
-from hwds.elasticity.protocols.rows.cells import cell_rows
-from hwds.elasticity.protocols.rows.evidence import evidence_of
-from hwds.elasticity.protocols.rows.remarks import remarks_on
-from hwds.elasticity.protocols.rows.segments import cell_labels
-from hwds.evaluation.abilities import LeakTestable, Segmentable
-from hwds.evaluation.base import Cell, Evaluation, Score
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.corruption.panel import corrupt_panel
+from hwds.elasticity.rows import cell_labels, cell_rows, demand_estimates_of, identification_remarks
+from hwds.evaluation.panel_folds import AtTime, Cutoff, corrupt_panel, panel_known_at
+from hwds.evaluation.protocol import Cell, Evaluation, Fold, LeakTestable, RunContext, Score, Segmentable
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.pricing.demand_evidence import DemandEstimates, DemandEvidence
-from hwds.results.measure import Measure
-from hwds.results.tables import Tables
-from hwds.splitting.cutoffs import AtTime, Cutoff, known_at
-from hwds.splitting.fold import Fold
+from hwds.results.tables import Measure, Tables
 
 
 class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestable, DemandEvidence):
@@ -67,7 +59,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Fit on what is known at the cutoff; return a row for each cell."""
-        return self.fit_rows(model, known_at(frame, cell.fold.cutoffs[0]), context)
+        return self.fit_rows(model, panel_known_at(frame, cell.fold.cutoffs[0]), context)
 
     def fit_rows(self, model: ElasticityModel, history: Panel, context: RunContext) -> pl.DataFrame:
         """Return the rows of a model fitted to a history."""
@@ -95,7 +87,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
         """Return which cells will have no answer of their own, and why."""
-        return remarks_on(frame, next(iter(models.values())))
+        return identification_remarks(frame, next(iter(models.values())))
 
     def known_measures(self) -> Sequence[Measure]:
         """Return the metrics whatever the panel is."""
@@ -115,7 +107,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def demand_evidence(self, tables: Tables, frame: Panel, model: str) -> DemandEstimates | None:
         """Return what a model says of every cell at the last cutoff."""
-        return evidence_of(tables.predictions, frame, model)
+        return demand_estimates_of(tables.predictions, frame, model)
 
     def without(self, frame: Panel, keep: np.ndarray) -> Panel:
         """Return the panel with units unknown where `keep` is false, shape (rows,)."""
@@ -123,5 +115,5 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
         return replace(frame, table=frame.table.with_columns(masked))
 
 
-Rows = Mapping[str, pl.DataFrame]
+ModelRows = Mapping[str, pl.DataFrame]
 """All rows of each model, by label."""

@@ -8,12 +8,11 @@ from typing import ClassVar
 import polars as pl
 
 from hwds.elasticity.family import ELASTICITY
-from hwds.elasticity.metrics.cells import cell_measures, truth_measures, truth_scores
+from hwds.elasticity.metrics import cell_measures, truth_measures, truth_scores
 from hwds.elasticity.protocols.base import CellEvaluation
-from hwds.evaluation.abilities import Contrasting
-from hwds.evaluation.base import Score
+from hwds.evaluation.protocol import Contrasting, Score
 from hwds.frames.panel import Panel
-from hwds.results.measure import Measure
+from hwds.results.tables import Measure
 
 
 class ElasticityRecovery(CellEvaluation, Contrasting):

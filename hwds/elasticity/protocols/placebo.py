@@ -11,20 +11,18 @@ import polars as pl
 from annotated_types import Ge, Le
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import log_prices, price_column
+from hwds.elasticity.design import log_prices, price_column
 from hwds.elasticity.family import PLACEBO
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.base import ElasticityModel
-from hwds.evaluation.base import Cell, Evaluation, Score
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.panel_folds import AtTime
+from hwds.evaluation.protocol import Cell, Evaluation, Fold, RunContext, Score
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
-from hwds.pricing.demand_evidence import STATUSES
-from hwds.results.measure import Measure
-from hwds.splitting.cutoffs import AtTime
-from hwds.splitting.fold import Fold
+from hwds.pricing.demand_evidence import CELL_STATUSES
+from hwds.results.tables import Measure
 
-FUTURE = "future_price"
+FUTURE_PRICE = "future_price"
 """The name of the column of prices to come."""
 
 
@@ -66,12 +64,12 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
     def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Fit with the price to come, and return every effect that all cells share."""
         panel = with_future_price(frame, self.ahead)
-        fitted = model.learn(panel, ElasticityContext(**context.shared(), controls=(FUTURE,)))
-        if FUTURE not in fitted.effects["name"].to_list():
+        fitted = model.learn(panel, ElasticityContext(**context.shared(), controls=(FUTURE_PRICE,)))
+        if FUTURE_PRICE not in fitted.effects["name"].to_list():
             raise DataError(f"protocol: the price {self.ahead} periods ahead does not vary beside today's.")
         rows = int(fitted.design.used.sum())
         status = fitted.table["status"]
-        counts = [pl.lit(int((status == name).sum())).alias(name) for name in STATUSES]
+        counts = [pl.lit(int((status == name).sum())).alias(name) for name in CELL_STATUSES]
         return fitted.effects.rename({"name": "effect"}).with_columns(pl.lit(rows).alias("rows"), *counts)
 
     def check_models(self, models: Mapping[str, ElasticityModel], frame: Panel) -> None:
@@ -81,7 +79,7 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the effect of the price to come, with its test."""
-        (row,) = rows.filter(pl.col("effect") == FUTURE).to_dicts()
+        (row,) = rows.filter(pl.col("effect") == FUTURE_PRICE).to_dicts()
         value, stderr, p_value = row["value"], row["stderr"], row["p_value"]
         if value is None or stderr is None:
             return []
@@ -114,6 +112,6 @@ def placebo_measures() -> tuple[Measure, ...]:
 def with_future_price(panel: Panel, ahead: int) -> Panel:
     """Return the panel with the log price, less its cell's mean, of a later period: null where it is not known."""
     logs, _ = log_prices(panel, None, np.ones(len(panel.table), bool))
-    future = pl.Series(FUTURE, logs).fill_nan(None).shift(-ahead)
+    future = pl.Series(FUTURE_PRICE, logs).fill_nan(None).shift(-ahead)
     same = (panel.table[SERIES] == panel.table[SERIES].shift(-ahead)).fill_null(False)
-    return replace(panel, table=panel.table.with_columns(pl.when(same).then(future).otherwise(None).alias(FUTURE)))
+    return replace(panel, table=panel.table.with_columns(pl.when(same).then(future).otherwise(None).alias(FUTURE_PRICE)))

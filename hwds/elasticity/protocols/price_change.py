@@ -12,27 +12,29 @@ from annotated_types import Ge, Le
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Small
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import price_column
+from hwds.elasticity.design import price_column
 from hwds.elasticity.family import PRICE_CHANGE
-from hwds.elasticity.fitted import FittedElasticities
-from hwds.elasticity.metrics.changes import change_measures, score_changes
+from hwds.elasticity.fitted import ElasticityContext, FittedElasticities
+from hwds.elasticity.metrics import change_measures, score_changes
 from hwds.elasticity.models.base import ElasticityModel
-from hwds.elasticity.protocols.rows.beyond import demand_beyond
-from hwds.elasticity.protocols.rows.changes import change_rows
-from hwds.elasticity.protocols.rows.remarks import remarks_on
-from hwds.elasticity.protocols.rows.segments import cell_labels
-from hwds.evaluation.abilities import LeakTestable, Segmentable
-from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable, TuningSplit
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.corruption.panel import corrupt_panel
-from hwds.evaluation.score import check_headline
+from hwds.elasticity.rows import cell_labels, change_rows, demand_beyond, identification_remarks
+from hwds.evaluation.panel_folds import Cutoff, PanelWalkForward, corrupt_panel, panel_known_at
+from hwds.evaluation.protocol import (
+    Cell,
+    Deployable,
+    Evaluation,
+    Fold,
+    LeakTestable,
+    RunContext,
+    Score,
+    Segmentable,
+    Tunable,
+    TuningSplit,
+    check_headline,
+)
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
-from hwds.results.measure import Measure
-from hwds.splitting.cutoffs import Cutoff, known_at
-from hwds.splitting.fold import Fold
-from hwds.splitting.walk_forward import PanelWalkForward
+from hwds.results.tables import Measure
 
 
 class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable, Deployable, Segmentable, LeakTestable):
@@ -75,7 +77,7 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
     def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Fit at the fold's first cutoff, and predict the moves after each cutoff that it serves."""
         full = ElasticityContext(**context.shared())
-        history = known_at(frame, cell.fold.cutoffs[0], self.sliding)
+        history = panel_known_at(frame, cell.fold.cutoffs[0], self.sliding)
         fitted = model.learn(history, full)
         parts = [
             change_rows(fitted, frame, history, cutoff, self.steps(frame), self.threshold, self.gap)
@@ -98,7 +100,7 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
 
     def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
         """Return which cells will have no answer of their own, and why."""
-        return remarks_on(frame, next(iter(models.values())))
+        return identification_remarks(frame, next(iter(models.values())))
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
@@ -106,7 +108,7 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
 
     def tuning_split(self, frame: Panel, windows: int) -> TuningSplit:
         """Return the same walk through what was known at the first cutoff, in the later half of it."""
-        known = known_at(frame, self.cutoffs(frame)[0])
+        known = panel_known_at(frame, self.cutoffs(frame)[0])
         room = int(known.lengths.max(initial=0)) // 2 - self.steps(frame)
         own = self.stride_on(frame)
         stride = own if windows == 1 else min(own, max(room // (windows - 1), 1))

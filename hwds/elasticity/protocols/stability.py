@@ -10,19 +10,15 @@ from annotated_types import Ge, Le
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Small
-from hwds.elasticity.design.columns import price_column
-from hwds.elasticity.metrics.cells import cell_measures
-from hwds.elasticity.metrics.samples import window_measures, window_scores
+from hwds.elasticity.design import price_column
+from hwds.elasticity.metrics import cell_measures, window_measures, window_scores
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.protocols.base import CellEvaluation
-from hwds.evaluation.abilities import Contrasting
-from hwds.evaluation.base import Cell, Score
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.panel_folds import AtTime, panel_known_at
+from hwds.evaluation.protocol import Cell, Contrasting, Fold, RunContext, Score
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
-from hwds.results.measure import Measure
-from hwds.splitting.cutoffs import AtTime, known_at
-from hwds.splitting.fold import Fold
+from hwds.results.tables import Measure
 
 LEAST_PERIODS = 6
 """Periods that a window has at least."""
@@ -60,7 +56,7 @@ class Stability(CellEvaluation, Contrasting):
 
     def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Fit on the periods of a window."""
-        known = known_at(frame, cell.fold.cutoffs[0])
+        known = panel_known_at(frame, cell.fold.cutoffs[0])
         times = frame.table[TIME].unique().sort()
         first: Any = times[len(times) * cell.fold.index // self.windows]
         rows = self.fit_rows(model, self.without(known, (known.table[TIME] >= first).to_numpy()), context)

@@ -10,19 +10,15 @@ import polars as pl
 from annotated_types import Gt, Lt
 
 from hwds.core.recipe import Folds, Small
-from hwds.elasticity.design.columns import price_column
-from hwds.elasticity.metrics.cells import cell_measures
-from hwds.elasticity.metrics.samples import WHOLE, sample_measures, sample_scores
+from hwds.elasticity.design import price_column
+from hwds.elasticity.metrics import WHOLE_SAMPLE, cell_measures, sample_measures, sample_scores
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.protocols.base import CellEvaluation
-from hwds.evaluation.abilities import Contrasting
-from hwds.evaluation.base import Cell, Score
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.panel_folds import AtTime
+from hwds.evaluation.protocol import Cell, Contrasting, Fold, RunContext, Score
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
-from hwds.results.measure import Measure
-from hwds.splitting.cutoffs import AtTime
-from hwds.splitting.fold import Fold
+from hwds.results.tables import Measure
 
 
 class SubsampleRecovery(CellEvaluation, Contrasting):
@@ -44,13 +40,13 @@ class SubsampleRecovery(CellEvaluation, Contrasting):
         """Return the fold of all rows, then one for each sample."""
         price_column(frame)
         last: Any = frame.table[TIME].max()
-        names = [WHOLE, *(f"sample {number + 1}" for number in range(self.samples))]
+        names = [WHOLE_SAMPLE, *(f"sample {number + 1}" for number in range(self.samples))]
         return [Fold(place, name, frame.n_series, (AtTime(last),)) for place, name in enumerate(names)]
 
     def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
         """Fit on the rows of a fold."""
         kept = np.ones(len(frame.table), bool)
-        if cell.fold.name != WHOLE:
+        if cell.fold.name != WHOLE_SAMPLE:
             kept = context.stream("sample").random(len(kept)) < self.share
         rows = self.fit_rows(model, self.without(frame, kept), context)
         return rows.with_columns(pl.lit(cell.fold.name).alias("sample"))

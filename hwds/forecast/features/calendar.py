@@ -2,18 +2,142 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
+import polars as pl
+
+from hwds.core.errors import ConfigError
 from hwds.core.recipe import Once, ZeroSteps
-from hwds.features.base import PanelFeatures
-from hwds.forecast.features.columns.cycles import Cycle, cycles
-from hwds.forecast.features.columns.device import since_launch, to_the_end
-from hwds.forecast.features.columns.feature_checks import distinct, has
-from hwds.forecast.features.columns.known_ahead import changes, events
-from hwds.forecast.features.columns.source import Column, FeatureSource
-from hwds.frames.feature_plan import Plan
+from hwds.forecast.columns import (
+    POSITION,
+    Cycle,
+    FeatureColumn,
+    FeatureSource,
+    check_distinct,
+    cycles,
+    earlier_value,
+    has_column,
+    in_months,
+)
+from hwds.frames.features.base import Feature, PanelFeatures, Plan
 from hwds.frames.panel import Panel
-from hwds.frames.roles import Roles
+from hwds.frames.roles import TIME, Roles
+
+# A device's place in its life: months since its launch, the row of the launch, months to its
+# planned end.
+
+
+def launch_columns(launch: str) -> list[FeatureColumn]:
+    """Return `device_age`, in months (negative before the launch), and `launch_flag`, 1 in the row whose period has the launch.
+
+    Time that is whole numbers is counted in its own unit.
+    """
+    return [
+        FeatureColumn(Feature("device_age", "step"), partial(_device_age, column=launch)),
+        FeatureColumn(Feature("launch_flag", "step"), partial(_launch_flag, column=launch)),
+    ]
+
+
+def end_columns(planned_end: str) -> list[FeatureColumn]:
+    """Return `months_to_end`, negative once the planned end has passed."""
+    return [FeatureColumn(Feature("months_to_end", "step"), partial(_months_left, column=planned_end))]
+
+
+def _device_age(source: FeatureSource, column: str) -> pl.Expr:
+    return _months(pl.col(TIME), source.panel) - _months(_instant(source.panel, "launch", column), source.panel)
+
+
+def _months_left(source: FeatureSource, column: str) -> pl.Expr:
+    return _months(_instant(source.panel, "planned_end", column), source.panel) - _months(pl.col(TIME), source.panel)
+
+
+def _launch_flag(source: FeatureSource, column: str) -> pl.Expr:
+    """Return a row's period ends at its time where dates stand on the last day of a month; elsewhere it begins there."""
+    panel, launch = source.panel, _instant(source.panel, "launch", column)
+    time = panel.table[TIME]
+    if panel.frequency.month_end:
+        return (launch > _comparable_instant(pl.lit(panel.frequency.after(time, -1)), panel)) & (
+            launch <= _comparable_instant(pl.col(TIME), panel)
+        )
+    return (launch >= _comparable_instant(pl.col(TIME), panel)) & (
+        launch < _comparable_instant(pl.lit(panel.frequency.after(time, 1)), panel)
+    )
+
+
+def _months(instant: pl.Expr, panel: Panel) -> pl.Expr:
+    if not panel.table.schema[TIME].is_temporal():
+        return instant.cast(pl.Float64)
+    whole = instant.dt.year().cast(pl.Int32) * 12 + instant.dt.month()
+    return whole if in_months(panel.frequency.every) else whole + (instant.dt.day() - 1) / instant.dt.days_in_month()
+
+
+def _comparable_instant(instant: pl.Expr, panel: Panel) -> pl.Expr:
+    """Return dates and times of any type as comparable instants; whole numbers as they are."""
+    if not panel.table.schema[TIME].is_temporal():
+        return instant
+    return instant.cast(pl.Datetime("us")).dt.replace_time_zone(None)
+
+
+def _instant(panel: Panel, field: str, column: str) -> pl.Expr:
+    """Return a static column as instants like the panel's time; text is read as ISO dates."""
+    calendar, kind = panel.table.schema[TIME].is_temporal(), panel.table.schema[column]
+    if kind == pl.Null:
+        return pl.lit(None, pl.Datetime("us") if calendar else pl.Float64)
+    if not calendar and kind.is_numeric():
+        return pl.col(column)
+    if calendar and kind in (pl.Date, pl.Datetime):
+        return _comparable_instant(pl.col(column), panel)
+    if calendar and kind == pl.String:
+        texts = panel.table[column]
+        dates = texts.str.to_date("%Y-%m-%d", strict=False)
+        if dates.null_count() == texts.null_count():
+            return _comparable_instant(pl.lit(dates), panel)
+    wanted = "dates" if calendar else "whole numbers like time"
+    raise ConfigError(
+        f"features.{field}: column '{column}' holds {kind}, must hold {wanted}; features.{field}='' leaves it out."
+    )
+
+
+# Columns made of what is known ahead: how a price has changed, and how long ago an event began.
+
+
+def change_columns(column: str) -> list[FeatureColumn]:
+    """Return the log of the ratio to the row before, and to the same season a year before; null unless both are above 0."""
+    return [
+        FeatureColumn(Feature(f"{column}_change", "step"), partial(_change, column=column, seasonal=False)),
+        FeatureColumn(Feature(f"{column}_change_season", "step"), partial(_change, column=column, seasonal=True)),
+    ]
+
+
+def _change(source: FeatureSource, column: str, seasonal: bool) -> pl.Expr:
+    now, then = pl.col(column), earlier_value(pl.col(column), source.season if seasonal else 1)
+    return pl.when((now > 0) & (then > 0)).then((now / then).log())
+
+
+def event_columns(column: str) -> list[FeatureColumn]:
+    """Return `..._before`, the value of the row before, and `..._since`, rows since the column last rose from 0.
+
+    The dip after a promotion is in the first; the second is 0 in the row where the event begins, and null before there was one.
+    A series whose first row is not 0 begins with an event.
+    """
+    return [
+        FeatureColumn(Feature(f"{column}_before", "step"), partial(_event_before, column=column)),
+        FeatureColumn(Feature(f"{column}_since", "step"), partial(_rows_since, column=column)),
+    ]
+
+
+def _event_before(source: FeatureSource, column: str) -> pl.Expr:
+    return earlier_value(pl.col(column), 1)
+
+
+def _rows_since(source: FeatureSource, column: str) -> pl.Expr:
+    now = pl.col(column) != 0
+    begins = now & ~earlier_value(now, 1).fill_null(False)
+    return pl.col(POSITION) - pl.when(begins).then(pl.col(POSITION)).forward_fill().over(source.codes)
+
+
+# Columns that are known ahead: the calendar, the life of a device, changes of price, events.
 
 LAUNCH, PLANNED_END, PRICE = "launch", "planned_end", "price"
 """The columns that are used where a panel has them; any other name is the user's own and must be there."""
@@ -55,24 +179,24 @@ class Calendar(PanelFeatures):
         """Return the panel with the plan's columns added, null where the rows or values for it are missing."""
         return panel.widened(FeatureSource(panel, self.season).with_columns(self._allowed(panel.roles, horizon=1)))
 
-    def _allowed(self, roles: Roles, horizon: int) -> list[Column]:
+    def _allowed(self, roles: Roles, horizon: int) -> list[FeatureColumn]:
         columns = [*self._from_past(roles, horizon), *self._known_ahead(roles)]
-        distinct(columns, roles)
+        check_distinct(columns, roles)
         return columns
 
-    def _from_past(self, roles: Roles, horizon: int) -> list[Column]:
+    def _from_past(self, roles: Roles, horizon: int) -> list[FeatureColumn]:
         return []
 
-    def _known_ahead(self, roles: Roles) -> list[Column]:
+    def _known_ahead(self, roles: Roles) -> list[FeatureColumn]:
         columns = cycles(self.cycles)
-        if has("launch", self.launch, LAUNCH, "static", roles):
-            columns += since_launch(self.launch)
-        if has("planned_end", self.planned_end, PLANNED_END, "static", roles):
-            columns += to_the_end(self.planned_end)
+        if has_column("launch", self.launch, LAUNCH, "static", roles):
+            columns += launch_columns(self.launch)
+        if has_column("planned_end", self.planned_end, PLANNED_END, "static", roles):
+            columns += end_columns(self.planned_end)
         for name in self.price:
-            if has("price", name, PRICE, "known_future", roles):
-                columns += changes(name)
+            if has_column("price", name, PRICE, "known_future", roles):
+                columns += change_columns(name)
         for name in self.events:
-            if has("events", name, "", "known_future", roles):
-                columns += events(name)
+            if has_column("events", name, "", "known_future", roles):
+                columns += event_columns(name)
         return [column for column in columns if column.feature.name not in roles.known_future]

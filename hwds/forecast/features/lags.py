@@ -2,14 +2,116 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
+import polars as pl
+
 from hwds.core.recipe import Level, Once
+from hwds.forecast.columns import FeatureColumn, FeatureSource, Rows, RowsOrSeason, check_lags, earlier_value
 from hwds.forecast.features.calendar import Calendar
-from hwds.forecast.features.columns.feature_checks import Rows, RowsOrSeason, known_for
-from hwds.forecast.features.columns.history import differences, lags, season_lags, season_windows, weighted_means, windows
-from hwds.forecast.features.columns.source import Column
-from hwds.frames.roles import Roles
+from hwds.frames.features.base import At, Feature, FeatureScale
+from hwds.frames.roles import TARGET, Roles
+
+# Columns made of rows before: lags, sliding windows, seasons, weighted means and differences.
+
+RowCounts = tuple[int, ...]
+
+
+def lag_columns(
+    rows: RowCounts, prefix: str = "lag", column: str = TARGET, at: At = "origin", scale: FeatureScale = "level"
+) -> list[FeatureColumn]:
+    """Return the value `k` rows before, for each k in `rows`."""
+    return [FeatureColumn(Feature(f"{prefix}_{k}", at, scale), partial(_lag, column=column, rows=k)) for k in rows]
+
+
+def window_columns(sizes: RowCounts) -> list[FeatureColumn]:
+    """Return mean and standard deviation of the last rows before this one; 0 stands for a season."""
+    made = []
+    for size in sizes:
+        make = partial(_window, sizes=sizes, size=size)
+        made += _mean_and_deviation(f"mean_{size or 'season'}", f"std_{size or 'season'}", "origin", make)
+    return made
+
+
+def season_lag_columns(years: RowCounts, season: int, horizon: int) -> list[FeatureColumn]:
+    """Return the value of the same season `k` seasons before; at the step where it is known for the whole horizon.
+
+    Args:
+        years: Seasons back.
+        season: Rows in a season where the recipe says it, 0 where it is the panel's.
+        horizon: Steps to forecast.
+    """
+    return [
+        FeatureColumn(Feature(f"season_lag_{k}", readable_steps(k * season, horizon), "level"), partial(_season_lag, years=k))
+        for k in years
+    ]
+
+
+def season_window_columns(years: RowCounts, season: int, horizon: int) -> list[FeatureColumn]:
+    """Return mean and standard deviation over the same season of the last `k` years, arguments as in `season_lag_columns`."""
+    made, at = [], readable_steps(season, horizon)
+    for k in years:
+        made += _mean_and_deviation(f"season_mean_{k}", f"season_std_{k}", at, partial(_season_window, sizes=years, size=k))
+    return made
+
+
+def weighted_mean_columns(alphas: tuple[float, ...]) -> list[FeatureColumn]:
+    """Return exponentially weighted means of all rows before: weights (1 - alpha)^age over their sum over the known rows.
+
+    As pandas' `ewm(alpha=alpha, adjust=True, ignore_na=False).mean()` of each series, one row later.
+    """
+    return [
+        FeatureColumn(Feature(f"ewm_{alpha:g}", "origin", "level"), partial(_weighted_mean, alpha=alpha)) for alpha in alphas
+    ]
+
+
+def difference_columns(rows: RowCounts) -> list[FeatureColumn]:
+    """Return the last value less the one `d` rows before it; 0 stands for a season."""
+    return [FeatureColumn(Feature(f"diff_{d or 'season'}", "origin", "spread"), partial(_difference, rows=d)) for d in rows]
+
+
+def readable_steps(lag: int, horizon: int) -> At:
+    """Return where a lag may be read: at every step if it is no shorter than the horizon."""
+    return "step" if lag >= horizon else "origin"
+
+
+def _mean_and_deviation(mean: str, deviation: str, at: At, make: partial[pl.Expr]) -> list[FeatureColumn]:
+    return [
+        FeatureColumn(Feature(mean, at, "level"), partial(make, part=0)),
+        FeatureColumn(Feature(deviation, at, "spread"), partial(make, part=1)),
+    ]
+
+
+def _lag(source: FeatureSource, column: str, rows: int) -> pl.Expr:
+    return earlier_value(pl.col(column), rows)
+
+
+def _window(source: FeatureSource, sizes: RowCounts, size: int, part: int) -> pl.Expr:
+    moments = source.moments(tuple(k or source.season for k in sizes))
+    rows = size or source.season
+    return earlier_value(moments[rows][part], 1, needs=rows)
+
+
+def _season_lag(source: FeatureSource, years: int) -> pl.Expr:
+    return earlier_value(pl.col(TARGET), years * source.season)
+
+
+def _season_window(source: FeatureSource, sizes: RowCounts, size: int, part: int) -> pl.Expr:
+    return earlier_value(source.moments(sizes, source.season)[size][part], source.season, needs=size * source.season)
+
+
+def _weighted_mean(source: FeatureSource, alpha: float) -> pl.Expr:
+    # A hole keeps the mean before it: all weights shrink alike.
+    means = pl.col(TARGET).ewm_mean(alpha=alpha, adjust=True, ignore_nulls=False).forward_fill()
+    return earlier_value(means.over(source.codes), 1)
+
+
+def _difference(source: FeatureSource, rows: int) -> pl.Expr:
+    return earlier_value(pl.col(TARGET), 1) - earlier_value(pl.col(TARGET), 1 + (rows or source.season))
+
+
+# Columns made of the past, beside those that are known ahead.
 
 
 class Lags(Calendar):
@@ -50,15 +152,15 @@ class Lags(Calendar):
     differences: RowsOrSeason = (1, 0)
     past_lags: Rows = (1,)
 
-    def _from_past(self, roles: Roles, horizon: int) -> list[Column]:
-        known_for("step_lags", self.step_lags, horizon)
+    def _from_past(self, roles: Roles, horizon: int) -> list[FeatureColumn]:
+        check_lags("step_lags", self.step_lags, horizon)
         return [
-            *lags(self.lags),
-            *lags(self.step_lags, prefix="step_lag", at="step"),
-            *windows(self.windows),
-            *season_lags(self.season_lags, self.season, horizon),
-            *season_windows(self.season_windows, self.season, horizon),
-            *weighted_means(self.alphas),
-            *differences(self.differences),
-            *(column for name in roles.past_only for column in lags(self.past_lags, f"{name}_lag", name, scale="none")),
+            *lag_columns(self.lags),
+            *lag_columns(self.step_lags, prefix="step_lag", at="step"),
+            *window_columns(self.windows),
+            *season_lag_columns(self.season_lags, self.season, horizon),
+            *season_window_columns(self.season_windows, self.season, horizon),
+            *weighted_mean_columns(self.alphas),
+            *difference_columns(self.differences),
+            *(column for name in roles.past_only for column in lag_columns(self.past_lags, f"{name}_lag", name, scale="none")),
         ]

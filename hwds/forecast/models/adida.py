@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.forecast.models.statistical.bands import Banded, demanded
-from hwds.forecast.models.statistical.base import Statistical
+from hwds.forecast.statistical import Banded, Statistical, demand_bands
 
 
 class ADIDA(Statistical):
@@ -29,4 +28,4 @@ class ADIDA(Statistical):
         from statsforecast.models import IMAPA
 
         library = IMAPA() if self.several else Library()
-        return demanded(values, float(library.forecast(y=values, h=1)["mean"][0]), steps, levels)
+        return demand_bands(values, float(library.forecast(y=values, h=1)["mean"][0]), steps, levels)

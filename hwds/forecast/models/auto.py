@@ -1,8 +1,9 @@
-"""The best forecast within a budget: candidates raced on windows before the cutoff, combined and calibrated."""
+"""The best forecast within a budget: candidates raced on windows before the cutoff, and combined."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
@@ -11,24 +12,233 @@ import polars as pl
 from annotated_types import Ge, Le
 
 from hwds.core.cache import Unkept
+from hwds.core.keys import key_of
 from hwds.core.recipe import PositiveInt, Small
 from hwds.core.serialization import Serializable
-from hwds.evaluation.codecs import FITTED
-from hwds.evaluation.keys import key_of
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.inner_backtest import InnerBacktests
-from hwds.forecast.metrics.scale import seasonal_scales
-from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.racing.answer import Answer, ages, answer_of
-from hwds.forecast.models.racing.budget import Allowance, Budget, in_units
-from hwds.forecast.models.racing.candidates import Look, candidates
-from hwds.forecast.models.racing.notes import SEARCH
-from hwds.forecast.models.racing.race import Race, worthwhile
-from hwds.forecast.models.racing.story import story_of
-from hwds.forecast.models.stacking.mixing import asked, mixture
-from hwds.frames.forecasts import Forecasts
-from hwds.frames.panel import Panel
-from hwds.statistics.conformal import Bands
+from hwds.evaluation.cells import FITTED
+from hwds.forecast.metrics import has_differences, seasonal_scales
+from hwds.forecast.models.base import ForecastContext, Forecaster
+from hwds.forecast.predictions import InnerBacktests
+from hwds.forecast.racing import (
+    UNSCALED,
+    CandidateStanding,
+    PanelTraits,
+    Race,
+    Rung,
+    Team,
+    race_candidates,
+    team_weights,
+    usable_windows,
+)
+from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN
+from hwds.forecast.stacking import GroupWeights, combine_backtests, member_forecasts, member_windows, mixture
+from hwds.forecast.work import SEARCH_SHARE, Allowance, Budget, in_units
+from hwds.frames.panel import Forecasts, Panel
+from hwds.stats.conformal import Bands, ConformalCalibration
+
+# The outcome of a race: the members that answer, their weights, the calibration of quantiles,
+# and the story.
+
+YOUNG_GROUP = "young"
+"""The group of the series with no season behind them."""
+
+LEAST_CALIBRATION_ROWS = 400
+"""Rows of inner windows below which quantiles are left as they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class RaceAnswer(Serializable):
+    """The outcome of a race.
+
+    Attributes:
+        members: The recipes that answer.
+        weights: Of each, for series of every age and, where they differ, for `young` ones.
+        outside: Of each inner window, the last one first, the weights that the others give: by these a window is answered as
+            if it had not been seen.
+        calibration: Of the quantiles of their combination, learned on windows left out in turn.
+        story: The candidates that were tried, those that were dropped and why, and those that more time would try.
+    """
+
+    members: tuple[Forecaster, ...]
+    weights: GroupWeights
+    outside: tuple[GroupWeights, ...]
+    calibration: ConformalCalibration
+    story: str
+
+    def inside(self, backtests: Sequence[pl.DataFrame], levels: tuple[float, ...]) -> pl.DataFrame:
+        """Return what it would have answered in inner windows, quantiles calibrated as in an answer.
+
+        Args:
+            backtests: The rows of its members there.
+            levels: Quantile levels.
+        """
+        rows = _combine_windows(backtests, self.weights, self.outside)
+        quantiles, _ = self.calibration.correct(_row_bands(rows, levels))
+        columns = zip((f"q_{level:g}" for level in levels), quantiles.T, strict=True)
+        return rows.with_columns(pl.Series(name, column, nan_to_null=True) for name, column in columns)
+
+
+def team_answer(team: Team, levels: tuple[float, ...], horizon: int, story: str) -> RaceAnswer:
+    """Return the answer of a team."""
+    weights, outside = _age_weights(team.weights, team.young), _left_out_weights(team)
+    return RaceAnswer(team.members, weights, outside, _learn_calibration(team, weights, outside, levels, horizon), story)
+
+
+def _age_weights(every: np.ndarray, young: np.ndarray | None) -> GroupWeights:
+    return GroupWeights.same(every) if young is None else GroupWeights(np.stack([every, young])[:, None], (YOUNG_GROUP,))
+
+
+def age_groups(history: Panel, season: int) -> np.ndarray:
+    """Return the group of each series: `young` where it has no two known values a season apart."""
+    return np.where(has_differences(history.target, history.offsets, season), "", YOUNG_GROUP).astype(object)
+
+
+def _left_out_weights(team: Team) -> tuple[GroupWeights, ...]:
+    """Return the weights for each window, the last one first, that are learned on the others; of one alone those of all."""
+    if not team.backtests or any(rows.is_empty() for rows in team.backtests):
+        return ()
+    seen, bare = member_windows(team.backtests), _unscaled_windows(team.backtests[0])
+    young = np.array([cell in bare for cell in zip(seen.series.tolist(), seen.window.tolist(), strict=True)], bool)
+    made = []
+    for number in range(1, int(seen.window.max(initial=0)) + 1):
+        others = seen.window != number
+        every = team_weights(seen.take(others)) if others.any() else team.weights
+        own = team.young
+        if team.learned and (others & young).any():
+            own = (team_weights(seen.take(others & young)) + every) / 2
+        made.append(_age_weights(every, own))
+    return tuple(made)
+
+
+def _unscaled_windows(rows: pl.DataFrame) -> set[tuple[str, int]]:
+    """Return the series without a seasonal scale and their windows, counted from the end."""
+    number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("number")
+    return set(rows.with_columns(number).filter(UNSCALED).select("series_id", "number").unique().iter_rows())
+
+
+def _combine_windows(
+    backtests: Sequence[pl.DataFrame], weights: GroupWeights, outside: tuple[GroupWeights, ...]
+) -> pl.DataFrame:
+    """Return the members' rows, combined in each window by weights that were learned on the others."""
+
+    def of(window: int) -> GroupWeights:
+        return outside[window - 1] if window <= len(outside) else weights
+
+    every = combine_backtests(backtests, of, {})
+    if not every.select(UNSCALED.any()).item():
+        return every
+    young = combine_backtests(backtests, of, dict.fromkeys(every["series_id"].unique().to_list(), YOUNG_GROUP))
+    names = [name for name in every.columns if name == "mean" or name.startswith("q_")]
+    return every.with_columns(pl.when(UNSCALED).then(young[name]).otherwise(pl.col(name)).alias(name) for name in names)
+
+
+def _learn_calibration(
+    team: Team, weights: GroupWeights, outside: tuple[GroupWeights, ...], levels: tuple[float, ...], horizon: int
+) -> ConformalCalibration:
+    """Return the calibration that each window gives when weights are learned on the others; none of few rows."""
+    if not outside:
+        return ConformalCalibration.nothing(levels)
+    rows = _combine_windows(team.backtests, weights, outside).filter(pl.col("actual").is_not_null())
+    if len(rows) < LEAST_CALIBRATION_ROWS:
+        return ConformalCalibration.nothing(levels)
+    return ConformalCalibration.learn(
+        _row_bands(rows, levels), rows["actual"].cast(pl.Float64).to_numpy(), np.arange(1, horizon + 1)
+    )
+
+
+def _row_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
+    quantiles = rows.select(f"q_{level:g}" for level in levels).cast(pl.Float64).to_numpy()
+    scale = rows["scale_abs"].cast(pl.Float64).to_numpy()
+    nonnegative = rows["nonnegative"].to_numpy()
+    return Bands(np.array(levels), quantiles, quantiles[:, levels.index(0.5)], scale, rows["step"].to_numpy(), nonnegative)
+
+
+# The story of a search: the candidates that it tried, those that it dropped and why, and those
+# that more time would try.
+
+
+def race_story(race: Race, look: PanelTraits, budget: str, left_out: int = 0) -> str:
+    """Return the story of a race that has ended, in a few sentences.
+
+    Args:
+        race: The race.
+        look: The traits of the panel.
+        budget: The setting.
+        left_out: How many candidates `most` kept from the race.
+    """
+    if race.blind:
+        kept = "no series is long enough for a window before the cutoff, so that nothing could be tried"
+        return f"{look}; {kept}; the answer is the seasonal naive, its intervals not calibrated."
+    parts = [
+        str(look),
+        tried_text(race.standings, race.team.rung),
+        *_dropped_text(race),
+        _answer_text(race, look),
+        _budget_text(race, budget, left_out),
+    ]
+    return f"{'; '.join(part for part in parts if part)}{'' if in_units(budget) else CLOCK_NOTE}."
+
+
+def tried_text(standings: Mapping[str, CandidateStanding], rung: Rung) -> str:
+    """Return the errors of the candidates on the last rung, and apart those of candidates that did not come so far."""
+    shown = sorted((s.losses[-1], name, len(s.losses)) for name, s in standings.items() if s.losses)
+    series, windows = rung
+    if not shown or not series:
+        return "nothing could be tried: no window before the cutoff, or no budget for one"
+    rungs = max(ran for _, _, ran in shown)
+    whole, part = (
+        ", ".join(f"{name} {_loss_text(loss)}" for loss, name, ran in shown if (ran == rungs) is last) for last in (True, False)
+    )
+    fewer = f"; on fewer of them, and so not comparable: {part}" if part else ""
+    most = f"up to {windows} windows" if windows > 1 else "one window"
+    return f"tried on {most} of {series:,} series (mean absolute scaled error): {whole}{fewer}"
+
+
+def _loss_text(value: float) -> str:
+    return f"{value:.3f}" if value < 1e4 else f"{value:.0e}"
+
+
+def _dropped_text(race: Race) -> Iterator[str]:
+    dropped = [f"{name} ({s.dropped})" for name, s in race.standings.items() if s.dropped]
+    if dropped:
+        yield f"dropped: {', '.join(dropped)}"
+
+
+def _answer_text(race: Race, look: PanelTraits) -> str:
+    young, weights = race.team.young, race.team.weights
+    own = ""
+    if look.young and young is not None and not np.allclose(young, weights):
+        own = f" (for series with no season behind them {_weights_text(race, young)})"
+    untried = "" if race.team.rung.series else ", what usually answers well on such panels, untried"
+    return f"the answer is {_weights_text(race, weights)}{own}{untried}"
+
+
+def _weights_text(race: Race, weights: np.ndarray) -> str:
+    shares = sorted(zip(weights.tolist(), [member.name for member in race.team.members], strict=True), reverse=True)
+    return ", ".join(f"{100 * weight:.0f} % {name}" for weight, name in shares if weight >= 0.005)
+
+
+def _budget_text(race: Race, budget: str, left_out: int) -> str:
+    """Return what a larger budget, or a larger bound on candidates, would try."""
+    unit = "u" if in_units(budget) else "s"
+    share = 1.0 if in_units(budget) else SEARCH_SHARE
+    waiting = sorted(
+        (s.price, name, s.kept) for name, s in race.standings.items() if not s.dropped and s.price and len(s.losses) == 0
+    )
+    bound = f"model.most, 1 under size=small, kept {left_out} more from the race" if left_out else ""
+    if not waiting:
+        rest = f"{max(race.allowance.left, 0):.0f}{unit} left"
+        return f"{bound}, {rest}" if bound else f"all that may change it was tried with {rest}: more time would buy little"
+    listed = ", ".join(f"{name} ({max(price, 1):.0f}{unit} more)" for price, name, _ in waiting)
+    # One is only begun where the final fits of the best so far fit in, too; heavier forms are asked for once these are tried.
+    need = sum(price for price, _, _ in waiting) + max(kept for _, _, kept in waiting)
+    enough = math.ceil((race.allowance.used + need) / share)
+    more = f"not tried for lack of time: {listed}; a budget of some {enough}{unit} would try these"
+    return f"{more}; {bound}" if bound else more
+
+
+# The best forecast within a budget: candidates raced on windows before the cutoff, combined and
+# calibrated.
 
 
 class Auto(Forecaster):
@@ -75,32 +285,32 @@ class Auto(Forecaster):
         """Return the members' inner windows, each combined and calibrated as an answer is, by weights learned on the others."""
         seen = history.last(context.sliding) if context.sliding else history
         answer = self._answer(seen, horizon, context)
-        asked = max(windows, worthwhile(seen, horizon, self.windows))
+        asked = max(windows, usable_windows(seen, horizon, self.windows))
         parts = [context.inner(member, seen, asked, horizon=horizon, refit=False) for member in answer.members]
         if any(rows.is_empty() for rows in parts):
             return pl.DataFrame()
         rows = answer.inside(parts, context.levels).filter(pl.col("window") >= -windows)
-        return rows.with_columns(pl.lit(None, pl.String).alias(SEARCH))
+        return rows.with_columns(pl.lit(None, pl.String).alias(SEARCH_COLUMN))
 
-    def _answer(self, history: Panel, horizon: int, context: ForecastContext) -> Answer:
+    def _answer(self, history: Panel, horizon: int, context: ForecastContext) -> RaceAnswer:
         """Return the outcome of the race, which is run once for all who ask."""
         if context.cache is None:
             return self._race(history, horizon, context)
         settings = {"model": self, "features": context.features, "asked": [context.levels, context.season, horizon]}
         data = [history.fingerprint, context.fold, context.align, repr(context.known_until)]
         key = key_of("race", data, settings, context.conditions, __name__)
-        answer: Answer = context.cache.get_or_make(key, FITTED, lambda: self._race(history, horizon, context))
+        answer: RaceAnswer = context.cache.get_or_make(key, FITTED, lambda: self._race(history, horizon, context))
         return answer
 
-    def _race(self, history: Panel, horizon: int, context: ForecastContext) -> Answer:
+    def _race(self, history: Panel, horizon: int, context: ForecastContext) -> RaceAnswer:
         if context.backtests is None:  # in Python, without a run
             context = replace(context, backtests=InnerBacktests(Unkept()))
         allowance = Allowance.of(self.budget)
-        look = Look.of(history, context.season)
-        race = Race(history, horizon, context, worthwhile(history, horizon, self.windows), allowance)
-        usual = candidates(look, self.members)
+        look = PanelTraits.of(history, context.season)
+        race = Race(history, horizon, context, usable_windows(history, horizon, self.windows), allowance)
+        usual = race_candidates(look, self.members)
         team = race.run(usual[: self.most])
-        return answer_of(team, context.levels, horizon, story_of(race, look, self.budget, len(usual[self.most :])))
+        return team_answer(team, context.levels, horizon, race_story(race, look, self.budget, len(usual[self.most :])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,20 +324,20 @@ class FittedAuto(Serializable):
     """
 
     members: tuple[Any, ...]
-    answer: Answer
+    answer: RaceAnswer
     levels: tuple[float, ...]
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Return the combination of the members' forecasts, its quantiles calibrated; the first series has the story."""
-        means, quantiles, fallbacks = asked(self.members, history, future)
+        means, quantiles, fallbacks = member_forecasts(self.members, history, future)
         scale, _ = seasonal_scales(history.target, history.offsets, history.season)
-        groups = ages(history, history.season)
+        groups = age_groups(history, history.season)
         weights = self.answer.weights.of(groups, np.ones(len(groups), np.int64))[:, None].repeat(means.shape[2], axis=1)
         mixed = mixture(weights, means, quantiles, np.all(fallbacks, axis=0))
         story = np.full(len(scale), None, object)
         story[:1] = self.answer.story
         calibrated = self._calibrated(mixed.quantiles, history, scale)
-        return replace(Forecasts.of(mixed.mean, calibrated, mixed.fallback), diagnostics={SEARCH: story})
+        return replace(Forecasts.of(mixed.mean, calibrated, mixed.fallback), diagnostics={SEARCH_COLUMN: story})
 
     def _calibrated(self, quantiles: np.ndarray, history: Panel, scale: np.ndarray) -> np.ndarray:
         n, steps, count = quantiles.shape

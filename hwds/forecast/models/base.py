@@ -1,23 +1,182 @@
-"""Forecaster: the recipe of a forecasting model, and what it fits."""
+"""Forecaster: the recipe of a forecasting model, what it is given and what it fits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from statistics import NormalDist
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import polars as pl
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import Recipe
-from hwds.features.base import FeatureSet
-from hwds.features.none import None_
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.fitted import ForecastModel
-from hwds.frames.base import check_frame
-from hwds.frames.forecasts import Forecasts
-from hwds.frames.panel import Panel
+from hwds.core.serialization import save_fitted
+from hwds.evaluation.panel_folds import Align, FromEnd, future_of, panel_known_at, series_at
+from hwds.evaluation.protocol import RunContext
+from hwds.frames.features.base import FeatureSet, Plan
+from hwds.frames.features.none import None_
+from hwds.frames.panel import Forecasts, Panel
+from hwds.frames.roles import SERIES, TIME, Roles
+from hwds.frames.table import check_frame
+
+# ForecastContext: what a forecaster knows besides its history.
+
+
+class Features(Protocol):
+    """A feature set as a forecaster sees it."""
+
+    def columns(self, roles: Roles, horizon: int) -> Plan:
+        """Return the features it computes for a panel with these roles, or a refusal."""
+
+    def compute(self, panel: Panel) -> Panel:
+        """Return the panel with the columns of the plan added; rows after the history have a null target."""
+
+
+class Backtests(Protocol):
+    """The inner backtests of a run: what models ask of each other, computed once for all who ask."""
+
+    def inner(
+        self, model: Any, history: Panel, windows: int, *, horizon: int, context: ForecastContext, refit: bool
+    ) -> pl.DataFrame:
+        """Return the rows of `ForecastContext.inner`."""
+
+    def fitted(self, model: Any, history: Panel, *, horizon: int, context: ForecastContext) -> Any:
+        """Return the model of `ForecastContext.fitted`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastContext(RunContext):
+    """The settings that a forecaster is given with the data.
+
+    Attributes:
+        levels: The quantile levels to forecast, rising.
+        season: Rows in a season.
+        align: Whether cutoffs are instants of a calendar that the series share, or counted back from each one's own end.
+        known_until: The instant of the cutoff, where series share a calendar; None takes the last one of the history.
+        sliding: Rows of history that a fit sees at most; None for all.
+        backtests: What answers `inner` and `fitted`; None outside of a run.
+
+    Example:
+        ForecastContext(seed=0, levels=(0.1, 0.5, 0.9), season=12)
+    """
+
+    levels: tuple[float, ...] = ()
+    season: int = 1
+    align: Align = "end"
+    known_until: Any = None
+    sliding: int | None = None
+    backtests: Backtests | None = None
+
+    def inner(self, model: Any, history: Panel, windows: int, *, horizon: int, refit: bool = True) -> pl.DataFrame:
+        """Forecast the last windows of the history, each of `horizon` rows.
+
+        Stacks, selection and conformal intervals ask here, so that a member is fitted once for all who ask. The rows are those
+        of a protocol: `series_id, cutoff, time, step, actual, mean` and quantiles, with `window`, -1 for the last one, -2 for
+        that before; a series too short for a window has none.
+
+        Args:
+            model: A forecaster.
+            history: What the asking model was given to learn from.
+            windows: How many.
+            horizon: Rows of each window.
+            refit: Whether it is fitted anew before each window; else once, before the first of them (a model that fits each
+                series alone is fitted anew all the same), and windows that leave a series with its own end less than half of
+                its rows are left out.
+
+        Raises:
+            RuntimeError: There is no run to answer.
+        """
+        if self.backtests is None:
+            raise RuntimeError("ForecastContext.inner: only a run answers; this context has none.")
+        return self.backtests.inner(model, history, windows, horizon=horizon, context=self, refit=refit)
+
+    def fitted(self, model: Any, history: Panel, *, horizon: int) -> Any:
+        """Fit another model on the history; in a run its forecasts are computed once for all who ask.
+
+        Its attribute `own` is the fitted model itself, where it is to be saved; without a run it is fitted at once.
+        """
+        if self.backtests is None:
+            return model.learn(history, horizon=horizon, context=self)
+        return self.backtests.fitted(model, history, horizon=horizon, context=self)
+
+
+# Normal intervals round a point forecast.
+
+
+def normal_bands(mean: np.ndarray, spread: np.ndarray, levels: tuple[float, ...]) -> Forecasts:
+    """Return forecasts whose quantiles are normal round the mean.
+
+    Args:
+        mean: Shape (n, h).
+        spread: Standard deviations, shape (n, h), in the target's unit.
+        levels: Quantile levels, rising.
+    """
+    scores = np.array([NormalDist().inv_cdf(level) for level in levels])
+    return Forecasts.of(mean, mean[..., None] + spread[..., None] * scores)
+
+
+# A forecaster that was fitted in Python, with the history that it was fitted on.
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastModel:
+    """The result of `Forecaster.fit`.
+
+    Attributes:
+        model: The recipe.
+        fitted: What the model learned.
+        panel: The history.
+        horizon: Steps that it was fitted for.
+        levels: The quantile levels that it forecasts.
+    """
+
+    model: Recipe
+    fitted: Any
+    panel: Panel
+    horizon: int
+    levels: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        name = self.model.name or type(self.model).__name__
+        return f"ForecastModel({name}, horizon={self.horizon}, levels={self.levels}, panel={self.panel!r})"
+
+    def predict(self, panel: Panel | None = None) -> pl.DataFrame:
+        """Forecast the rows after the history.
+
+        Args:
+            panel: A longer or another history of the same columns; the one that the model was fitted on where it is not given.
+
+        Returns:
+            `series_id, time, step, mean` and a column a quantile level (`q_0.1`), `horizon` rows a series.
+
+        Raises:
+            DataError: A column that is known ahead has no value in the rows to forecast (`Panel.of(..., plan=...)`).
+        """
+        panel = panel or self.panel
+        cutoff = FromEnd(0)
+        future = future_of(panel, series_at(panel, cutoff), cutoff.ends(panel), self.horizon)
+        for name in panel.planned:
+            if future.table[name].null_count():
+                raise DataError(f"predict: '{name}' must be known for the rows to forecast: Panel.of(..., plan=...) has them.")
+        forecasts = self.fitted.predict(panel_known_at(panel, cutoff), future)
+        columns = {
+            "step": np.tile(np.arange(1, self.horizon + 1, dtype=np.int32), panel.n_series),
+            "mean": forecasts.mean.ravel(),
+            **{f"q_{level:g}": forecasts.quantiles[..., i].ravel() for i, level in enumerate(self.levels)},
+        }
+        return future.table.select(SERIES, TIME).with_columns(
+            pl.Series(name, values, nan_to_null=True) for name, values in columns.items()
+        )
+
+    def save(self, folder: Path | str) -> None:
+        """Write what the model learned, without pickle; `hwds.load_fitted(folder)` reads it."""
+        save_fitted(self.fitted, Path(folder))
+
+
+# Forecaster: the recipe of a forecasting model, and what it fits.
 
 
 class FittedForecaster(Protocol):

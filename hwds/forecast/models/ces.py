@@ -7,10 +7,9 @@ from typing import Literal
 import numpy as np
 
 from hwds.core.recipe import ZeroFolds
-from hwds.forecast.models.statistical.bands import Banded, library_forecast
-from hwds.forecast.models.statistical.base import Statistical
+from hwds.forecast.statistical import Banded, Statistical, library_forecast
 
-FORMS = {"auto": "Z", "none": "N", "simple": "S", "partial": "P", "full": "F"}
+CES_FORMS = {"auto": "Z", "none": "N", "simple": "S", "partial": "P", "full": "F"}
 """Our names and those of statsforecast."""
 
 
@@ -34,5 +33,5 @@ class CES(Statistical):
         """Choose a form, fit it, forecast."""
         from statsforecast.models import AutoCES
 
-        library = AutoCES(season_length=season, model=FORMS[self.seasonal])
+        library = AutoCES(season_length=season, model=CES_FORMS[self.seasonal])
         return library_forecast(library, values, steps, levels, origins=self.origins, least=self.least)

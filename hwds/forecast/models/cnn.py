@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hwds.core.recipe import NonNegativeInt, Width
-from hwds.forecast.models.networks.base import Network
-from hwds.forecast.models.networks.body import WindowParts
+from hwds.forecast.networks import Network, WindowParts
 
 
 class CNN(Network):

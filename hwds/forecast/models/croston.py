@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hwds.forecast.models.statistical.bands import Banded, demanded
-from hwds.forecast.models.statistical.base import Statistical
+from hwds.forecast.statistical import Banded, Statistical, demand_bands
 
 
 class Croston(Statistical):
@@ -30,4 +29,4 @@ class Croston(Statistical):
         from statsforecast.models import CrostonClassic, CrostonOptimized, CrostonSBA
 
         models: dict[str, Any] = {"classic": CrostonClassic, "optimised": CrostonOptimized, "sba": CrostonSBA}
-        return demanded(values, float(models[self.form]().forecast(y=values, h=1)["mean"][0]), steps, levels)
+        return demand_bands(values, float(models[self.form]().forecast(y=values, h=1)["mean"][0]), steps, levels)

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hwds.forecast.models.statistical.damped_trend import damped_ahead, fit_damped
-from hwds.forecast.models.statistical.seasonless import Seasonless
+from hwds.forecast.smoothing_kernels import damped_ahead, fit_damped
+from hwds.forecast.statistical import Seasonless
 
 LEAST_BLOCKS = 8
 """Rows of an aggregated series at least."""
@@ -16,7 +16,7 @@ LEAST_BLOCKS = 8
 LONGEST_BLOCK = 12
 """Rows that are summed to one at most."""
 
-UNSEASONED = (2, 3)
+UNSEASONED_BLOCKS = (2, 3)
 """Rows that are summed to one where there is no season to divide."""
 
 
@@ -43,16 +43,18 @@ class Damped(Seasonless):
         """Return the mean of the forecasts at all aggregations, and the variances of the single rows' errors."""
         mean, variance = damped_ahead(fit_damped(values), len(values), steps + LONGEST_BLOCK)
         blocks = _blocks(season, len(values)) if self.aggregated else ()
-        return np.mean([mean[:steps], *(_moved(values, mean, block, steps) for block in blocks)], axis=0), variance[:steps]
+        return np.mean([mean[:steps], *(_move_blocks(values, mean, block, steps) for block in blocks)], axis=0), variance[
+            :steps
+        ]
 
 
 def _blocks(season: int, rows: int) -> Iterator[int]:
     """Yield the numbers of rows that are summed to one."""
-    parts = UNSEASONED if season == 1 else range(2, LONGEST_BLOCK + 1)
+    parts = UNSEASONED_BLOCKS if season == 1 else range(2, LONGEST_BLOCK + 1)
     return (block for block in parts if (season == 1 or season % block == 0) and rows // block >= LEAST_BLOCKS)
 
 
-def _moved(values: np.ndarray, mean: np.ndarray, block: int, steps: int) -> np.ndarray:
+def _move_blocks(values: np.ndarray, mean: np.ndarray, block: int, steps: int) -> np.ndarray:
     """Return the forecast of single rows, each block of them moved to where its sum is forecast, shape (steps,)."""
     rows, ahead = len(values) // block, -(-steps // block)
     sums = values[len(values) - rows * block :].reshape(rows, block).mean(1)

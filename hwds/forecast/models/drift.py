@@ -8,11 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwds.core.serialization import Serializable
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.statistical.normal import normal_bands
-from hwds.frames.forecasts import Forecasts
-from hwds.frames.panel import Panel
+from hwds.forecast.models.base import ForecastContext, Forecaster, normal_bands
+from hwds.frames.panel import Forecasts, Panel
 
 
 class Drift(Forecaster):
@@ -37,12 +34,12 @@ class FittedDrift(Serializable):
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Follow the line of each series from its last row; a series with one known value repeats it."""
-        mean, ahead, rows, spread = _ahead(history, int(future.lengths[0]))
+        mean, ahead, rows, spread = _drift_lines(history, int(future.lengths[0]))
         return normal_bands(mean, spread[:, None] * np.sqrt(ahead * (1 + ahead / rows[:, None])), self.levels)
 
     def sample(self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]) -> np.ndarray:
         """Draw paths of a random walk whose drift is itself drawn from its estimate's distribution; shape (series, n, h)."""
-        mean, ahead, rows, spread = _ahead(history, int(future.lengths[0]))
+        mean, ahead, rows, spread = _drift_lines(history, int(future.lengths[0]))
         paths = np.empty((len(mean), n, mean.shape[1]))
         for i, stream in enumerate(streams):
             slope = stream.standard_normal((n, 1)) * ahead[i] / np.sqrt(rows[i])
@@ -52,19 +49,19 @@ class FittedDrift(Serializable):
         return paths
 
 
-def _ahead(history: Panel, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _drift_lines(history: Panel, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return each series' line, the rows from its last known value to each step, the line's rows and the spread of a change.
 
     The first two have the shape (n_series, steps), the others (n_series,).
     """
-    first, last, value, slope = _lines(history)
+    first, last, value, slope = _line_ends(history)
     gone = (history.offsets[1:] - 1 - last)[:, None]  # rows since the last known value: a hole at the end is stepped over
     ahead = np.arange(1, steps + 1) + gone
-    spread = _spread(history, slope)
+    spread = _change_spread(history, slope)
     return value[:, None] + slope[:, None] * ahead, ahead, np.maximum(last - first, 1), spread
 
 
-def _lines(history: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _line_ends(history: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the rows of each series' first and last known value, the last value, the mean change a row; shape (n_series,)."""
     target, starts, ends = history.target, history.offsets[:-1], history.offsets[1:]
     row = np.arange(len(target))
@@ -74,7 +71,7 @@ def _lines(history: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
     return first, last, target[last], (target[last] - target[first]) / np.maximum(last - first, 1)
 
 
-def _spread(history: Panel, slope: np.ndarray) -> np.ndarray:
+def _change_spread(history: Panel, slope: np.ndarray) -> np.ndarray:
     """Return the root mean square of changes from row to row less the slope, by n - 1; 0 where none, shape (n_series,)."""
     change = np.diff(history.target, prepend=np.nan)
     usable = (history.positions > 0) & ~np.isnan(change)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hwds.core.recipe import Steps
-from hwds.forecast.models.statistical.bands import Banded
-from hwds.forecast.models.statistical.base import Statistical
-from hwds.forecast.models.statistical.global_trend import LEAST_LEVEL, has_posterior, trend_paths
-from hwds.forecast.models.statistical.seasons import season_of
+from hwds.forecast.smoothing_kernels import LEAST_LEVEL, has_posterior, trend_paths
+from hwds.forecast.statistical import Banded, Statistical, season_of
 
 
 class LGT(Statistical):

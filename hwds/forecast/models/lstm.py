@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from hwds.core.recipe import Folds, Positive, Small, Width, ZeroFolds
-from hwds.forecast.models.networks.base import Network
-from hwds.forecast.models.networks.body import WindowParts
+from hwds.forecast.networks import Network, WindowParts
 
 
 class LSTM(Network):

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hwds.core.recipe import Folds, UnitInterval, ZeroFolds
-from hwds.forecast.models.statistical.bands import Banded, backtested
-from hwds.forecast.models.statistical.base import Statistical
+from hwds.forecast.statistical import Banded, Statistical, backtest_bands
 
 
 class MFLES(Statistical):
@@ -42,7 +41,7 @@ class MFLES(Statistical):
         def point(past: np.ndarray, ahead: int) -> np.ndarray:
             return self._ask(past, season if 1 < season <= len(past) // 2 else None, ahead)
 
-        return backtested(point, values, steps, levels, self.origins, self.least)
+        return backtest_bands(point, values, steps, levels, self.origins, self.least)
 
     def _ask(self, values: np.ndarray, season: int | None, steps: int) -> np.ndarray:
         from statsforecast.models import MFLES as Library

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.base import Forecaster
+from hwds.forecast.models.base import ForecastContext, Forecaster
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.frames.panel import Panel
 

@@ -2,22 +2,224 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
 
+from hwds.core.compiling import compiled
 from hwds.core.recipe import Depth, Steps, ZeroSteps
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.arima.fitted import Fit, FittedSarima
-from hwds.forecast.models.arima.polynomials import Form
-from hwds.forecast.models.arima.reference_orders import Orders, rival_orders
-from hwds.forecast.models.arima.regressors import Regressors
-from hwds.forecast.models.arima.search import Limits, Search, form_of, useful
-from hwds.forecast.models.arima.series import Series
-from hwds.forecast.models.base import Forecaster
-from hwds.frames.panel import Panel
+from hwds.core.serialization import Serializable
+from hwds.forecast.arima import (
+    ArimaSeries,
+    OrderLimits,
+    Orders,
+    OrderSearch,
+    arima_form,
+    drift_regressor,
+    library_orders,
+    useful_covariates,
+)
+from hwds.forecast.arima_kernels import (
+    ArimaForm,
+    ArimaScratch,
+    differencing_rows,
+    forecast_from_ends,
+    make_scratch,
+    state_length,
+)
+from hwds.forecast.covariates import Regressors
+from hwds.forecast.metrics import last_season
+from hwds.forecast.models.base import ForecastContext, Forecaster, normal_bands
+from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive, seasonal_spread
+from hwds.frames.panel import Forecasts, Panel
+
+# Fitted seasonal ARIMA models: a few numbers a series, and the forecasts that they give of any
+# history.
+
+
+@dataclass(frozen=True)
+class SarimaFit:
+    """One series' model: the orders, the free parameters, the weights of the constant and the columns, the error's spread."""
+
+    form: ArimaForm
+    free: np.ndarray
+    weights: np.ndarray
+    sigma: float
+
+
+@dataclass(frozen=True)
+class FittedSarima(Serializable):
+    """The models of all series: a few numbers each.
+
+    Attributes:
+        ids: The series, in order.
+        forms: Their orders as `Form` has them, p of -1 for a series without a model; shape (n, 8).
+        free: Their free parameters, shape (n, most).
+        weights: Of the constant and of each regressor, shape (n, 1 + regressors).
+        sigma: The standard deviation of an error one step ahead, shape (n,).
+        names: The columns that are regressors.
+        period: Rows of the season that Fourier terms tell; 0 for none.
+        pairs: Sines and cosines of it.
+        season: Rows in a season.
+        levels: The quantile levels.
+    """
+
+    ids: tuple[str, ...]
+    forms: np.ndarray
+    free: np.ndarray
+    weights: np.ndarray
+    sigma: np.ndarray
+    names: tuple[str, ...]
+    period: int
+    pairs: int
+    season: int
+    levels: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls, history: Panel, fits: Sequence[SarimaFit | None], regressors: Regressors, season: int, levels: tuple[float, ...]
+    ) -> FittedSarima:
+        """Lay the fits out in arrays."""
+        n, most = len(fits), max((len(fit.free) for fit in fits if fit), default=0)
+        forms, free, sigma = np.full((n, len(ArimaForm._fields)), -1), np.zeros((n, most)), np.zeros(n)
+        weights = np.zeros((n, 1 + regressors.count))
+        for i, fit in enumerate(fits):
+            if fit:
+                forms[i], free[i, : len(fit.free)], weights[i], sigma[i] = fit.form, fit.free, fit.weights, fit.sigma
+        ids = tuple(history.series_ids.to_list())
+        return cls(
+            ids, forms, free, weights, sigma, regressors.names, regressors.period, regressors.pairs, season, tuple(levels)
+        )
+
+    def predict(self, history: Panel, future: Panel) -> Forecasts:
+        """Filter the history with the parameters, and forecast from its end."""
+        whole = history.followed_by(future)
+        mean, spread = self._asked(whole, history.lengths[:, None], int(future.lengths[0]))
+        return self._answer(whole, history.lengths, mean[:, 0], spread[:, 0])
+
+    def sample(self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]) -> np.ndarray:
+        """Return paths of each series, shape (series, n, h); those of the seasonal naive where there is no model."""
+        steps = int(future.lengths[0])
+        joint, paths = np.empty((history.n_series, steps, steps)), np.empty((history.n_series, n, steps))
+        mean, spread = self._asked(history.followed_by(future), history.lengths[:, None], steps, joint)
+        lost = ~(np.isfinite(mean) & np.isfinite(spread)).all((1, 2))
+        for i in np.flatnonzero(~lost).tolist():
+            paths[i] = normal_draws(mean[i, 0], joint[i], n, streams[i])
+        if lost.any():
+            paths[lost] = FittedSeasonalNaive(self.season, self.levels).sample(history, future, n, streams)[lost]
+        return paths
+
+    def predict_at(self, panel: Panel, ends: np.ndarray, horizon: int) -> list[Forecasts]:
+        """Return the forecasts from each of many cutoffs, by one run of the filter over each series."""
+        order = np.argsort(ends, axis=1, kind="stable")
+        forecasts = self._asked(panel, np.take_along_axis(ends, order, 1), horizon)
+        place = np.argsort(order, axis=1)[..., None]
+        mean, spread = (np.take_along_axis(values, place, 1) for values in forecasts)
+        there = [column > 0 for column in ends.T]
+        return [self._answer(panel, ends[:, k], mean[has, k], spread[has, k]) for k, has in enumerate(there)]
+
+    def _answer(self, panel: Panel, ends: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> Forecasts:
+        """Return the forecasts of series with a row up to `ends`; where there is no model, the seasonal naive of those rows."""
+        lost = ~(np.isfinite(mean) & np.isfinite(spread)).all(1)
+        if lost.any():
+            history, steps = panel.until(ends), mean.shape[1]
+            passed = np.arange(steps) // self.season + 1
+            naive = last_season(history.target, history.offsets, self.season, steps)
+            wide = seasonal_spread(history, self.season)[:, None] * np.sqrt(passed)
+            mean, spread = np.where(lost[:, None], naive, mean), np.where(lost[:, None], wide, spread)
+        bands = normal_bands(mean, spread, self.levels)
+        return Forecasts.of(bands.mean, bands.quantiles, lost)
+
+    def _asked(
+        self, panel: Panel, ends: np.ndarray, steps: int, joint: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and standard deviations, NaN where there is no model; shape (n_series, origins, steps).
+
+        With `joint`, of shape (n_series, steps, steps), the covariance of all steps after the last origin is written there.
+        """
+        columns = Regressors(self.names, self.period, self.pairs).values(panel)
+        places = {name: i for i, name in enumerate(self.ids)}
+        scratch, run = self._desk(steps), compiled(forecast_from_ends)
+        mean, variance = np.full((2, *ends.shape, steps), np.nan)
+        for i, name in enumerate(panel.series_ids.to_list()):
+            known = np.flatnonzero(~np.isnan(panel.series(i)[: ends[i, -1]]))
+            k = places.get(name, -1)
+            if k >= 0 and self.forms[k, 0] >= 0 and len(known):
+                regressors = columns[panel.offsets[i] : panel.offsets[i + 1]]
+                out = mean[i], variance[i]
+                self._project(run, k, panel.series(i), regressors, int(known[0]), ends[i], out, scratch)
+                if joint is not None:
+                    joint[i] = self.sigma[k] ** 2 * joint_covariance(ArimaForm(*self.forms[k].tolist()), scratch, steps)
+        return mean, np.sqrt(variance)
+
+    def _project(
+        self,
+        run: Any,
+        k: int,
+        values: np.ndarray,
+        columns: np.ndarray,
+        first: int,
+        ends: np.ndarray,
+        out: tuple[np.ndarray, np.ndarray],
+        scratch: ArimaScratch,
+    ) -> None:
+        form, steps = ArimaForm(*self.forms[k].tolist()), out[0].shape[1]
+        after = np.full((steps, columns.shape[1]), np.nan)
+        used = np.vstack([columns, after])[first:] if columns.shape[1] else np.zeros((len(values) + steps - first, 0))
+        base = drift_regressor(len(used), form.d, form.seasonal_d, form.season) * self.weights[k, 0]
+        for column, weight in zip(used.T, self.weights[k, 1:], strict=True):
+            base = base + column * weight  # a matrix product's last bits would change with the number of rows
+        inside = len(values) - first
+        known = np.where(ends > first, ends - first, -1)  # before the first value there is nothing to forecast from
+        free = self.free[k, : form.p + form.q + form.seasonal_p + form.seasonal_q]
+        run(form, free, values[first:] - base[:inside], known, *out, scratch)
+        out[0][...] += base[np.maximum(ends - first, 0)[:, None] + np.arange(steps)]
+        out[1][...] *= self.sigma[k] ** 2
+
+    def _desk(self, steps: int) -> ArimaScratch:
+        forms = [ArimaForm(*row) for row in self.forms.tolist() if row[0] >= 0]
+        size, lost = max(map(state_length, forms), default=1), max(map(differencing_rows, forms), default=0)
+        return make_scratch(size, lost, 0, 0, steps)
+
+
+def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.ndarray:
+    """Return the covariance of all steps after the last origin, in units of the innovation's variance, shape (steps, steps).
+
+    Args:
+        form: The model.
+        scratch: As `project` leaves it after its last origin: `square` and `ahead`.
+        steps: How many.
+    """
+    size = state_length(form)
+    states = size + differencing_rows(form)
+    # copies, for the last bits of a product may depend on how its factors lie in a scratch that other series share
+    ahead, square = scratch.ahead[:steps, :states].copy(), scratch.square[:states, :states].copy()
+    psi = ahead[:, :size].copy() @ scratch.theta[:size]
+    later = np.arange(steps)[:, None] - np.arange(1, steps)[None, :]
+    weights = np.where(later >= 0, psi[np.maximum(later, 0)], 0.0)
+    covariance: np.ndarray = ahead @ square @ ahead.T + weights @ weights.T
+    return covariance
+
+
+def normal_draws(mean: np.ndarray, covariance: np.ndarray, n: int, stream: np.random.Generator) -> np.ndarray:
+    """Draw normal vectors, shape (n, steps); a covariance that rounding left slightly indefinite is taken at its root.
+
+    Args:
+        mean: Shape (steps,).
+        covariance: Shape (steps, steps).
+        n: How many.
+        stream: Random numbers.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    paths: np.ndarray = mean + stream.standard_normal((n, len(mean))) @ root.T
+    return paths
+
+
+# Seasonal ARIMA models, one for each series.
 
 LONGEST = 24
 """A longer season is modelled by Fourier terms: the state would be as long as the season."""
@@ -25,7 +227,7 @@ LONGEST = 24
 SEASONS = 2
 """A series of fewer long seasons gets no Fourier terms: part of a wave is a trend, and it turns where none of it was seen."""
 
-LEAST = 3
+LEAST_KNOWN = 3
 """A series with fewer known values gets the seasonal naive."""
 
 
@@ -93,18 +295,20 @@ class Sarima(Forecaster):
         ]
         return FittedSarima.of(history, fits, regressors, season, context.levels)
 
-    def _search(self, season: int, rows: int, covariates: int) -> Search:
+    def _search(self, season: int, rows: int, covariates: int) -> OrderSearch:
         (p, _, q), (big_p, _, big_q) = self.order, self.seasonal_order
         fixed = self.search == "fixed"
         ordinary = max(p, q, 1) if fixed else self.most_ordinary
         seasonal = (max(big_p, big_q) if fixed else self.most_seasonal) if season > 1 else 0
-        limits = Limits(ordinary, seasonal, self.most_total, self.finalists)
-        return Search(limits, season, rows, covariates, thorough=self.search == "exact_stepwise")
+        limits = OrderLimits(ordinary, seasonal, self.most_total, self.finalists)
+        return OrderSearch(limits, season, rows, covariates, thorough=self.search == "exact_stepwise")
 
-    def _fit(self, search: Search, values: np.ndarray, columns: np.ndarray, regressors: Regressors, season: int) -> Fit | None:
+    def _fit(
+        self, search: OrderSearch, values: np.ndarray, columns: np.ndarray, regressors: Regressors, season: int
+    ) -> SarimaFit | None:
         values, columns = values[-self.longest :], columns[-self.longest :]
         known = np.flatnonzero(~np.isnan(values))
-        if len(known) < LEAST:
+        if len(known) < LEAST_KNOWN:
             return None
         values, columns = values[known[0] :], columns[known[0] :]
         spread = columns.std(0)
@@ -115,22 +319,22 @@ class Sarima(Forecaster):
             return None
         optional = len(regressors.names)
         used = (columns / spread)[:, : optional if len(values) < SEASONS * regressors.period else None]
-        series = Series.of(values, used, season, (given[0][1], given[1][1]) if given else None)
-        chosen = useful(search, series, optional)
+        series = ArimaSeries.of(values, used, season, (given[0][1], given[1][1]) if given else None)
+        chosen = useful_covariates(search, series, optional)
         series = series.regressed_on(chosen)
-        trial = search.fit(series, _form(series, given)) if given else search.best(series)
+        trial = search.fit(series, _given_form(series, given)) if given else search.best(series)
         if not np.isfinite(trial.point).all():
             return None
         shaped, weights = len(trial.point) - trial.form.regressors, np.zeros(1 + len(spread))
         places = [0, *(1 + column for column in chosen)][1 + len(chosen) - trial.form.regressors :]
         weights[places] = trial.point[shaped:]
         sigma = np.sqrt(search.variance(series, trial, self.search != "fixed")) * series.scale
-        return Fit(trial.form, trial.point[:shaped], weights * series.scale / np.r_[1.0, spread], float(sigma))
+        return SarimaFit(trial.form, trial.point[:shaped], weights * series.scale / np.r_[1.0, spread], float(sigma))
 
-    def _given(self, values: np.ndarray, season: int, limits: Limits) -> Orders | None:
+    def _given(self, values: np.ndarray, season: int, limits: OrderLimits) -> Orders | None:
         """Return the orders of `fixed` or of a rival library; None where it failed or the series is too short for them."""
         fixed: Orders = (self.order, self.seasonal_order, self.constant)
-        orders = fixed if self.search == "fixed" else rival_orders(self.search, values, season, limits)
+        orders = fixed if self.search == "fixed" else library_orders(self.search, values, season, limits)
         if orders is None:
             return None
         ordinary, seasonal, constant = orders
@@ -138,6 +342,6 @@ class Sarima(Forecaster):
         return (ordinary, seasonal, constant) if ordinary[1] + season * seasonal[1] < len(values) - 1 else None
 
 
-def _form(series: Series, orders: Orders) -> Form:
+def _given_form(series: ArimaSeries, orders: Orders) -> ArimaForm:
     (p, _, q), (big_p, _, big_q), constant = orders
-    return form_of(series, p, q, big_p, big_q, int(constant and series.may_drift))
+    return arima_form(series, p, q, big_p, big_q, int(constant and series.may_drift))

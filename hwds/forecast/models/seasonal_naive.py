@@ -9,12 +9,9 @@ import numpy as np
 
 from hwds.core.recipe import ZeroSteps
 from hwds.core.serialization import Serializable
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.metrics.scale import LEAST_CHANGE, has_differences, last_season, seasonal_scales, short_scales
-from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.statistical.normal import normal_bands
-from hwds.frames.forecasts import Forecasts
-from hwds.frames.panel import Panel
+from hwds.forecast.metrics import LEAST_CHANGE, has_differences, last_season, seasonal_scales, short_scales
+from hwds.forecast.models.base import ForecastContext, Forecaster, normal_bands
+from hwds.frames.panel import Forecasts, Panel
 
 
 class SeasonalNaive(Forecaster):

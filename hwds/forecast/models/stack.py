@@ -12,35 +12,36 @@ from annotated_types import Ge, Le, MinLen
 
 from hwds.core.recipe import Names, Small, labelled
 from hwds.core.serialization import Serializable
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.stacking.backtest import combined
-from hwds.forecast.models.stacking.groups import Weights, group_of, learned
-from hwds.forecast.models.stacking.mixing import asked, mixture
-from hwds.forecast.models.stacking.shrinkage import learned_weights
-from hwds.forecast.models.stacking.weights import (
+from hwds.forecast.models.base import ForecastContext, Forecaster
+from hwds.forecast.stacking import (
+    GroupWeights,
     MemberWindows,
-    best_weights,
-    inverse_weights,
+    absolute_ridge_weights,
+    absolute_simplex_weights,
+    combine_backtests,
+    group_names,
+    inverse_error_weights,
+    learn_group_weights,
+    learned_weights,
+    member_forecasts,
     member_windows,
-    ridge_weights,
-    simplex_weights,
+    mixture,
+    winner_weights,
 )
-from hwds.frames.forecasts import Forecasts
-from hwds.frames.panel import Panel
+from hwds.frames.panel import Forecasts, Panel
 
 Combine = Literal["learned", "inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"]
 
-RULES: dict[str, Callable[[MemberWindows], np.ndarray]] = {
+WEIGHT_RULES: dict[str, Callable[[MemberWindows], np.ndarray]] = {
     "learned": learned_weights,
-    "inverse": inverse_weights,
-    "simplex": simplex_weights,
-    "ridge": ridge_weights,
-    "best": best_weights,
+    "inverse": inverse_error_weights,
+    "simplex": absolute_simplex_weights,
+    "ridge": absolute_ridge_weights,
+    "best": winner_weights,
 }
 """Each from windows to weights."""
 
-PLAIN: tuple[Combine, ...] = ("equal", "median", "best")
+PLAIN_COMBINATIONS: tuple[Combine, ...] = ("equal", "median", "best")
 """The combinations that are always scored beside learned weights."""
 
 
@@ -77,16 +78,16 @@ class Stack(Forecaster):
 
     def companions(self) -> tuple[Stack, ...]:
         """Return the equal mean, the median and the best member, where weights are learned."""
-        if self.combine in PLAIN:
+        if self.combine in PLAIN_COMBINATIONS:
             return ()
-        names: dict[Combine, Any] = {kind: {"name": labelled(self.name, f"combine={kind}")} for kind in PLAIN}
+        names: dict[Combine, Any] = {kind: {"name": labelled(self.name, f"combine={kind}")} for kind in PLAIN_COMBINATIONS}
         return tuple(Stack(members=self.members, windows=self.windows, combine=kind, **name) for kind, name in names.items())
 
-    def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedStack:
+    def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedForecastStack:
         """Learn weights from inner windows, then fit every member on all rows."""
         weights = self._weights(history, horizon, context)
         fitted = tuple(context.fitted(member, history, horizon=horizon) for member in self.members)
-        return FittedStack(fitted, weights, self._columns(), self.combine == "median")
+        return FittedForecastStack(fitted, weights, self._columns(), self.combine == "median")
 
     def backtest(self, history: Panel, windows: int, *, horizon: int, context: ForecastContext) -> pl.DataFrame:
         """Return the members' inner windows, each combined by weights that were learned on the others: nothing is fitted."""
@@ -96,41 +97,43 @@ class Stack(Forecaster):
             return pl.DataFrame()
         whole, group = member_windows(backtests), self._groups(seen)
 
-        def weights(window: int) -> Weights:
+        def weights(window: int) -> GroupWeights:
             return self._learned(whole.take(whole.window != window), group, horizon)
 
-        return combined(backtests, weights, group, median=self.combine == "median").filter(pl.col("window") >= -windows)
+        return combine_backtests(backtests, weights, group, median=self.combine == "median").filter(
+            pl.col("window") >= -windows
+        )
 
-    def _weights(self, history: Panel, horizon: int, context: ForecastContext) -> Weights:
+    def _weights(self, history: Panel, horizon: int, context: ForecastContext) -> GroupWeights:
         if self.combine in ("equal", "median"):
             return self._equal()
         seen = member_windows([context.inner(member, history, self.windows, horizon=horizon) for member in self.members])
         return self._learned(seen, self._groups(history), horizon)
 
-    def _learned(self, seen: MemberWindows, group: dict[str, str], horizon: int) -> Weights:
+    def _learned(self, seen: MemberWindows, group: dict[str, str], horizon: int) -> GroupWeights:
         """Return weights from windows; equal ones where every series is too short for one."""
         if self.combine in ("equal", "median") or not len(seen.target):
             return self._equal()
         names = np.array([group.get(name, "") for name in seen.series.tolist()], object)
-        return learned(seen, names, horizon, self._rule, "step" in self.weights_by)
+        return learn_group_weights(seen, names, horizon, self._rule, "step" in self.weights_by)
 
     def _rule(self, seen: MemberWindows) -> np.ndarray:
         if self.combine == "shrunk":
-            return (simplex_weights(seen) + 1 / len(self.members)) / 2
-        return RULES[self.combine](seen)
+            return (absolute_simplex_weights(seen) + 1 / len(self.members)) / 2
+        return WEIGHT_RULES[self.combine](seen)
 
     def _columns(self) -> tuple[str, ...]:
         return tuple(name for name in self.weights_by if name != "step")
 
     def _groups(self, panel: Panel) -> dict[str, str]:
-        return dict(zip(panel.series_ids.to_list(), group_of(panel, self._columns()).tolist(), strict=True))
+        return dict(zip(panel.series_ids.to_list(), group_names(panel, self._columns()).tolist(), strict=True))
 
-    def _equal(self) -> Weights:
-        return Weights.same(np.full(len(self.members), 1 / len(self.members)))
+    def _equal(self) -> GroupWeights:
+        return GroupWeights.same(np.full(len(self.members), 1 / len(self.members)))
 
 
 @dataclass(frozen=True, eq=False)
-class FittedStack(Serializable):
+class FittedForecastStack(Serializable):
     """Fitted members and their weights.
 
     Attributes:
@@ -141,17 +144,17 @@ class FittedStack(Serializable):
     """
 
     members: tuple[Any, ...]
-    weights: Weights
+    weights: GroupWeights
     columns: tuple[str, ...]
     median: bool
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Return the combination of what the members say; a series that any of them answered by a fallback counts as one."""
-        means, quantiles, fallbacks = asked(self.members, history, future)
+        means, quantiles, fallbacks = member_forecasts(self.members, history, future)
         fallback = np.any(fallbacks, axis=0)
         if self.median:
             return Forecasts.of(np.median(means, axis=0), np.median(quantiles, axis=0), fallback)
         n, steps = means.shape[1:]
-        group, step = group_of(history, self.columns).repeat(steps), np.tile(np.arange(1, steps + 1), n)
+        group, step = group_names(history, self.columns).repeat(steps), np.tile(np.arange(1, steps + 1), n)
         weights = self.weights.of(group, step).reshape(n, steps, len(self.members))
         return mixture(weights, means, quantiles, fallback)

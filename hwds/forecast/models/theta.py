@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from hwds.forecast.models.statistical.seasonless import Seasonless
-from hwds.forecast.models.statistical.theta_lines import ahead, fit_theta
+from hwds.forecast.smoothing_kernels import fit_theta, forecast_theta
+from hwds.forecast.statistical import Seasonless
 
-FORMS: Mapping[str, tuple[bool, float]] = {
+THETA_FORMS: Mapping[str, tuple[bool, float]] = {
     "standard": (False, 0.5),
     "optimised": (False, math.nan),
     "dynamic": (True, 0.5),
@@ -40,7 +40,7 @@ class Theta(Seasonless):
 
     def plain(self, values: np.ndarray, season: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the forecast of the form, or of the one that fits best."""
-        forms = FORMS.values() if self.form == "auto" else (FORMS[self.form],)
+        forms = THETA_FORMS.values() if self.form == "auto" else (THETA_FORMS[self.form],)
         fits = [(fit_theta(values, dynamic=dynamic, weight=weight), dynamic) for dynamic, weight in forms]
         fit, dynamic = min(fits, key=lambda each: each[0].loss)
-        return ahead(fit, len(values), steps, dynamic=dynamic)
+        return forecast_theta(fit, len(values), steps, dynamic=dynamic)

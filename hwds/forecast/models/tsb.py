@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwds.core.recipe import UnitInterval
-from hwds.forecast.models.statistical.bands import Banded, demanded
-from hwds.forecast.models.statistical.base import Statistical
+from hwds.forecast.statistical import Banded, Statistical, demand_bands
 
 
 class TSB(Statistical):
@@ -31,4 +30,4 @@ class TSB(Statistical):
         from statsforecast.models import TSB as Library
 
         library = Library(self.size_rate, self.chance_rate)
-        return demanded(values, float(library.forecast(y=values, h=1)["mean"][0]), steps, levels)
+        return demand_bands(values, float(library.forecast(y=values, h=1)["mean"][0]), steps, levels)

@@ -1,9 +1,10 @@
-"""Gradient-boosted forests for all series and steps."""
+"""Gradient-boosted trees on windows of all series."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,24 +13,77 @@ from pydantic import model_validator
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Depth, NonNegativeInt, Positive, Rows, Small, Steps, UnitInterval, Width, ZeroSteps
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.base import FittedForecaster, Forecaster
-from hwds.forecast.models.boosting.counts import fit_counts
-from hwds.forecast.models.boosting.direct import FittedXGBoost
-from hwds.forecast.models.boosting.growing import Growing
-from hwds.forecast.models.boosting.recursive import FittedRecursive, bands_of, tried
-from hwds.forecast.models.boosting.spread import Boosters, fit_boosters
-from hwds.forecast.models.windows.cut import Origins, Windowing
-from hwds.forecast.models.windows.lines import ThetaAndDamped
-from hwds.forecast.models.windows.quantile_grid import mean_weights, quantile_grid
-from hwds.forecast.models.windows.rows import names, stopping_rows, thinned, training_rows
-from hwds.forecast.models.windows.source import WindowSource
+from hwds.evaluation.trees import compute_device
+from hwds.forecast.boosting import (
+    Boosters,
+    BoosterSettings,
+    FittedRecursive,
+    FittedXGBoost,
+    error_quantiles,
+    fit_boosters,
+    fit_counts,
+    path_errors,
+)
+from hwds.forecast.models.base import FittedForecaster, ForecastContext, Forecaster
+from hwds.forecast.models.damped import Damped
+from hwds.forecast.models.theta import Theta
+from hwds.forecast.statistical import WILD_MULTIPLE, Statistical, power_of_two
+from hwds.forecast.windows import (
+    OriginForecasts,
+    Origins,
+    Windowing,
+    WindowSource,
+    input_names,
+    mean_weights,
+    quantile_grid,
+    stopping_rows,
+    thin_evenly,
+    training_rows,
+)
 from hwds.frames.panel import Panel
-from hwds.learners.boosting.booster import compute_device
+
+# Lines: what the theta method and a damped trend forecast from each origin, which a global
+# model then corrects.
+
+MIDDLE = (0.5,)
+"""The only level that is asked."""
+
+
+class ThetaAndDamped(OriginForecasts):
+    """The theta method and a damped trend."""
+
+    def forecasts(self, histories: Iterable[np.ndarray], season: int, base: np.ndarray) -> np.ndarray:
+        """Return both, shape (2, n, steps), `base` where one of them has none; see `OriginForecasts.forecasts`."""
+        forecasts = np.stack([base, base])
+        for place, values in enumerate(histories):
+            both = [_line(model, values[-model.longest :], season, base.shape[1]) for model in _methods()]
+            if all(line is not None for line in both):
+                forecasts[:, place] = both
+        return forecasts
+
+
+@cache
+def _methods() -> tuple[Statistical, ...]:
+    return Theta(origins=0), Damped(origins=0)
+
+
+def _line(model: Statistical, values: np.ndarray, season: int, steps: int) -> np.ndarray | None:
+    """Return the forecast after a series without holes, shape (steps,); None where it cannot be fitted, or is wild."""
+    if not model.suits(values):
+        return None
+    scale = power_of_two(values)
+    with np.errstate(all="ignore"):  # a forecast that overflows is none
+        mean = model.forecast(values / scale, season, steps, MIDDLE)[0] * scale
+    if not (np.abs(mean) <= WILD_MULTIPLE * np.abs(values).max()).all():
+        return None
+    return np.maximum(mean, 0.0) if values.min() >= 0 else mean
+
+
+# Gradient-boosted forests for all series and steps.
 
 __all__ = ["FittedXGBoost", "XGBoost", "mean_weights", "quantile_grid"]
 
-PACE = 3
+PACE_MULTIPLE = 3
 """The multiple of the learning rate with which the rounds of quantiles are chosen."""
 
 ROWS_A_BIN, LEAST_BINS = 200, 32
@@ -41,7 +95,7 @@ ROWS_AN_INPUT = 2_000
 SMOOTH = {"objective": "reg:pseudohubererror", "huber_slope": 1.0, "eval_metric": "mae"}
 """XGBoost's settings of the smoothed absolute loss."""
 
-FINER = 3
+FINER_MULTIPLE = 3
 """With the smoothed loss the learning rate is divided, and the number of rounds multiplied, by this (Friedman 2001, "Greedy
 function approximation: a gradient boosting machine": smaller steps forecast better)."""
 
@@ -49,7 +103,7 @@ TURNS, MOST_TURNS = 3, 10
 """Parts of the rows that trees learn from by turns where the loss is smoothed and `row_share` is 1, and the most for a smaller
 share."""
 
-MANY = 2
+SMOOTHED_ROWS = 2
 """The multiple of `max_rows` that is learned from where the loss is smoothed, a tree of which costs so much less."""
 
 CURVATURE = 0.5
@@ -172,30 +226,32 @@ class XGBoost(Forecaster):
             return windowing, growing.grow(rows, last)[0] if len(rows.target) else b""
 
         grid = quantile_grid(context.levels)
-        errors = tried(learned, history, horizon, context.features, context.cpus)
+        errors = path_errors(learned, history, horizon, context.features, context.cpus)
         windowing, booster = learned(history)
-        return FittedRecursive(windowing, context.features, booster, bands_of(errors, grid), grid, context.levels, context.cpus)
+        return FittedRecursive(
+            windowing, context.features, booster, error_quantiles(errors, grid), grid, context.levels, context.cpus
+        )
 
     def _most(self, source: WindowSource) -> int:
         if self.objective != "quantile":
             return self.max_rows
         seen = self.looks * len(source.origins())
-        many = min(MANY * self.max_rows, seen)
-        return many if self.base == "naive" and self._smooths(many, len(names(source))) else min(self.max_rows, seen)
+        many = min(SMOOTHED_ROWS * self.max_rows, seen)
+        return many if self.base == "naive" and self._smooths(many, len(input_names(source))) else min(self.max_rows, seen)
 
     def _origins(self, source: WindowSource, context: ForecastContext) -> Origins:
         """Return the origins that are learned from; where lines are drawn at each, no more than rows are needed of."""
         every = source.origins()
         if self.base == "naive":
             return every
-        return every.take(thinned(len(every), max(self.max_rows // self.looks, 1), context.stream("origins of lines")))
+        return every.take(thin_evenly(len(every), max(self.max_rows // self.looks, 1), context.stream("origins of lines")))
 
     def _windowing(self, history: Panel, horizon: int, context: ForecastContext) -> Windowing:
         season, counts = self.season or context.season, self.objective != "quantile"
         given = {"season": season, "horizon": horizon, "length": self.length}
         return Windowing.learn(history, **given, of_demand=counts, lines=ThetaAndDamped() if self.base == "lines" else None)
 
-    def _growing(self, source: WindowSource, rows: int, context: ForecastContext) -> Growing:
+    def _growing(self, source: WindowSource, rows: int, context: ForecastContext) -> BoosterSettings:
         settings: dict[str, Any] = {
             "objective": XGBOOST_NAMES[self.objective],
             "tree_method": "hist",
@@ -214,20 +270,28 @@ class XGBoost(Forecaster):
         if self.objective == "tweedie":
             settings |= {"tweedie_variance_power": self.power}
         if self.objective != "quantile":
-            return Growing(settings, self.trees, self.patience)
-        return self._of_quantiles(settings, rows, len(names(source)))
+            return BoosterSettings(settings, self.trees, self.patience)
+        return self._of_quantiles(settings, rows, len(input_names(source)))
 
-    def _of_quantiles(self, settings: Mapping[str, Any], rows: int, inputs: int) -> Growing:
+    def _of_quantiles(self, settings: Mapping[str, Any], rows: int, inputs: int) -> BoosterSettings:
         bins = min(self.bins, max(rows // ROWS_A_BIN, LEAST_BINS))
         if self.monotone:
             robust = {"objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": True}
-            return Growing({**settings, "max_bin": bins, **robust}, self.trees, self.patience, robust=True, pace=PACE)
+            return BoosterSettings(
+                {**settings, "max_bin": bins, **robust}, self.trees, self.patience, robust=True, pace=PACE_MULTIPLE
+            )
         if not self._smooths(rows, inputs):
-            return Growing({**settings, "max_bin": bins}, self.trees, self.patience, pace=PACE)
-        smooth = SMOOTH | {"eta": self.learning_rate / FINER, "max_bin": min(bins, SMOOTH_BINS)}
+            return BoosterSettings({**settings, "max_bin": bins}, self.trees, self.patience, pace=PACE_MULTIPLE)
+        smooth = SMOOTH | {"eta": self.learning_rate / FINER_MULTIPLE, "max_bin": min(bins, SMOOTH_BINS)}
         smooth |= {"min_child_weight": CURVATURE * self.leaf_rows}
         turns = min(round(TURNS / self.row_share), MOST_TURNS)
-        return Growing({**settings, **smooth}, FINER * self.trees, FINER * self.patience, pace=FINER * PACE, turns=turns)
+        return BoosterSettings(
+            {**settings, **smooth},
+            FINER_MULTIPLE * self.trees,
+            FINER_MULTIPLE * self.patience,
+            pace=FINER_MULTIPLE * PACE_MULTIPLE,
+            turns=turns,
+        )
 
     def _smooths(self, rows: int, inputs: int) -> bool:
         free = (self.objective, self.strategy) == ("quantile", "direct") and not self.monotone
@@ -243,7 +307,7 @@ class XGBoost(Forecaster):
             if name not in source.known:
                 raise ConfigError(f"model.monotone: no known-future column '{name}'{nearest(name, list(source.known))}")
         signs = {f"{name}{change}": sign for name, sign in self.monotone.items() for change in CHANGES}
-        return np.array([signs.get(name, 0) for name in names(source)])
+        return np.array([signs.get(name, 0) for name in input_names(source)])
 
 
 CHANGES = ("", " change", "_change", "_change_season")

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwds.core.serialization import Serializable
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.base import Forecaster
-from hwds.frames.forecasts import Forecasts
-from hwds.frames.panel import Panel
+from hwds.forecast.models.base import ForecastContext, Forecaster
+from hwds.frames.panel import Forecasts, Panel
 
 
 class Zero(Forecaster):

@@ -1,4 +1,4 @@
-"""The base of the protocols of panels: all but where they cut."""
+"""PanelEvaluation: what all protocols of forecasts share, and the toy cells of a user's own code."""
 
 from __future__ import annotations
 
@@ -9,48 +9,155 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 
-from hwds.core.errors import ConfigError
+from hwds.core.errors import ConfigError, with_article
 from hwds.core.recipe import Folds, Small, ZeroDraws
-from hwds.evaluation.abilities import Foreseeable, LeakTestable, Segmentable, Trying
-from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.corruption.panel import corrupt_panel
-from hwds.evaluation.score import check_headline
-from hwds.forecast.context import Features, ForecastContext
-from hwds.forecast.decisions.volumes.evidence import VolumeEvidence, with_clock
+from hwds.evaluation.panel_folds import (
+    Cutoff,
+    PanelSplitting,
+    corrupt_panel,
+    future_of,
+    panel_known_at,
+    select_series,
+    series_at,
+)
+from hwds.evaluation.protocol import (
+    Cell,
+    Deployable,
+    Evaluation,
+    Fold,
+    Foreseeable,
+    LeakTestable,
+    RunContext,
+    Score,
+    Segmentable,
+    Trying,
+    Tunable,
+    WrongAnswerError,
+    check_headline,
+)
 from hwds.forecast.family import FORECAST
-from hwds.forecast.inner_backtest import InnerBacktests
-from hwds.forecast.metrics.names import Levels, Metrics, check_metrics, named_metrics
-from hwds.forecast.metrics.ratios import forecast_metrics
-from hwds.forecast.metrics.scores import forecast_measures, score_forecasts
-from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.racing.notes import notes
-from hwds.forecast.protocols.intervals.adaptive import adaptive
-from hwds.forecast.protocols.intervals.calibrated import Calibrated, Coherent
-from hwds.forecast.protocols.intervals.conformal import conformal, corrected, learned, uncalibrated, unsettled, without_raw
-from hwds.forecast.protocols.reconciliation.coherent import error_vectors, reconciled, with_groups, with_summed_actuals
-from hwds.forecast.protocols.rows.numbered import from_last, on_numbered
-from hwds.forecast.protocols.rows.predictions import (
+from hwds.forecast.metrics import (
+    Levels,
+    Metrics,
+    check_metrics,
+    forecast_measures,
+    forecast_metrics,
+    named_metrics,
+    score_forecasts,
+)
+from hwds.forecast.models.base import Features, ForecastContext, Forecaster
+from hwds.forecast.postprocessing import (
+    CalibratedModel,
+    ReconciledModel,
+    adaptive_rows,
+    calibration_remark,
+    conformal_rows,
+    correct_quantiles,
+    learn_calibration,
+    learn_error_vectors,
+    reconcile_rows,
+    uncalibrated_rows,
+    with_groups,
+    with_summed_actuals,
+    without_raw,
+)
+from hwds.forecast.predictions import (
     EXISTS,
     LEVELS,
     NONNEGATIVE,
     WINDOW,
+    InnerBacktests,
     fit_and_forecast,
     forecast_beyond,
     forecasts_at,
 )
-from hwds.forecast.protocols.rows.remarks import remarks_on, remarks_on_joined, within_a_season, without_scale
-from hwds.forecast.protocols.rows.segments import panel_labels
-from hwds.forecast.protocols.rows.toys import try_forecaster, try_panel_features
-from hwds.forecast.protocols.rows.young_scales import with_scales_of_others
-from hwds.forecast.work import Size, cell_work
-from hwds.frames.hierarchy import with_aggregates, without_aggregates
-from hwds.frames.panel import Panel
+from hwds.forecast.rows import (
+    count_from_last,
+    fill_young_scales,
+    joined_column_remarks,
+    numbering_remarks,
+    panel_labels,
+    panel_remarks,
+    scale_remarks,
+    search_stories,
+    season_remarks,
+)
+from hwds.forecast.work import PanelSize, cell_work
+from hwds.frames.panel import Forecasts, Panel, with_aggregates, without_aggregates
 from hwds.frames.roles import SERIES
-from hwds.results.measure import Measure
-from hwds.splitting.cutoffs import Cutoff
-from hwds.splitting.fold import Fold
-from hwds.splitting.panels import PanelSplitting
+from hwds.results.formatting import counted
+from hwds.results.tables import Measure
+from hwds.supply.volumes import VolumeEvidence, with_clock
+
+# A forecaster and a feature set of a user's own, run on two toy cells: two series of a panel,
+# then one of them.
+
+MOST_TOY_ROWS = 200
+"""The last rows of each series that a toy cell has."""
+
+
+def try_forecaster(model: Forecaster, panel: Panel, cutoff: Cutoff, context: ForecastContext, horizon: int) -> None:
+    """Fit a model on toys and ask it for their next steps.
+
+    Raises:
+        WrongAnswerError: The answer is no `Forecasts`, an array of it has another shape, or quantiles cross.
+    """
+    for most in (2, 1):
+        block = panel.block(0, min(most, panel.n_series))
+        series, ends = series_at(block, cutoff), cutoff.ends(block)
+        if not len(series):
+            return
+        history = panel_known_at(select_series(block, series), cutoff, MOST_TOY_ROWS)
+        if history.n_series != len(series):
+            return  # launches, of which nothing is known
+        answer = model.learn(history, horizon=horizon, context=context)
+        check_forecasts(answer.predict(history, future_of(block, series, ends, horizon)), len(series), context, horizon)
+
+
+def check_forecasts(answer: Any, series: int, context: ForecastContext, horizon: int) -> None:
+    """Refuse an answer for so many series and steps that is not what `predict` must return.
+
+    Raises:
+        WrongAnswerError: It is no `Forecasts`, an array has another shape, or quantiles cross.
+    """
+    asked = f"predict was asked for {counted(series, 'series')} and {counted(horizon, 'steps')}"
+    if not isinstance(answer, Forecasts):
+        shape = f" of shape {answer.shape}" if isinstance(answer, np.ndarray) else ""
+        raise WrongAnswerError(f"{asked} and must return hwds.Forecasts, got {with_article(type(answer).__name__)}{shape}")
+    shapes = {"mean": (series, horizon), "quantiles": (series, horizon, len(context.levels)), "fallback": (series,)}
+    for name, wanted in shapes.items():
+        got = getattr(answer, name)
+        if not isinstance(got, np.ndarray):
+            raise WrongAnswerError(f"{asked}: '{name}' must be an array, got {with_article(type(got).__name__)}")
+        if got.shape != wanted or got.dtype.kind not in "biuf":
+            raise WrongAnswerError(f"{asked}: '{name}' must be numbers of shape {wanted}, got {got.dtype} of shape {got.shape}")
+    if (np.diff(answer.quantiles, axis=-1) < 0).any():
+        raise WrongAnswerError(f"{asked}: 'quantiles' must not decrease along their last axis; Forecasts.of sorts them")
+
+
+def try_panel_features(features: Any, panel: Panel, horizon: int) -> None:
+    """Compute a feature set of two series.
+
+    Raises:
+        WrongAnswerError: The answer is no panel of these rows, or lacks a column of the plan as floats.
+    """
+    toy = panel.block(0, min(2, panel.n_series)).last(MOST_TOY_ROWS)
+    names = [feature.name for feature in features.columns(toy.roles, horizon).features]
+    answer = features.compute(toy)
+    rows = counted(len(toy.table), "rows")
+    if not isinstance(answer, Panel):
+        raise WrongAnswerError(f"compute of {rows} must return a Panel, got {with_article(type(answer).__name__)}")
+    if len(answer.table) != len(toy.table):
+        raise WrongAnswerError(f"compute of {rows} must return as many, got {len(answer.table):,}")
+    for name in names:
+        dtype = answer.table.schema.get(name)
+        if dtype is None or not dtype.is_float():
+            raise WrongAnswerError(
+                f"compute of {rows} must add '{name}', which its plan names, as floats, got {dtype or 'no such'}"
+            )
+
+
+# The base of the protocols of panels: all but where they cut.
 
 
 class PanelEvaluation(
@@ -162,7 +269,7 @@ class PanelEvaluation(
             return 0.0
         columns = len(frame.roles.known_future) + len(frame.roles.past_only)
         rows = np.minimum(known, self.rows_kept() or known.max())
-        size = Size(len(known), float(rows.mean()), frame.season, self.steps(frame), columns, len(self.levels))
+        size = PanelSize(len(known), float(rows.mean()), frame.season, self.steps(frame), columns, len(self.levels))
         return cell_work(model, size, len(cutoffs), self.inner_windows(cell.fold))
 
     def within(self, seconds: float) -> str:
@@ -188,8 +295,8 @@ class PanelEvaluation(
 
     def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Calibrate quantiles as `intervals` says, marked by `calibrated`; then make all forecasts add up."""
-        settled = with_scales_of_others(self._settled(rows))
-        return from_last(settled) if self.alignment() == "end" else settled
+        settled = fill_young_scales(self._settled(rows))
+        return count_from_last(settled) if self.alignment() == "end" else settled
 
     def _settled(self, rows: pl.DataFrame) -> pl.DataFrame:
         if not self.reconciles:
@@ -198,15 +305,15 @@ class PanelEvaluation(
         first = summed.filter((pl.col(WINDOW) >= 0) | (pl.col("fold") == pl.col("fold").min()))
         calibrated = self._calibrated(first if self.intervals == "adaptive" else summed)
         signs = summed.filter(pl.col(WINDOW) >= 0)[NONNEGATIVE]
-        past = {fold: error_vectors(part) for (fold,), part in summed.partition_by("fold", as_dict=True).items()}
-        return reconciled(calibrated.with_columns(signs), past, self.reconcile, self.levels)  # type: ignore[arg-type]
+        past = {fold: learn_error_vectors(part) for (fold,), part in summed.partition_by("fold", as_dict=True).items()}
+        return reconcile_rows(calibrated.with_columns(signs), past, self.reconcile, self.levels)  # type: ignore[arg-type]
 
     def _calibrated(self, rows: pl.DataFrame) -> pl.DataFrame:
         if self.intervals != "model" and rows[WINDOW].null_count():  # of the truth
-            return unsettled(rows)
+            return uncalibrated_rows(rows)
         if self.intervals == "conformal":
-            return conformal(rows, self.levels)
-        return adaptive(rows, self.levels, self.calibration) if self.intervals == "adaptive" else without_raw(rows)
+            return conformal_rows(rows, self.levels)
+        return adaptive_rows(rows, self.levels, self.calibration) if self.intervals == "adaptive" else without_raw(rows)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return all metrics of the task."""
@@ -218,13 +325,13 @@ class PanelEvaluation(
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         left = "the others had no history at a cutoff or no rows after it"
         messages = [f"{n_forecast} of {units} series were asked; {left}."] if n_forecast < units else []
-        seen = [*without_scale(predictions), *within_a_season(predictions)]
-        return [*messages, *seen, *uncalibrated(predictions), *notes(predictions)]
+        seen = [*scale_remarks(predictions), *season_remarks(predictions)]
+        return [*messages, *seen, *calibration_remark(predictions), *search_stories(predictions)]
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
         """Return sentences on joined columns, numbered rows, and sums: how scores count them, and where they are unknown."""
-        sums = remarks_on(frame, self.split(frame)[0].cutoffs[0], self.steps(frame)) if self.reconciles else []
-        return [*remarks_on_joined(frame), *on_numbered(frame, self.alignment()), *sums]
+        sums = panel_remarks(frame, self.split(frame)[0].cutoffs[0], self.steps(frame)) if self.reconciles else []
+        return [*joined_column_remarks(frame), *numbering_remarks(frame, self.alignment()), *sums]
 
     def measures(self, frame: Panel) -> tuple[Measure, ...]:
         """Return all metrics of the task."""
@@ -253,20 +360,24 @@ class PanelEvaluation(
         if self.reconciles and inner.width:
             marked = inner.with_columns(pl.lit(True).alias(EXISTS), pl.lit(0).alias("fold"))
             inner = with_summed_actuals(with_groups(marked, frame, grouped=self.grouped))
-        final = fitted if self.intervals == "model" else Calibrated(fitted, learned(inner, self.levels))
-        return Coherent(final, error_vectors(inner)) if self.reconciles else final
+        final = fitted if self.intervals == "model" else CalibratedModel(fitted, learn_calibration(inner, self.levels))
+        return ReconciledModel(final, learn_error_vectors(inner)) if self.reconciles else final
 
     def predict_new(self, fitted: Any, frame: Panel, context: RunContext) -> pl.DataFrame:
         """Forecast after the last rows."""
-        calibrated = fitted.model if isinstance(fitted, Coherent) else fitted
-        model = calibrated.model if isinstance(calibrated, Calibrated) else calibrated
+        calibrated = fitted.model if isinstance(fitted, ReconciledModel) else fitted
+        model = calibrated.model if isinstance(calibrated, CalibratedModel) else calibrated
 
         def postprocess(rows: pl.DataFrame) -> pl.DataFrame:
-            shown = corrected(rows, calibrated.calibration, self.levels) if isinstance(calibrated, Calibrated) else rows
-            if not isinstance(fitted, Coherent):
+            shown = (
+                correct_quantiles(rows, calibrated.calibration, self.levels)
+                if isinstance(calibrated, CalibratedModel)
+                else rows
+            )
+            if not isinstance(fitted, ReconciledModel):
                 return shown
             grouped = with_groups(shown, frame, grouped=self.grouped).with_columns(pl.lit(0).alias("fold"))
-            return reconciled(grouped, {0: fitted.errors}, self.reconcile, self.levels).drop("fold")  # type: ignore[arg-type]
+            return reconcile_rows(grouped, {0: fitted.errors}, self.reconcile, self.levels).drop("fold")  # type: ignore[arg-type]
 
         full, steps = self._context(context, frame), self.steps(frame)
         return forecast_beyond(model, frame, self.end(frame), full, steps, self.paths, postprocess)
@@ -327,3 +438,25 @@ class PanelEvaluation(
         return ForecastContext(
             **run.shared(), levels=self.levels, season=panel.season, align=self.alignment(), backtests=backtests
         )
+
+
+# The data before the windows of a protocol, and the stride of windows that fit into it.
+
+
+def earlier_panel(protocol: PanelEvaluation, frame: Panel) -> Panel:
+    """Return the panel as known at the first cutoff of a protocol; sums are not made of it yet."""
+    first = protocol.split(protocol.prepare_frame(frame))[0].cutoffs[0]
+    return panel_known_at(frame, first)
+
+
+def fitting_stride(earlier: Panel, steps: int, stride: int, windows: int) -> int:
+    """Return the protocol's own stride, or less where so many windows would reach beyond the later half of the longest series.
+
+    Args:
+        earlier: What may be known.
+        steps: Of each window.
+        stride: The stride of the experiment's own windows.
+        windows: How many.
+    """
+    room = int(earlier.lengths.max(initial=0)) // 2 - steps
+    return stride if windows == 1 else min(stride, max(room // (windows - 1), 1))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from hwds.evaluation.base import TuningSplit
-from hwds.forecast.protocols.base import PanelEvaluation
-from hwds.forecast.protocols.rows.earlier import earlier_panel, fitting_stride
+from hwds.evaluation.panel_folds import PanelHoldout
+from hwds.evaluation.protocol import TuningSplit
+from hwds.forecast.protocols.base import PanelEvaluation, earlier_panel, fitting_stride
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.panel import Panel
-from hwds.splitting.holdout import PanelHoldout
 
 SHARED = ("name", "headline", "levels", "metrics", "intervals", "calibration", "reconcile", "grouped")
 """The fields that the walk through the train part takes from the experiment's own protocol."""

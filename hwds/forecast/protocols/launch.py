@@ -9,14 +9,12 @@ from typing import Literal
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError
-from hwds.evaluation.base import TuningSplit
+from hwds.evaluation.panel_folds import PanelLaunch
+from hwds.evaluation.protocol import Fold, TuningSplit
 from hwds.forecast.models.base import Forecaster
-from hwds.forecast.protocols.base import PanelEvaluation
-from hwds.forecast.protocols.rows.earlier import earlier_panel
+from hwds.forecast.protocols.base import PanelEvaluation, earlier_panel
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
-from hwds.splitting.fold import Fold
-from hwds.splitting.launch import PanelLaunch
 
 
 class Launch(PanelLaunch, PanelEvaluation):

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import ClassVar
 
 from hwds.core.errors import ConfigError
-from hwds.evaluation.base import TuningSplit
-from hwds.forecast.protocols.base import PanelEvaluation
-from hwds.forecast.protocols.rows.earlier import earlier_panel, fitting_stride
+from hwds.evaluation.panel_folds import PanelWalkForward
+from hwds.evaluation.protocol import TuningSplit
+from hwds.forecast.protocols.base import PanelEvaluation, earlier_panel, fitting_stride
 from hwds.frames.panel import Panel
-from hwds.splitting.walk_forward import PanelWalkForward
 
 
 class WalkForward(PanelWalkForward, PanelEvaluation):

@@ -11,11 +11,10 @@ from annotated_types import Ge, Le
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, Small, Width
 from hwds.core.serialization import Serializable
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import RunContext
 from hwds.frames.images import Images
 from hwds.inspection.models.base import GRID, InspectionModel
-from hwds.inspection.models.networks.convolutions import Convolutions, ViewTraining, as_inputs, class_maps
-from hwds.inspection.models.networks.symmetries import Symmetry, seen, unseen, views_of
+from hwds.inspection.views import Convolutions, Symmetry, ViewTraining, apply_view, as_inputs, class_maps, undo_view, views_of
 
 PEAK = 0.99
 """The quantile of a map's cells that is drawn as 1."""
@@ -60,7 +59,7 @@ class CNN(InspectionModel):
 
     def learn(self, images: Images, context: RunContext) -> TrainedCNN:
         """Train on all images whose kind is known."""
-        from hwds.learners.networks.training import Schedule
+        from hwds.evaluation.networks import Schedule
 
         known = images.take(images.codes >= 0)
         height, width, channels = images.shape
@@ -105,41 +104,43 @@ class TrainedCNN(Serializable):
 
     def evidence(self, images: Images) -> np.ndarray:
         """Return the mean log odds over networks and views, of kinds as they occur; shape (n, kinds)."""
-        from hwds.learners.networks.runtime import placed
+        from hwds.evaluation.networks import on_device
 
-        with placed("cpu", self.cpus):
+        with on_device("cpu", self.cpus):
             parts = [self._mean_odds(as_inputs(block)) for block in images.blocks()]
         return np.concatenate(parts) - self.shift_of_kinds
 
     def _mean_odds(self, inputs: np.ndarray) -> np.ndarray:
-        from hwds.learners.networks.graphs import predict
+        from hwds.evaluation.networks import predict_network
 
-        views = [np.ascontiguousarray(seen(inputs, view)) for view in self._views()]
-        return np.mean([predict(self.shape, each, [view]) for each in self.weights for view in views], axis=0, dtype=float)
+        views = [np.ascontiguousarray(apply_view(inputs, view)) for view in self._views()]
+        return np.mean(
+            [predict_network(self.shape, each, [view]) for each in self.weights for view in views], axis=0, dtype=float
+        )
 
     def _views(self) -> tuple[tuple[int, bool, bool], ...]:
         return views_of(self.symmetry, (self.shape.height, self.shape.width, self.shape.channels))
 
     def saliency(self, images: Images) -> np.ndarray:
         """Return where the first network looks, the mean over views, shape (n, GRID, GRID)."""
-        from hwds.learners.networks.runtime import placed
+        from hwds.evaluation.networks import on_device
 
         out = []
-        with placed("cpu", self.cpus):
+        with on_device("cpu", self.cpus):
             for block in images.blocks():
                 inputs = as_inputs(block)
                 maps = [
-                    unseen(class_maps(self.shape, self.weights[0], np.ascontiguousarray(seen(inputs, view))), view)
+                    undo_view(class_maps(self.shape, self.weights[0], np.ascontiguousarray(apply_view(inputs, view))), view)
                     for view in self._views()
                 ]
-                out.append(on_grid(np.mean(maps, axis=0)))
+                out.append(maps_on_grid(np.mean(maps, axis=0)))
         return np.concatenate(out)
 
 
-def on_grid(maps: np.ndarray) -> np.ndarray:
+def maps_on_grid(maps: np.ndarray) -> np.ndarray:
     """Return maps of whole images on the cells of a saliency map, each from 0 to 1, shape (n, GRID, GRID)."""
     rows, columns = (cells_along(size).astype(int) for size in maps.shape[1:])
-    return scaled(maps[:, rows[:, None], columns[None, :]])
+    return scale_saliency(maps[:, rows[:, None], columns[None, :]])
 
 
 def cells_along(size: int) -> np.ndarray:
@@ -147,7 +148,7 @@ def cells_along(size: int) -> np.ndarray:
     return (np.arange(GRID) + 0.5) * size / GRID
 
 
-def scaled(cells: np.ndarray) -> np.ndarray:
+def scale_saliency(cells: np.ndarray) -> np.ndarray:
     """Return saliency maps whose high cells are 1 and whose lowest are 0 at least."""
     peak = np.quantile(cells.reshape(len(cells), -1), PEAK, axis=1)[:, None, None]
     return np.asarray(np.clip(cells / np.where(peak > 0, peak, 1.0), 0.0, 1.0))

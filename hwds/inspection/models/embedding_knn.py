@@ -12,16 +12,16 @@ from annotated_types import Ge, Le
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import PositiveInt, Rows, Small, Width
 from hwds.core.serialization import Serializable
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import RunContext
 from hwds.frames.images import Images
 from hwds.inspection.models.base import InspectionModel
-from hwds.inspection.models.cnn import cells_along, scaled
-from hwds.inspection.models.networks.symmetries import Symmetry, seen, views_of
+from hwds.inspection.models.cnn import cells_along, scale_saliency
+from hwds.inspection.views import Symmetry, apply_view, views_of
 
-LEARNED = 20_000
+MOST_WINDOWS = 20_000
 """Windows at most from which the axes are learned."""
 
-TOGETHER = 16
+IMAGE_BLOCK = 16
 """Images whose windows are compared at once: a constant, for other sizes have other last bits."""
 
 
@@ -82,7 +82,7 @@ class EmbeddingKNN(InspectionModel):
         windows = np.concatenate([self._drawn(block, each, rng) for block in good.blocks()])
         windows = windows[rng.permutation(len(windows))]
         centre = windows.mean(axis=0)
-        _, values, axes = np.linalg.svd((windows - centre)[:LEARNED], full_matrices=False)
+        _, values, axes = np.linalg.svd((windows - centre)[:MOST_WINDOWS], full_matrices=False)
         kept = min(self.components, int((values > 1e-9).sum()) or 1)
         axes = axes[:kept].T.astype(np.float32)
         memory = (windows[: self.memory] - centre) @ axes
@@ -94,19 +94,21 @@ class EmbeddingKNN(InspectionModel):
         chosen = rng.integers(0, len(views), len(block))
         out = []
         for number, view in enumerate(views):
-            every = sliding(seen(block[chosen == number], view), self.window)
+            every = sliding_windows(apply_view(block[chosen == number], view), self.window)
             n, rows, columns = every.shape[:3]
             row, column = rng.integers(0, rows, (n, each)), rng.integers(0, columns, (n, each))
-            out.append(as_rows(every[np.arange(n)[:, None], row, column].reshape(n * each, self.window**2 * block.shape[3])))
+            out.append(
+                pixels_as_numbers(every[np.arange(n)[:, None], row, column].reshape(n * each, self.window**2 * block.shape[3]))
+            )
         return np.concatenate(out)
 
 
-def sliding(pixels: np.ndarray, window: int) -> np.ndarray:
+def sliding_windows(pixels: np.ndarray, window: int) -> np.ndarray:
     """Return all windows of images as a view of their pixels, shape (n, rows, columns, channels, window, window)."""
     return np.lib.stride_tricks.sliding_window_view(pixels, (window, window), axis=(1, 2))
 
 
-def as_rows(windows: np.ndarray) -> np.ndarray:
+def pixels_as_numbers(windows: np.ndarray) -> np.ndarray:
     """Return pixels as numbers from 0 to 1."""
     return np.asarray(windows, np.float32) / np.float32(255)
 
@@ -144,7 +146,7 @@ class GoodWindows(Serializable):
         """Return how far the window around each cell is from good ones, 0 to 1, shape (n, GRID, GRID)."""
         rows, columns = (self._nearest(size) for size in images.shape[:2])
         maps = np.concatenate([self._distances(block) for block in images.blocks()])
-        return scaled(maps[:, rows[:, None], columns[None, :]])
+        return scale_saliency(maps[:, rows[:, None], columns[None, :]])
 
     def _starts(self, size: int) -> np.ndarray:
         """Return where windows begin along a side, so that the last one ends at the edge."""
@@ -162,12 +164,12 @@ class GoodWindows(Serializable):
         out = np.empty((len(block), len(rows) * len(columns)), np.float32)
         lengths = np.square(self.memory).sum(axis=1)
         nearest = min(self.neighbours, len(self.memory))
-        for begin in range(0, len(block), TOGETHER):
-            every = sliding(block[begin : begin + TOGETHER], self.window)[:, rows[:, None], columns]
-            windows = as_rows(every.reshape(len(every) * out.shape[1], -1))
+        for begin in range(0, len(block), IMAGE_BLOCK):
+            every = sliding_windows(block[begin : begin + IMAGE_BLOCK], self.window)[:, rows[:, None], columns]
+            windows = pixels_as_numbers(every.reshape(len(every) * out.shape[1], -1))
             inside = (windows - self.centre) @ self.axes
             squared = lengths - 2 * inside @ self.memory.T
             near = squared.min(axis=1, keepdims=True) if nearest == 1 else np.partition(squared, nearest - 1)[:, :nearest]
             distance = np.sqrt(np.maximum(near + np.square(inside).sum(axis=1, keepdims=True), 0)).mean(axis=1)
-            out[begin : begin + TOGETHER] = distance.reshape(len(every), -1)
+            out[begin : begin + IMAGE_BLOCK] = distance.reshape(len(every), -1)
         return out.reshape(len(block), len(rows), len(columns))

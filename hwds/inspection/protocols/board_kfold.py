@@ -12,15 +12,27 @@ from annotated_types import Ge, Le, Lt
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Draws, Positive, Small
-from hwds.evaluation.abilities import LeakTestable, Segmentable
-from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable, TuningSplit
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.score import check_headline
+from hwds.evaluation.protocol import (
+    Cell,
+    Deployable,
+    Evaluation,
+    Fold,
+    LeakTestable,
+    RunContext,
+    Score,
+    Segmentable,
+    Tunable,
+    TuningSplit,
+    check_headline,
+)
+from hwds.evaluation.row_folds import HeldOut
+from hwds.evaluation.run_folds import BOARDS_APART, BoardFolds, with_kinds_changed
 from hwds.frames.images import BOARD, IMAGE, Images
 from hwds.inspection.family import INSPECTION
-from hwds.inspection.metrics.measures import InspectionTerms, inspection_measures
-from hwds.inspection.metrics.scores import CHANCE, inspection_scores
+from hwds.inspection.judged import judged_rows, with_saliency
+from hwds.inspection.metrics import CHANCE, InspectionTerms, inspection_measures, inspection_scores
 from hwds.inspection.models.base import (
+    FEWEST_DEFECTS,
     GRID,
     InspectionModel,
     Inspector,
@@ -29,12 +41,7 @@ from hwds.inspection.models.base import (
     false_alarms_at_most,
     refuse_one_class,
 )
-from hwds.inspection.models.calibration.temperature import FEWEST
-from hwds.inspection.protocols.rows.judged import judged_rows, with_saliency
-from hwds.results.measure import Measure
-from hwds.splitting.board_folds import APART, BoardFolds, with_kinds_changed
-from hwds.splitting.fold import Fold
-from hwds.splitting.rows import HeldOut
+from hwds.results.tables import Measure
 
 
 class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Segmentable, LeakTestable, Tunable):
@@ -180,9 +187,9 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
                 f" {needed} boards, by a larger protocol.calibrate, are better."
             )
         defects = min(int((part.codes > 0).sum()) for part in parts)
-        if defects < FEWEST:
+        if defects < FEWEST_DEFECTS:
             yield (
-                f"Where fewer than {FEWEST} defects are on the boards that calibrate a fold ({defects} in one) the temperature"
+                f"Where fewer than {FEWEST_DEFECTS} defects are on the boards that calibrate a fold ({defects} in one) the temperature"
                 " of its probabilities is 1, not fitted; take a larger protocol.calibrate."
             )
 
@@ -208,7 +215,7 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
             DataError: They do not suffice.
         """
         inner = replace(self, folds=max(windows, 2), apart=0.0, segments=(), explained=0)
-        images = frame.take(self.fold_of_images(frame) == APART)
+        images = frame.take(self.fold_of_images(frame) == BOARDS_APART)
         return TuningSplit(inner, images, inner.split(images)[:windows])
 
     def corrupt_after(self, frame: Images, cutoff: HeldOut, rng: np.random.Generator) -> Images:

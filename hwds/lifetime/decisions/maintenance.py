@@ -11,18 +11,15 @@ from annotated_types import Ge, Le
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, NonNegative, NonNegativeInt, Positive, PositiveInt, Small
-from hwds.decisions.base import Decision
-from hwds.evaluation.base import Evaluation
-from hwds.frames.run_checks import ENTITY
-from hwds.frames.runs import Runs
-from hwds.lifetime.laws.lives import survival_with_tail
-from hwds.lifetime.metrics.scores import QUANTILES
+from hwds.evaluation.decisions.base import Decision
+from hwds.evaluation.protocol import Evaluation
+from hwds.frames.runs import ENTITY, Runs
+from hwds.lifetime.laws import survival_with_tail
+from hwds.lifetime.metrics import QUANTILE_COLUMNS
 from hwds.lifetime.protocols.last_window import LastWindow
 from hwds.results.tables import TRUTH, Tables
-from hwds.supply.maintenance.decide import decide_maintenance
-from hwds.supply.maintenance.laws import LifeLaws
-from hwds.supply.maintenance.terms import MaintenanceTerms
-from hwds.supply.maintenance.verdict import MaintenanceVerdict
+from hwds.supply.fleet import LifeLaws, MaintenanceTerms
+from hwds.supply.maintenance import MaintenanceVerdict, decide_maintenance
 
 MEDIAN = "q_0.5"
 
@@ -94,7 +91,11 @@ class Maintenance(Decision):
     def decide(self, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]) -> MaintenanceVerdict | None:
         """Return the verdict; the schedule is of machines that never failed, at their last inspection. None without answers."""
         laws = self._laws(tables, frame, model, protocol)
-        return None if laws is None else self._verdict(laws, censored(laws), tables, self._laws(tables, frame, TRUTH, protocol))
+        return (
+            None
+            if laws is None
+            else self._verdict(laws, without_failures(laws), tables, self._laws(tables, frame, TRUTH, protocol))
+        )
 
     def foresee(
         self, forecasts: pl.DataFrame, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]
@@ -158,7 +159,7 @@ def life_laws(rows: pl.DataFrame, runs: Runs, slots: int, slot: float | None = N
     slot = slot or float(gaps.median() or 1.0)  # type: ignore[arg-type]
     fold = np.full(runs.n, -1)
     fold[rows["machine"].to_numpy()] = rows["fold"].to_numpy()
-    quantiles = rows.select(QUANTILES).to_numpy()
+    quantiles = rows.select(QUANTILE_COLUMNS).to_numpy()
     start = runs.ends["start"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return LifeLaws(
         names=runs.names,
@@ -175,7 +176,7 @@ def life_laws(rows: pl.DataFrame, runs: Runs, slots: int, slot: float | None = N
     )
 
 
-def censored(laws: LifeLaws) -> LifeLaws:
+def without_failures(laws: LifeLaws) -> LifeLaws:
     """Return the laws at inspections of the machines that did not fail."""
     kept = ~laws.failed[laws.machine]
     return replace(

@@ -1,22 +1,82 @@
-"""LifetimeModel: the recipe of a model of remaining life; and PointModel, whose law comes of machines that were held out."""
+"""LifetimeModel: the recipe of a model of remaining life, with its bases of points and landmarks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Protocol
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from hwds.core.errors import DataError
-from hwds.core.recipe import Recipe, Small
+from hwds.core.errors import ConfigError, DataError
+from hwds.core.keys import key_of
+from hwds.core.recipe import Positive, Recipe, Small, Steps
 from hwds.core.serialization import Serializable
-from hwds.frames.base import check_frame
+from hwds.evaluation.cells import FITTED
+from hwds.evaluation.protocol import RunContext
+from hwds.evaluation.row_folds import hash_of
+from hwds.frames.features.base import LearnedRunFeatures, RunFeatures
+from hwds.frames.features.signal_windows import LearnedSignalWindows, SignalWindows
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.lives import Lives
-from hwds.lifetime.laws.local_errors import LocalErrors
-from hwds.splitting.rows import hash_of
+from hwds.frames.table import check_frame
+from hwds.lifetime.laws import Lives, LocalErrors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# LifetimeContext: what a model of remaining life is given besides the runs.
+
+
+@dataclass(frozen=True, slots=True)
+class LifetimeContext(RunContext):
+    """The settings of a run, and what a protocol asks of a model beside its own settings.
+
+    Attributes:
+        cap: The remaining life beyond which healthy machines look alike: points are of min(life, cap).
+        least: Rows that are known of a run when its life is asked for, at least.
+        by_share: Whether lives are asked for at shares of a run's life, each run as often as any other, so that its rows count
+            the less the longer it lasts; where not, at any cycle, as in a fleet.
+    """
+
+    cap: float = 125.0
+    least: int = 30
+    by_share: bool = False
+
+    def run_features(self) -> RunFeatures:
+        """Return the experiment's features of runs; the windows that models take by themselves where it has none."""
+        return self.features if isinstance(self.features, RunFeatures) else SignalWindows()
+
+    def learned_features(self, runs: Runs) -> LearnedRunFeatures:
+        """Return the features with the scales of runs."""
+        return self.run_features().learn(runs)
+
+    def fitted_once(self, model: Any, purpose: str, runs: Runs, make: Any) -> Any:
+        """Return what a model makes of runs; a run of an experiment makes it once for all models that have it as a member."""
+        if self.cache is None:
+            return make()
+        settings = {"model": model, "features": self.run_features()}
+        settings |= {"cap": self.cap, "least": self.least, "by_share": self.by_share}
+        key = key_of(purpose, [self.fold, runs.fingerprint], settings, self.conditions, __name__)
+        return self.cache.get_or_make(key, FITTED, make)
+
+    def weights(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
+        """Return how much each of some rows counts, as often as it is asked for; shape (rows,), mean 1.
+
+        Args:
+            runs: All runs.
+            rows: A mask of shape (rows of all runs,).
+        """
+        run = runs.run_of_row[rows]
+        if not self.by_share:
+            return np.ones(len(run))
+        weight = 1.0 / np.maximum(np.bincount(run, minlength=runs.n), 1)[run]
+        return np.asarray(weight * (len(weight) / max(weight.sum(), 1e-300)))
+
+
+# LifetimeModel: the recipe of a model of remaining life; and PointModel, whose law comes of
+# machines that were held out.
 
 LEAST_FAILURES = 3
 """The fewest runs to learn from that failed."""
@@ -67,10 +127,10 @@ class LifetimeModel(Recipe):
             >>> hwds.lifetime.XGBoostWindows().fit(runs).predict(running)  # doctest: +SKIP
         """
         check_frame("fit", runs, Runs, self)
-        return self.learn(enough(runs.learnable), context or LifetimeContext(0))
+        return self.learn(enough_failures(runs.learnable), context or LifetimeContext(0))
 
 
-def enough(runs: Runs) -> Runs:
+def enough_failures(runs: Runs) -> Runs:
     """Return the runs where enough of them failed.
 
     Raises:
@@ -106,7 +166,9 @@ class PointModel(LifetimeModel):
 
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:
         """Learn from all runs, and from all but one part after the other, which is held out."""
-        return FittedPoint(self.regressed(runs, context), errors_of(self.held_out(runs, context), runs, context, self.near))
+        return FittedPoint(
+            self.regressed(runs, context), held_out_errors(self.held_out(runs, context), runs, context, self.near)
+        )
 
     def regressed(self, runs: Runs, context: LifetimeContext) -> Regressed:
         """Return the regression learned from runs; once for all models of an experiment that have this one as a member."""
@@ -138,7 +200,7 @@ def inner_fold(runs: Runs, folds: int) -> np.ndarray:
     return fold
 
 
-def asked_rows(runs: Runs, context: LifetimeContext) -> np.ndarray:
+def predictable_rows(runs: Runs, context: LifetimeContext) -> np.ndarray:
     """Return which rows are like those at which a life may be predicted: late enough, and not the last one; shape (rows,)."""
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
     seen, _ = runs.remaining_of_rows()
@@ -146,7 +208,7 @@ def asked_rows(runs: Runs, context: LifetimeContext) -> np.ndarray:
     return late if late.any() else seen > 0
 
 
-def errors_of(points: np.ndarray, runs: Runs, context: LifetimeContext, near: float) -> LocalErrors:
+def held_out_errors(points: np.ndarray, runs: Runs, context: LifetimeContext, near: float) -> LocalErrors:
     """Return the law of the errors of held-out points.
 
     Args:
@@ -155,7 +217,7 @@ def errors_of(points: np.ndarray, runs: Runs, context: LifetimeContext, near: fl
         context: Says which rows count.
         near: The share of rows that make the law around a point.
     """
-    rows = asked_rows(runs, context) & np.isfinite(points)
+    rows = predictable_rows(runs, context) & np.isfinite(points)
     seen, event = runs.remaining_of_rows()
     weight = context.weights(runs, rows)
     return LocalErrors.learn(points[rows], seen[rows], event[rows], weight, near)
@@ -186,3 +248,108 @@ class FittedPoint(Serializable):
     def predict(self, runs: Runs) -> Lives:
         """Return the law at the last row of each run."""
         return self.errors.lives(self.regressed.points(runs)[runs.offsets[1:] - 1])
+
+
+# Landmarks: cycles of runs at which the remaining life is predicted, with covariates of the
+# cycles up to them.
+
+DURATION, FAILURE = "left", "failed"
+"""The columns of durations and of whether they end in a failure."""
+
+
+class LandmarkModel(LifetimeModel):
+    """A survival regression of the remaining life at landmarks (van Houwelingen 2007), by what was measured up to them.
+
+    Censored machines count by what is known of them: that they lasted as long as they were seen.
+
+    Attributes:
+        window: Cycles over which the mean and the slope of each sensor and principal component are covariates, with the age.
+        landmarks: The landmarks of each run; where lives are asked for at any cycle, of a run of average length, and of
+            others in proportion.
+        penalizer: The penalty of squared coefficients, in the unit of the mean log likelihood.
+    """
+
+    window: Steps = 30
+    landmarks: Annotated[int, Ge(1), Le(100_000), Small(8)] = 25
+    penalizer: Positive = 0.01
+
+    def check_installed(self) -> None:
+        """Refuse a machine without lifelines.
+
+        Raises:
+            ConfigError: With the command that installs it.
+        """
+        if find_spec("lifelines") is None:
+            name = self.name or type(self).__name__
+            raise ConfigError(f"model: '{name}' needs lifelines: pip install 'hwds[survival]'.")
+
+    def landmark_table(self, runs: Runs, context: LifetimeContext) -> tuple[Covariates, pd.DataFrame]:
+        """Return what is read of runs, and a row for each landmark: covariates, `left` and `failed`."""
+        self.check_installed()
+        covariates = Covariates.learn(runs, self.window)
+        rows = landmark_rows(runs, context, self.landmarks)
+        return covariates, covariates.table(runs, rows)
+
+
+def landmark_rows(runs: Runs, context: LifetimeContext, landmarks: int) -> np.ndarray:
+    """Return the places of landmarks among the rows, evenly spread over each run, shape (l,)."""
+    asked = np.flatnonzero(predictable_rows(runs, context))
+    run = runs.run_of_row[asked]
+    counts = np.bincount(run, minlength=runs.n)
+    share = counts / max(counts[counts > 0].mean(), 1.0)
+    wanted = np.full(runs.n, landmarks) if context.by_share else np.maximum(np.round(landmarks * share), 1).astype(int)
+    begins = np.concatenate([[0], np.cumsum(counts)])
+    places = [
+        begins[i] + np.unique(np.linspace(0, counts[i] - 1, min(wanted[i], counts[i])).round().astype(int))
+        for i in range(runs.n)
+        if counts[i]
+    ]
+    return asked[np.concatenate(places)]
+
+
+@dataclass(frozen=True, eq=False)
+class Covariates(Serializable):
+    """Standardised numbers of a cycle.
+
+    Attributes:
+        features: Windows with their scales.
+        mean: Shape (k,).
+        sd: Shape (k,); 0 for what does not change, which is left out.
+    """
+
+    features: LearnedSignalWindows
+    mean: np.ndarray
+    sd: np.ndarray
+
+    @classmethod
+    def learn(cls, runs: Runs, window: int) -> Self:
+        """Return the covariates with the scales of runs."""
+        recipe = SignalWindows(windows=(window,), statistics=("mean", "slope"), ewma=(), last=False)
+        features = recipe.learn(runs)
+        values = features.compute(runs)
+        sd = values.std(axis=0)
+        return cls(features, values.mean(axis=0), np.where(sd > 1e-9, sd, 0.0))
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that change."""
+        return [name for name, sd in zip(self.features.names, self.sd, strict=True) if sd > 0]
+
+    def compute(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
+        """Return the covariates of some rows, shape (rows, names)."""
+        values = self.features.compute(runs)[rows]
+        there = self.sd > 0
+        return np.asarray((values[:, there] - self.mean[there]) / self.sd[there])
+
+    def table(self, runs: Runs, rows: np.ndarray) -> pd.DataFrame:
+        """Return a row for each of some rows with how long the run was seen to go on."""
+        import pandas as pd
+
+        seen, failed = runs.remaining_of_rows()
+        table = pd.DataFrame(self.compute(runs, rows), columns=self.names)
+        columns: dict[str, Any] = {DURATION: seen[rows], FAILURE: failed[rows].astype(float)}
+        return table.assign(**columns)
+
+    def last(self, runs: Runs) -> np.ndarray:
+        """Return the covariates of the last row of each run, shape (n, names)."""
+        return self.compute(runs, runs.offsets[1:] - 1)

@@ -9,10 +9,8 @@ import numpy as np
 
 from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.lives import Lives
-from hwds.lifetime.laws.tail import lives_of_curves, tail_hazard
-from hwds.lifetime.models.survival.landmarks import Covariates, LandmarkModel
+from hwds.lifetime.laws import Lives, lives_of_curves, tail_hazard
+from hwds.lifetime.models.base import Covariates, LandmarkModel, LifetimeContext
 
 FARTHEST = 50.0
 """The log hazard beyond which, on either side, nothing changes: what lies there fails at once, or never."""

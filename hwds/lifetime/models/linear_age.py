@@ -8,8 +8,7 @@ import numpy as np
 
 from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.models.base import PointModel, known_targets
+from hwds.lifetime.models.base import LifetimeContext, PointModel, known_targets
 
 
 class LinearAge(PointModel):

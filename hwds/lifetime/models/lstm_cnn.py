@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,20 +10,129 @@ import numpy as np
 from annotated_types import Ge, Le, Lt
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, Steps, Width
+from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
-from hwds.features.signal_windows import along, begins_of, principal_axes
-from hwds.features.signals.moving import windows_of
-from hwds.features.signals.regimes import RegimeScaling
+from hwds.evaluation.networks import Layers, Training, epoch_of, initial_weights, shuffle_batches
+from hwds.frames.features.signal_windows import components_along, principal_axes, run_begins
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.lives import LEVELS, Lives
-from hwds.lifetime.models.base import FittedLife, PointModel, inner_fold, known_targets
-from hwds.lifetime.models.networks.two_branches import MaskedTraining, TwoBranches
+from hwds.frames.signals import RegimeScales, windows_of_rows
+from hwds.lifetime.laws import LIFE_LEVELS, Lives
+from hwds.lifetime.models.base import FittedLife, LifetimeContext, PointModel, inner_fold, known_targets
+
+# A network of two branches over the last cycles, whose dropout masks are inputs.
+
+HIDDEN = 32
+"""Units of the dense layer between the two masks' layers."""
+
+
+@dataclass(frozen=True)
+class TwoBranches(Serializable):
+    """The shape of the network: an LSTM and a convolution of the same window, joined, a dense layer, one number.
+
+    What follows the branches is thinned by two masks, which are inputs: of ones for the mean network, of 0 and 1 / (1 - rate)
+    for dropout. So the graph holds no random numbers, and can be exported.
+
+    Attributes:
+        window: Cycles.
+        signals: Numbers of a cycle.
+        units: Of the LSTM.
+        filters: Of the convolution.
+        kernel: Cycles that it looks at.
+    """
+
+    window: int
+    signals: int
+    units: int
+    filters: int
+    kernel: int
+
+    @property
+    def joined(self) -> int:
+        """The numbers that the branches make, which the first mask thins."""
+        return self.units + self.filters
+
+    def network(self, seed: int) -> Any:
+        """Return an untrained network."""
+        import keras
+        from keras import layers
+
+        parts = Layers(seed)
+        window, first, second = keras.Input((self.window, self.signals)), keras.Input((self.joined,)), keras.Input((HIDDEN,))
+        recurrent = parts.orthogonal()
+        lstm = layers.LSTM(self.units, kernel_initializer=parts.glorot(), recurrent_initializer=recurrent)(window)
+        wide = {"activation": "relu", "padding": "causal", "kernel_initializer": parts.glorot()}
+        convolved = layers.Conv1D(self.filters, self.kernel, **wide)(window)
+        pooled = layers.GlobalAveragePooling1D()(convolved)
+        both = layers.Multiply()([layers.Concatenate()([lstm, pooled]), first])
+        hidden = layers.Multiply()([parts.dense(HIDDEN, "relu")(both), second])
+        return keras.Model([window, first, second], parts.dense(1)(hidden)[:, 0])
+
+    def specs(self) -> list[Any]:
+        """Return the specifications of the inputs."""
+        import tensorflow as tf
+
+        shapes = ((self.window, self.signals), (self.joined,), (HIDDEN,))
+        return [tf.TensorSpec((None, *shape)) for shape in shapes]
+
+    @property
+    def target(self) -> tuple[int | None, ...]:
+        """One number a row."""
+        return (None,)
+
+    def loss(self, answer: Any, target: Any) -> Any:
+        """Return the mean squared error."""
+        import tensorflow as tf
+
+        return tf.reduce_mean(tf.square(answer - target))
+
+    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+        """Return the same in numpy."""
+        return float(((answer - target) ** 2).mean())
+
+    def ones(self, rows: int) -> list[np.ndarray]:
+        """Return the masks of the mean network."""
+        return [np.ones((rows, self.joined), np.float32), np.ones((rows, HIDDEN), np.float32)]
+
+    def masks(self, rows: int, rate: float, rng: np.random.Generator) -> list[np.ndarray]:
+        """Return masks of dropout: 0 with the chance `rate`, else 1 / (1 - rate)."""
+        scale = np.float32(1 / (1 - rate))
+        shapes = ((rows, self.joined), (rows, HIDDEN))
+        return [np.where(rng.random(shape) < rate, np.float32(0), scale).astype(np.float32) for shape in shapes]
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedTraining(Training):
+    """Training whose masks are drawn anew in each epoch; the inputs that are given are the windows alone.
+
+    Attributes:
+        rate: Of dropout.
+    """
+
+    rate: float = 0.0
+
+    def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
+        """Yield the averaged weights and the mean loss after each epoch, without end."""
+        import tensorflow as tf
+
+        rng = stream(self.context.seed, self.context.fold, "life order", seed)
+        epoch = epoch_of(self.shape, self.schedule.rate)
+        weights = [tf.constant(part) for part in initial_weights(self.shape, self.context.seed_for("life weights", seed))]
+        zeros = [tf.zeros_like(part) for part in weights]
+        state = (weights, weights, zeros, zeros, tf.constant(0.0))
+        held, goal = [tf.constant(part) for part in self.inputs], tf.constant(target)
+        shape: Any = self.shape
+        while True:
+            masks = [tf.constant(part) for part in shape.masks(len(target), self.rate, rng)]
+            state, loss = epoch(state, tf.constant(shuffle_batches(len(target), self.schedule, rng)), [*held, *masks], goal)
+            yield state[1], loss
+
+
+# A recurrent and a convolutional branch over the last cycles of all sensors.
 
 AGE_UNIT = 100.0
 """The age that a network reads as 1."""
 
-STOPPING = 7
+STOPPING_SHARE = 7
 """One machine in so many tells when to stop."""
 
 
@@ -85,17 +194,17 @@ class LSTMCNN(PointModel):
 
     def regress(self, runs: Runs, context: LifetimeContext) -> TrainedBranches:
         """Train until machines set apart are predicted no better."""
-        from hwds.learners.networks.training import InnerExamples, Schedule
+        from hwds.evaluation.networks import InnerExamples, Schedule
 
         signals = Signals.learn(runs, self.components)
         values = signals.compute(runs)
         shape = TwoBranches(self.window, values.shape[1], self.units, self.filters, self.kernel)
         known, target = known_targets(runs, context.cap)
         rows = np.flatnonzero(known)
-        kept = (rows - begins_of(runs)[rows]) % self.every == 0
+        kept = (rows - run_begins(runs)[rows]) % self.every == 0
         rows, goal = rows[kept], (target[kept] / context.cap).astype(np.float32)
-        apart = inner_fold(runs, STOPPING)[runs.run_of_row[rows]] == 0
-        windows = windows_of(values, begins_of(runs), self.window, rows)
+        apart = inner_fold(runs, STOPPING_SHARE)[runs.run_of_row[rows]] == 0
+        windows = windows_of_rows(values, run_begins(runs), self.window, rows)
         inner = InnerExamples([windows[apart], *shape.ones(int(apart.sum()))], goal[apart])
         schedule = Schedule(self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps)
         training = MaskedTraining([windows[~apart]], shape, schedule, context, rate=self.dropout)
@@ -112,20 +221,20 @@ class Signals(Serializable):
         axes: Of the principal components.
     """
 
-    scaling: RegimeScaling
+    scaling: RegimeScales
     axes: np.ndarray
 
     @classmethod
     def learn(cls, runs: Runs, components: int) -> Signals:
         """Return the signals with the scales of runs."""
-        scaling = RegimeScaling.learn(runs)
-        return cls(scaling, principal_axes(scaling.scaled(runs), begins_of(runs), components))
+        scaling = RegimeScales.learn(runs)
+        return cls(scaling, principal_axes(scaling.scaled(runs), run_begins(runs), components))
 
     def compute(self, runs: Runs) -> np.ndarray:
         """Return the numbers of each cycle, shape (rows, sensors + 2 components + 1)."""
         scaled = self.scaling.scaled(runs)
-        wear = along(scaled, self.axes)
-        begins = begins_of(runs)
+        wear = components_along(scaled, self.axes)
+        begins = run_begins(runs)
         total = np.cumsum(np.vstack([np.zeros(wear.shape[1]), wear]), axis=0)
         last = np.minimum(np.arange(len(wear)), begins + 9)
         young = (total[last + 1] - total[begins]) / (last + 1 - begins)[:, None]
@@ -157,15 +266,14 @@ class TrainedBranches(Serializable):
 
     def windows(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
         """Return the windows up to some rows."""
-        return windows_of(self.signals.compute(runs), begins_of(runs), self.shape.window, rows)
+        return windows_of_rows(self.signals.compute(runs), run_begins(runs), self.shape.window, rows)
 
     def said(self, windows: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
         """Return the mean of the networks' points for windows under masks, shape (n,)."""
-        from hwds.learners.networks.graphs import predict
-        from hwds.learners.networks.runtime import placed
+        from hwds.evaluation.networks import on_device, predict_network
 
-        with placed("cpu", self.cpus):
-            answers = [predict(self.shape, weights, [windows, *masks]) for weights in self.weights]
+        with on_device("cpu", self.cpus):
+            answers = [predict_network(self.shape, weights, [windows, *masks]) for weights in self.weights]
         return np.asarray(np.clip(np.mean(answers, axis=0, dtype=float) * self.cap, 0.0, self.cap))
 
 
@@ -190,4 +298,4 @@ class FittedDropout(Serializable):
             self.network.said(windows, [np.repeat(mask[None], len(windows), axis=0) for mask in pair])
             for pair in zip(self.first, self.second, strict=True)
         ]
-        return Lives.of(np.mean(draws, axis=0), np.quantile(draws, LEVELS, axis=0).T)
+        return Lives.of(np.mean(draws, axis=0), np.quantile(draws, LIFE_LEVELS, axis=0).T)

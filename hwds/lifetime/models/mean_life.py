@@ -8,11 +8,9 @@ import numpy as np
 
 from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.lives import LEVELS, Lives
-from hwds.lifetime.laws.tail import lives_of_curves, tail_hazard
-from hwds.lifetime.models.base import LifetimeModel
-from hwds.statistics.kaplan_meier import kaplan_meier
+from hwds.lifetime.laws import LIFE_LEVELS, Lives, lives_of_curves, tail_hazard
+from hwds.lifetime.models.base import LifetimeContext, LifetimeModel
+from hwds.stats.distributions import kaplan_meier
 
 
 class MeanLife(LifetimeModel):
@@ -54,7 +52,7 @@ class KnownLives(Serializable):
         each = [self._given(age) for age in runs.ages.tolist()]
         return Lives(
             np.array([one.point[0] for one in each]),
-            np.array([one.quantiles[0] for one in each]).reshape(-1, len(LEVELS)),
+            np.array([one.quantiles[0] for one in each]).reshape(-1, len(LIFE_LEVELS)),
         )
 
     def _given(self, age: float) -> Lives:

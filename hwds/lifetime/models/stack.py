@@ -11,8 +11,15 @@ from pydantic import AfterValidator
 
 from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.models.base import FittedLife, FittedPoint, PointModel, Regressed, asked_rows, errors_of
+from hwds.lifetime.models.base import (
+    FittedLife,
+    FittedPoint,
+    LifetimeContext,
+    PointModel,
+    Regressed,
+    held_out_errors,
+    predictable_rows,
+)
 
 
 def _no_stacks(members: tuple[PointModel, ...]) -> tuple[PointModel, ...]:
@@ -42,7 +49,7 @@ class Stack(PointModel):
         held = np.column_stack([member.held_out(runs, context) for member in self.members])
         weights = self.weights(held, runs, context)
         parts = tuple(member.regressed(runs, context) for member in self.members)
-        return FittedPoint(WeightedPoints(parts, weights), errors_of(held @ weights, runs, context, self.near))
+        return FittedPoint(WeightedPoints(parts, weights), held_out_errors(held @ weights, runs, context, self.near))
 
     def weights(self, held: np.ndarray, runs: Runs, context: LifetimeContext) -> np.ndarray:
         """Return the members' weights, shape (members,).
@@ -55,7 +62,7 @@ class Stack(PointModel):
         from scipy.optimize import nnls
 
         seen, event = runs.remaining_of_rows()
-        rows = asked_rows(runs, context) & (event | (seen >= context.cap)) & np.isfinite(held).all(axis=1)
+        rows = predictable_rows(runs, context) & (event | (seen >= context.cap)) & np.isfinite(held).all(axis=1)
         weight = context.weights(runs, rows)
         error = held[rows] - np.minimum(seen, context.cap)[rows, None]
         cross = (error * weight[:, None]).T @ error / weight.sum()

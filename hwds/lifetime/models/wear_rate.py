@@ -11,17 +11,16 @@ from annotated_types import Ge, Gt, Le, MinLen
 
 from hwds.core.recipe import Once
 from hwds.core.serialization import Serializable
-from hwds.features.signal_windows import begins_of, smoothed
-from hwds.features.signals.regimes import RegimeScaling
+from hwds.frames.features.signal_windows import run_begins, smooth_signals
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.lives import Lives
-from hwds.lifetime.models.base import FittedLife, PointModel, asked_rows
+from hwds.frames.signals import RegimeScales
+from hwds.lifetime.laws import Lives
+from hwds.lifetime.models.base import FittedLife, LifetimeContext, PointModel, predictable_rows
 
 ROUNDS = 4
 """Fits of the rate, each with the errors weighted by the points of the one before."""
 
-FLOOR = 0.03
+ERROR_FLOOR = 0.03
 """Of a mean life: the standard error of a point is taken as the point and so much."""
 
 LEAST_WEAR = 0.02
@@ -59,24 +58,24 @@ class WearRate(PointModel):
 
     def regress(self, runs: Runs, context: LifetimeContext) -> WearCourse:
         """Learn the index from the ends of runs, and the rate from all rows at which a life may be asked for."""
-        scaling = RegimeScaling.learn(runs).within_runs(runs)
+        scaling = RegimeScales.learn(runs).within_runs(runs)
         scaled = scaling.scaled(runs)
         axis, new = self._index(scaled, runs)
-        rows, (seen, failed) = asked_rows(runs, context), runs.remaining_of_rows()
+        rows, (seen, failed) = predictable_rows(runs, context), runs.remaining_of_rows()
         seen, failed, age, weight = seen[rows], failed[rows], runs.cycles[rows], context.weights(runs, rows)
         cap = min(context.cap, float(runs.ages.max()))
         best, least = WearCourse(scaling, axis, new, self.smoothing[0], 1.0, float(runs.ages.mean()), cap), np.inf
         for smoothing in self.smoothing:
-            wear = _smoothed(scaled @ axis - new, runs, smoothing)[rows]
-            own, fleet = _rate(wear, age, seen, failed, weight)
-            error = weight @ np.abs(_short(_left(wear, age, own, fleet), seen, failed))
+            wear = _smooth_index(scaled @ axis - new, runs, smoothing)[rows]
+            own, fleet = _fleet_rate(wear, age, seen, failed, weight)
+            error = weight @ np.abs(_point_errors(_cycles_left(wear, age, own, fleet), seen, failed))
             if error < least:
                 best, least = replace(best, smoothing=smoothing, own=own, fleet=fleet), error
         return best
 
     def _index(self, scaled: np.ndarray, runs: Runs) -> tuple[np.ndarray, float]:
         """Return the weight of each sensor in the index, shape (sensors,), and its value of a new machine."""
-        place = np.arange(len(scaled)) - begins_of(runs)
+        place = np.arange(len(scaled)) - run_begins(runs)
         before_end = runs.lengths[runs.run_of_row] - 1 - place
         first, last = place < self.ends, (before_end < self.ends) & (place >= self.ends)
         failed = last & runs.events[runs.run_of_row]
@@ -91,7 +90,9 @@ class WearRate(PointModel):
         return axis, float(begin @ axis)
 
 
-def _rate(wear: np.ndarray, age: np.ndarray, seen: np.ndarray, failed: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+def _fleet_rate(
+    wear: np.ndarray, age: np.ndarray, seen: np.ndarray, failed: np.ndarray, weight: np.ndarray
+) -> tuple[float, float]:
     """Return the wear and the cycles that the fleet's rate counts for.
 
     Errors grow with the life that is left: each is divided by the point of the fit before.
@@ -102,30 +103,30 @@ def _rate(wear: np.ndarray, age: np.ndarray, seen: np.ndarray, failed: np.ndarra
     root, logs = np.sqrt(weight / weight.sum()), np.array([-1.0, 0.0])
 
     def left(logs: np.ndarray) -> np.ndarray:
-        return _left(wear, age, np.exp(logs[0]), life * np.exp(logs.sum()))
+        return _cycles_left(wear, age, np.exp(logs[0]), life * np.exp(logs.sum()))
 
     def errors(logs: np.ndarray, share: np.ndarray) -> np.ndarray:
-        return _short(left(logs), seen, failed) * share
+        return _point_errors(left(logs), seen, failed) * share
 
     share = root / life
     for _ in range(ROUNDS):
         logs = least_squares(errors, logs, bounds=([-4.0, -4.0], [3.0, 4.0]), args=(share,)).x
-        share = root / (left(logs) + FLOOR * life)
+        share = root / (left(logs) + ERROR_FLOOR * life)
     return float(np.exp(logs[0])), float(life * np.exp(logs.sum()))
 
 
-def _left(wear: np.ndarray, age: np.ndarray, own: float, fleet: float) -> np.ndarray:
+def _cycles_left(wear: np.ndarray, age: np.ndarray, own: float, fleet: float) -> np.ndarray:
     """Return the cycles that are left, shape (rows,)."""
     return np.maximum(1 - wear, 0.0) * (fleet + age) / np.maximum(own + wear, LEAST_WEAR)
 
 
-def _short(left: np.ndarray, seen: np.ndarray, failed: np.ndarray) -> np.ndarray:
+def _point_errors(left: np.ndarray, seen: np.ndarray, failed: np.ndarray) -> np.ndarray:
     """Return the errors of points, shape (rows,); a point beyond a censored life has none."""
     return np.where(failed, left - seen, np.minimum(left - seen, 0.0))
 
 
-def _smoothed(index: np.ndarray, runs: Runs, weight: float) -> np.ndarray:
-    return smoothed(np.ascontiguousarray(index[:, None]), begins_of(runs), weight)[:, 0]
+def _smooth_index(index: np.ndarray, runs: Runs, weight: float) -> np.ndarray:
+    return smooth_signals(np.ascontiguousarray(index[:, None]), run_begins(runs), weight)[:, 0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,7 @@ class WearCourse(Serializable):
         cap: The most.
     """
 
-    scaling: RegimeScaling
+    scaling: RegimeScales
     axis: np.ndarray
     new: float
     smoothing: float
@@ -152,8 +153,8 @@ class WearCourse(Serializable):
 
     def points(self, runs: Runs) -> np.ndarray:
         """Return the point at each row, shape (rows,)."""
-        wear = _smoothed(self.scaling.scaled(runs) @ self.axis - self.new, runs, self.smoothing)
-        return np.minimum(_left(wear, runs.cycles, self.own, self.fleet), self.cap)
+        wear = _smooth_index(self.scaling.scaled(runs) @ self.axis - self.new, runs, self.smoothing)
+        return np.minimum(_cycles_left(wear, runs.cycles, self.own, self.fleet), self.cap)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,8 @@ import numpy as np
 
 from hwds.core.serialization import Serializable
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.lives import LEVELS, Lives
-from hwds.lifetime.models.survival.landmarks import Covariates, LandmarkModel
+from hwds.lifetime.laws import LIFE_LEVELS, Lives
+from hwds.lifetime.models.base import Covariates, LandmarkModel, LifetimeContext
 
 STEPS = 200
 """Parts of the cap over which the mean of min(life, cap) is summed."""
@@ -71,7 +70,7 @@ class WeibullLaw(Serializable):
 
     def quantiles(self, covariates: np.ndarray) -> np.ndarray:
         """Return the quantiles at `LEVELS`, shape (n, levels)."""
-        return np.asarray(self.scale(covariates)[:, None] * (-np.log1p(-LEVELS)) ** (1 / self.shape))
+        return np.asarray(self.scale(covariates)[:, None] * (-np.log1p(-LIFE_LEVELS)) ** (1 / self.shape))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,13 +11,11 @@ from annotated_types import Ge, Gt, Le
 
 from hwds.core.recipe import Depth, Positive, Small, Width
 from hwds.core.serialization import Serializable
-from hwds.core.watching.learning import learning_curve
-from hwds.features.base import LearnedRunFeatures
+from hwds.evaluation.cells import learning_curve
+from hwds.evaluation.trees import compute_device, load_booster, observe_losses
+from hwds.frames.features.base import LearnedRunFeatures
 from hwds.frames.runs import Runs
-from hwds.learners.boosting.booster import compute_device, load_booster
-from hwds.learners.boosting.observing import observed
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.models.base import PointModel, known_targets
+from hwds.lifetime.models.base import LifetimeContext, PointModel, known_targets
 
 Part = Annotated[float, Gt(0), Le(1)]
 
@@ -64,7 +62,7 @@ class XGBoostWindows(PointModel):
         inputs = features.compute(runs)[known].astype(np.float32)
         options = {"max_bin": self.bins, "nthread": context.cpus}
         given = xgboost.QuantileDMatrix(inputs, target, weight=context.weights(runs, known), **options)
-        observing = observed({}, given, learning_curve("booster", "round"))
+        observing = observe_losses({}, given, learning_curve("booster", "round"))
         booster = xgboost.train(self._settings(context), given, self.trees, **observing)
         return BoostedLife(features, bytes(booster.save_raw("ubj")), context.cpus)
 

@@ -9,21 +9,14 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Draws, Positive, Small
-from hwds.evaluation.abilities import LeakTestable, Segmentable
-from hwds.evaluation.base import Deployable, Evaluation, Score
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.score import check_headline
-from hwds.features.base import RunFeatures
-from hwds.features.none import None_
-from hwds.frames.run_checks import ENTITY
-from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
+from hwds.evaluation.protocol import Deployable, Evaluation, LeakTestable, RunContext, Score, Segmentable, check_headline
+from hwds.frames.features.base import RunFeatures
+from hwds.frames.features.none import None_
+from hwds.frames.runs import ENTITY, Runs
 from hwds.lifetime.family import REMAINING_LIFE
-from hwds.lifetime.metrics.measures import LifeTerms, life_measures
-from hwds.lifetime.metrics.scores import life_scores
-from hwds.lifetime.models.base import FittedLife, LifetimeModel, enough
-from hwds.lifetime.protocols.rows.predictions import PREDICTED, prediction_rows
-from hwds.results.measure import Measure
+from hwds.lifetime.metrics import PREDICTED, LifeTerms, life_measures, life_scores, prediction_rows
+from hwds.lifetime.models.base import FittedLife, LifetimeContext, LifetimeModel, enough_failures
+from hwds.results.tables import Measure
 
 
 class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentable, LeakTestable):
@@ -58,7 +51,7 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
 
     def fitted(self, model: LifetimeModel, runs: Runs, context: RunContext) -> FittedLife:
         """Return a model fitted to runs."""
-        return model.learn(enough(runs), self.context(context))
+        return model.learn(enough_failures(runs), self.context(context))
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return all metrics."""

@@ -10,21 +10,13 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError
-from hwds.evaluation.abilities import Contrasting
-from hwds.evaluation.base import Cell, Score, Tunable, TuningSplit
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.score import headline_score
+from hwds.evaluation.protocol import Cell, Contrasting, Fold, RunContext, Score, Tunable, TuningSplit, headline_score
+from hwds.evaluation.run_folds import HeldOutCut, LastRow, RunKFold, corrupt_runs
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.metrics.measures import life_measures
-from hwds.lifetime.metrics.scores import life_scores, official_scores
-from hwds.lifetime.models.base import LifetimeModel
+from hwds.lifetime.metrics import life_measures, life_scores, official_scores, prediction_rows
+from hwds.lifetime.models.base import LifetimeContext, LifetimeModel
 from hwds.lifetime.protocols.base import LifetimeEvaluation
-from hwds.lifetime.protocols.rows.predictions import prediction_rows
-from hwds.results.measure import Measure
-from hwds.results.tables import TRUTH
-from hwds.splitting.fold import Fold
-from hwds.splitting.run_kfold import HeldOutCut, LastRow, RunKFold, with_rubbish
+from hwds.results.tables import TRUTH, Measure
 
 OUTCOMES = ("actual", "seen", "failed")
 
@@ -77,8 +69,8 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
         first = cell.fold.cutoffs[0]
         runs = frame.learnable
         if isinstance(first, LastRow):
-            asked = _tests(frame).until(_tests(frame).lengths)
-            return prediction_rows(self.fitted(model, runs, context).predict(asked), asked, _tests(frame), "test", 0)
+            asked = _test_machines(frame).until(_test_machines(frame).lengths)
+            return prediction_rows(self.fitted(model, runs, context).predict(asked), asked, _test_machines(frame), "test", 0)
         mine = self.fold_of_runs(runs, first.repeat) == first.fold
         fitted, held = self.fitted(model, runs.take(~mine), context), runs.take(mine)
         number = first.repeat * self.cuts
@@ -138,13 +130,13 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
         if isinstance(cutoff, LastRow):
             tests = (frame.ends["split"] == "test").to_numpy()
             known[tests] = frame.lengths[tests]
-            return with_rubbish(frame, known, rng)
+            return corrupt_runs(frame, known, rng)
         runs = frame.learnable
         held = self.fold_of_runs(runs, cutoff.repeat) == cutoff.fold
         mine = [name for name, is_held in zip(runs.names, held, strict=True) if is_held]
         rows = dict(zip(mine, cutoff.rows, strict=True))
         known = np.array([rows.get(name, -1) for name in frame.names])
-        return with_rubbish(frame, known, rng)
+        return corrupt_runs(frame, known, rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOutCut | LastRow, frame: Runs) -> pl.DataFrame:
         """Return the predictions at a cut."""
@@ -153,6 +145,6 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
         return self.said(rows.filter((pl.col("part") == "kfold") & (pl.col("cut") == cutoff.repeat * self.cuts + cutoff.cut)))
 
 
-def _tests(frame: Runs) -> Runs:
+def _test_machines(frame: Runs) -> Runs:
     """Return the machines that the data set keeps for its test."""
     return frame.take((frame.ends["split"] == "test").to_numpy())

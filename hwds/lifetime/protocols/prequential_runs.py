@@ -11,15 +11,12 @@ from annotated_types import Ge, Le
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Small
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, Fold, RunContext
+from hwds.evaluation.run_folds import FleetInstant, corrupt_runs, review_instants
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.models.base import LifetimeModel
+from hwds.lifetime.metrics import prediction_rows
+from hwds.lifetime.models.base import LifetimeContext, LifetimeModel
 from hwds.lifetime.protocols.base import LifetimeEvaluation
-from hwds.lifetime.protocols.rows.predictions import prediction_rows
-from hwds.splitting.fold import Fold
-from hwds.splitting.run_kfold import FleetInstant, review_instants, with_rubbish
 
 
 class PrequentialRuns(LifetimeEvaluation):
@@ -60,14 +57,14 @@ class PrequentialRuns(LifetimeEvaluation):
         """Learn from what is known at the review; predict the machines that run then."""
         instant = cell.fold.cutoffs[0]
         runs = frame.learnable
-        fitted = self.fitted(model, known_at(runs, instant), context)
+        fitted = self.fitted(model, runs_known_at(runs, instant), context)
         running = self._running(runs, instant)
         asked = runs.until(np.where(running, instant.known_rows(runs), 0))
         return prediction_rows(fitted.predict(asked), asked, runs, "review", cell.fold.index)
 
     def corrupt_after(self, frame: Runs, cutoff: FleetInstant, rng: np.random.Generator) -> Runs:
         """Return the runs with rubbish for all that happened after the instant."""
-        return with_rubbish(frame, np.where(cutoff.ended(frame), -1, cutoff.known_rows(frame)), rng)
+        return corrupt_runs(frame, np.where(cutoff.ended(frame), -1, cutoff.known_rows(frame)), rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: FleetInstant, frame: Runs) -> pl.DataFrame:
         """Return the predictions at the review."""
@@ -78,7 +75,7 @@ class PrequentialRuns(LifetimeEvaluation):
         return ~instant.ended(runs) & (instant.known_rows(runs) >= self.least)
 
 
-def known_at(runs: Runs, instant: FleetInstant) -> Runs:
+def runs_known_at(runs: Runs, instant: FleetInstant) -> Runs:
     """Return what is known of runs at an instant: those that ended by then with their ends, others censored there."""
     ended = instant.ended(runs)
     cut = runs.until(instant.known_rows(runs))

@@ -1,4 +1,4 @@
-"""Estimator: the recipe of an off-policy estimator, and what its YAML fields are written with."""
+"""Estimator, the recipe of an off-policy estimator, and the base of those that clip weights."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from hwds.core.recipe import LEAST, MOST, Once, Positive, Recipe
-from hwds.ope.metrics.estimates import EstimatorTerms
-from hwds.ope.metrics.evidence import LogEvidence
+from hwds.ope.estimates import EstimatorTerms, LogEvidence, tune_by_slope
+
+# Estimator: the recipe of an off-policy estimator, and what its YAML fields are written with.
 
 Learner = Literal["frequency", "ridge", "logistic", "xgboost"]
-"""A reward model, cross-fitted; `hwds.ope.models.rewards.fitted` has them."""
+"""A reward model, cross-fitted; `hwds.ope.inquiry` has them."""
 
 
 def _slope_or(most: float, nothing: bool = False) -> BeforeValidator:
@@ -36,7 +37,7 @@ TunedLevel = Annotated[float | Literal["slope"], _slope_or(1.0)]
 Clip = Annotated[float | Literal["slope"] | None, _slope_or(MOST, nothing=True)]
 """The same where null leaves the weights alone."""
 
-QUANTILES = (1, 0.999, 0.99, 0.975, 0.95, 0.9, 0.8, 0.65, 0.5)
+LIMIT_QUANTILES = (1, 0.999, 0.99, 0.975, 0.95, 0.9, 0.8, 0.65, 0.5)
 
 Candidates = Annotated[tuple[Positive, ...], Once]
 
@@ -69,18 +70,47 @@ class Estimator(Recipe):
         return None if log.propensity is None else log.weights
 
 
-def limits(candidates: tuple[float, ...], weights: np.ndarray) -> list[float]:
+def weight_limits(candidates: tuple[float, ...], weights: np.ndarray) -> list[float]:
     """Return the candidates for a limit of weights, largest and so least biased first.
 
     Where none are given they are quantiles of the weights, none below 1: smaller weights do no harm.
     """
     if candidates:
         return sorted(candidates, reverse=True)
-    quantiles = np.quantile(weights, QUANTILES)
+    quantiles = np.quantile(weights, LIMIT_QUANTILES)
     return sorted({max(float(value), 1.0) for value in quantiles}, reverse=True)
 
 
-def limit_of(log: LogEvidence, used: np.ndarray, known: float | None = None) -> tuple[float, bool]:
+def weight_limit(log: LogEvidence, used: np.ndarray, known: float | None = None) -> tuple[float, bool]:
     """Return the bound of the weights, and whether it holds for any draw: the least known bound, or the largest weight seen."""
     bounds = [bound for bound in (known, log.largest_weight) if bound is not None]
     return (min(bounds), True) if bounds else (float(np.max(used, initial=0.0)), False)
+
+
+# The base of estimators that weigh rows by propensities and may clip the weights.
+
+
+class Clipped(Estimator):
+    """An estimate of weighted rows: each says what a row gives, `terms`.
+
+    Attributes:
+        clip: Larger weights become this; null leaves them, `slope` chooses among the candidates.
+        candidates: Clips for `slope` to choose among; none takes quantiles of the weights.
+    """
+
+    clip: Clip = None
+    candidates: Candidates = ()
+
+    def terms(self, log: LogEvidence, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+        """Return `base`, `top` and `bottom` of `EstimatorTerms`, shape (n,) each."""
+        raise NotImplementedError(f"{type(self).__name__}.terms")
+
+    def estimate(self, log: LogEvidence) -> EstimatorTerms:
+        """Return the terms under the clip that is given, or that SLOPE chooses."""
+        if self.clip == "slope":
+            return tune_by_slope(weight_limits(self.candidates, log.weights), lambda clip: self._at(log, clip))
+        return self._at(log, self.clip)
+
+    def _at(self, log: LogEvidence, clip: float | None) -> EstimatorTerms:
+        weights = log.weights if clip is None else np.minimum(log.weights, clip)
+        return EstimatorTerms(*self.terms(log, weights), *weight_limit(log, weights, clip), clip, clip is not None)

@@ -6,8 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwds.ope.metrics.estimates import EstimatorTerms
-from hwds.ope.metrics.evidence import LogEvidence
+from hwds.ope.estimates import EstimatorTerms, LogEvidence
 from hwds.ope.models.base import Estimator, Learner
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ope.metrics.evidence import LogEvidence
-from hwds.ope.models.base import Learner
-from hwds.ope.models.rewards.clipping import Clipped
+from hwds.ope.estimates import LogEvidence
+from hwds.ope.models.base import Clipped, Learner
 
 
 class DR(Clipped):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ope.metrics.estimates import EstimatorTerms
-from hwds.ope.metrics.evidence import LogEvidence
-from hwds.ope.metrics.slope import tuned
-from hwds.ope.models.base import Candidates, Estimator, Learner, Tuned, limit_of, limits
+from hwds.ope.estimates import EstimatorTerms, LogEvidence, tune_by_slope
+from hwds.ope.models.base import Candidates, Estimator, Learner, Tuned, weight_limit, weight_limits
 
 
 class DROs(Estimator):
@@ -32,20 +30,20 @@ class DROs(Estimator):
     def estimate(self, log: LogEvidence) -> EstimatorTerms:
         """Return a mean."""
         if self.shrinkage == "slope":
-            return tuned(self._candidates(log), lambda shrinkage: _at(log, shrinkage))
-        return _at(log, self.shrinkage)
+            return tune_by_slope(self._candidates(log), lambda shrinkage: _terms_at(log, shrinkage))
+        return _terms_at(log, self.shrinkage)
 
     def _candidates(self, log: LogEvidence) -> list[float]:
         """Return candidates, least biased first: from hardly shrinking the largest weight to halving the median one."""
         if self.candidates:
             return sorted(self.candidates, reverse=True)
-        squares = [limit**2 for limit in limits((), log.weights)]
+        squares = [limit**2 for limit in weight_limits((), log.weights)]
         return [100 * squares[0], 10 * squares[0], *squares]
 
 
-def _at(log: LogEvidence, shrinkage: float) -> EstimatorTerms:
+def _terms_at(log: LogEvidence, shrinkage: float) -> EstimatorTerms:
     weights = shrinkage * log.weights / (log.weights**2 + shrinkage)
-    limit = limit_of(log, weights, np.sqrt(shrinkage) / 2)
+    limit = weight_limit(log, weights, np.sqrt(shrinkage) / 2)
     return EstimatorTerms(
         log.expected, weights * log.errors, np.ones(len(weights)), *limit, shrinkage, biased=True, learned=True
     )

@@ -6,12 +6,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from hwds.ope.metrics.estimates import EstimatorTerms
-from hwds.ope.metrics.evidence import LogEvidence
-from hwds.ope.metrics.slope import tuned
+from hwds.ope.estimates import EstimatorTerms, LogEvidence, tune_by_slope
 from hwds.ope.models.base import Candidates, Estimator, Tuned
 
-WIDTHS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
+BANDWIDTHS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 """Default bandwidths, in standard deviations of the logged prices."""
 
 
@@ -43,7 +41,7 @@ class Kernel(Estimator):
     def estimate(self, log: LogEvidence) -> EstimatorTerms:
         """Return a ratio of sums, or a mean."""
         if self.bandwidth == "slope":
-            return tuned(self._candidates(log), lambda bandwidth: self._at(log, bandwidth))
+            return tune_by_slope(self._candidates(log), lambda bandwidth: self._at(log, bandwidth))
         return self._at(log, self.bandwidth)
 
     def weights(self, log: LogEvidence) -> np.ndarray:
@@ -54,7 +52,7 @@ class Kernel(Estimator):
         """Return the narrowest first, without those in which no row lies."""
         assert log.price is not None
         spread = float(np.std(log.price)) or 1.0
-        widths = sorted(self.candidates) or [width * spread for width in WIDTHS]
+        widths = sorted(self.candidates) or [width * spread for width in BANDWIDTHS]
         return [width for width in widths if np.any(self._weights(log, width) > 0)] or widths[-1:]
 
     def _weights(self, log: LogEvidence, bandwidth: float) -> np.ndarray:

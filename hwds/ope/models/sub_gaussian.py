@@ -7,12 +7,10 @@ from typing import Annotated, Literal
 import numpy as np
 
 from hwds.core.recipe import Level, Once
-from hwds.ope.metrics.estimates import EstimatorTerms
-from hwds.ope.metrics.evidence import LogEvidence
-from hwds.ope.metrics.slope import tuned
-from hwds.ope.models.base import Estimator, Learner, TunedLevel, limit_of
+from hwds.ope.estimates import EstimatorTerms, LogEvidence, tune_by_slope
+from hwds.ope.models.base import Estimator, Learner, TunedLevel, weight_limit
 
-STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+SHRINKAGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 class SubGaussian(Estimator):
@@ -44,12 +42,12 @@ class SubGaussian(Estimator):
     def estimate(self, log: LogEvidence) -> EstimatorTerms:
         """Return a mean."""
         if self.strength == "slope":
-            return tuned(sorted(self.candidates or STRENGTHS), lambda strength: self._at(log, strength))
+            return tune_by_slope(sorted(self.candidates or SHRINKAGES), lambda strength: self._at(log, strength))
         return self._at(log, self.strength)
 
     def _at(self, log: LogEvidence, strength: float) -> EstimatorTerms:
         weights = log.weights / (1 - strength + strength * log.weights)
-        limit = limit_of(log, weights, 1 / strength)
+        limit = weight_limit(log, weights, 1 / strength)
         if self.form == "ipw":
             return EstimatorTerms(None, weights * log.reward, np.ones(len(weights)), *limit, strength, biased=True)
         return EstimatorTerms(

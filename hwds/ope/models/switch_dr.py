@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ope.metrics.estimates import EstimatorTerms
-from hwds.ope.metrics.evidence import LogEvidence
-from hwds.ope.metrics.slope import tuned
-from hwds.ope.models.base import Candidates, Estimator, Learner, Tuned, limit_of, limits
+from hwds.ope.estimates import EstimatorTerms, LogEvidence, tune_by_slope
+from hwds.ope.models.base import Candidates, Estimator, Learner, Tuned, weight_limit, weight_limits
 
 
 class SwitchDR(Estimator):
@@ -32,17 +30,17 @@ class SwitchDR(Estimator):
     def estimate(self, log: LogEvidence) -> EstimatorTerms:
         """Return a mean."""
         if self.limit == "slope":
-            return tuned(limits(self.candidates, log.weights), lambda limit: _at(log, limit))
-        return _at(log, self.limit)
+            return tune_by_slope(weight_limits(self.candidates, log.weights), lambda limit: _terms_at(log, limit))
+        return _terms_at(log, self.limit)
 
 
-def _at(log: LogEvidence, limit: float) -> EstimatorTerms:
+def _terms_at(log: LogEvidence, limit: float) -> EstimatorTerms:
     weights = np.where(log.weights <= limit, log.weights, 0.0)
     return EstimatorTerms(
         log.expected,
         weights * log.errors,
         np.ones(len(weights)),
-        *limit_of(log, weights, limit),
+        *weight_limit(log, weights, limit),
         limit,
         biased=True,
         learned=True,

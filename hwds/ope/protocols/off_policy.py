@@ -13,43 +13,407 @@ from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Level, NonNegativeInt, Small
-from hwds.evaluation.abilities import Contrasting, LeakTestable, Segmentable
-from hwds.evaluation.base import Cell, Evaluation, Score
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.segments import labels_of_rows
-from hwds.frames.outcomes import outcome_unit
-from hwds.frames.table import ROW_ID, Table
+from hwds.core.seeds import stream
+from hwds.evaluation.protocol import (
+    Cell,
+    Contrasting,
+    Evaluation,
+    Fold,
+    LeakTestable,
+    RunContext,
+    Score,
+    Segmentable,
+    labels_of_rows,
+)
+from hwds.frames.table import ROW_ID, Table, outcome_unit
+from hwds.ope.estimates import (
+    EstimatorTerms,
+    bca_interval,
+    bernstein_interval,
+    chance_of_low_mean,
+    effective_size,
+    influence,
+    jackknife_stderr,
+    refutes_propensities,
+    resample_log,
+    stderr,
+)
 from hwds.ope.family import OFF_POLICY
-from hwds.ope.metrics.estimates import effective_size
+from hwds.ope.inquiry import (
+    BY_PROPENSITY,
+    LEFT_OUT_INFIX,
+    SHARED_FIELDS,
+    TERM_COLUMNS,
+    LogInquiry,
+    blocks_of_rows,
+    check_estimator,
+    check_size,
+    policy_rows,
+)
+from hwds.ope.log import DecisionLog, Reward, RewardRange, Target, TargetPolicy, read_log, target_choices
 from hwds.ope.models.base import Estimator
-from hwds.ope.pricing import log_offers, value_evidence
-from hwds.ope.protocols.estimation.inquiry import Inquiry, blocks_of_rows
-from hwds.ope.protocols.estimation.log import Log, Range, Reward, read_log
-from hwds.ope.protocols.estimation.rows import BY_PROPENSITY, WITHOUT, check_estimator, check_size, rows_of
-from hwds.ope.protocols.estimation.scores import errors, measures, scores
-from hwds.ope.protocols.estimation.support import SUPPORT, support_scores, with_support
-from hwds.ope.protocols.estimation.target import Target, TargetPolicy, choices
-from hwds.pricing.evidence import EvidenceTable, PriceEvidence
-from hwds.pricing.offers import Certainty, Offers
-from hwds.results.measure import Measure
-from hwds.results.tables import Tables
-from hwds.splitting.fold import Fold
+from hwds.ope.support import SUPPORT_COLUMN, SUPPORT_MEANINGS, any_refuted, support_scores, with_support
+from hwds.pricing.arm_evidence import (
+    EVIDENCE,
+    Certainty,
+    EvidenceTable,
+    Measured,
+    Offer,
+    PriceEvidence,
+    PriceOffers,
+    is_binary,
+    value_by_arm,
+)
+from hwds.results.tables import TRUTH, Measure, Tables
+from hwds.stats.clusters import day_blocks, day_cluster, influence_effect
+from hwds.stats.effects import Z95, Effect, ReferenceDistribution
 
-TARGET = ""
+# The scores of an off-policy estimate: the value, the gain over the log, and how much the log
+# tells.
+
+MOST_DRAWN = 50_000
+"""Rows beyond which the bootstrap draws blocks of rows: of that many sums, the interval is the same and sooner there."""
+
+BIAS_APART = ", bias apart"
+"""Ends the name of an interval that leaves out how far the estimator aims beside the truth."""
+
+ERROR_LEVEL = 0.95
+"""The level of the interval of an error, whatever the level of the estimates."""
+
+SHARED_DAYS = ", widened for shared days"
+"""Ends the name of an interval that counts what rows of one day share."""
+
+DAYS_ALONE = "of these days alone"
+"""In the name of an interval that says nothing of other days, followed by the reason."""
+
+REFUTED_STATUS = "refuted: the mean weight says that the log's propensities are wrong"
+"""The status of an estimate that the log itself speaks against."""
+
+Intervals = Literal["bootstrap", "bernstein"]
+Interval = tuple[float, float]
+Uncertainty = tuple[float | None, float, float, str]
+"""Standard error, the ends of the interval, and how it was made."""
+
+
+def off_policy_measures(subject: str = "", unit: str = "", confidence: float = 0.95, policy: str = "") -> tuple[Measure, ...]:
+    """Return the measures of off-policy evaluation.
+
+    Args:
+        subject: What the reward is called.
+        unit: What it is counted in.
+        confidence: Of the intervals.
+        policy: The target policy, as a config writes it.
+    """
+
+    def counted(name: str, meaning: str, better: Literal["high", "none"] = "none", beside: bool = True) -> Measure:
+        return Measure(name, meaning=meaning, better=better, units="rows", beside="always" if beside else "page")
+
+    def earned(name: str, meaning: str, level: float = confidence, beside: bool = True) -> Measure:
+        return replace(counted(name, meaning, beside=beside), subject=subject, measured_in=unit, confidence=level)
+
+    return (
+        replace(
+            earned("policy_value", "mean reward that the target policy would have had, as the estimator says"), called=policy
+        ),
+        earned("improvement", "policy_value minus logged_value, its interval paired row by row"),
+        earned("error", "policy_value minus that of the truth", ERROR_LEVEL, beside=False),
+        earned("logged_value", "mean reward of the log itself", beside=False),
+        counted("effective_sample_size", "rows of a mean without weights that is as precise: (sum w)^2 / sum w^2"),
+        counted("overlap", "share of the target policy's choices that are of arms which the log shows", beside=False),
+        counted("mean_weight", "1 in expectation where the log shows all that the target policy does", beside=False),
+        counted("parameter", "the clip, limit, shrinkage, strength or bandwidth that was used", beside=False),
+        *(Measure(name, meaning=meaning, better="none", units="rows") for name, meaning in SUPPORT_MEANINGS.items()),
+    )
+
+
+def off_policy_scores(
+    rows: pl.DataFrame, intervals: Intervals, confidence: float, resamples: int, within: RewardRange | None
+) -> list[Score]:
+    """Return all scores of the rows of one estimator.
+
+    Args:
+        rows: As `off_policy_asking.rows_of` makes them.
+        intervals: `bootstrap` or `bernstein`.
+        confidence: Of the intervals.
+        resamples: Of the bootstrap, whose stream is that of the rows' seed: rivals share the draws.
+        within: The declared range of rewards, None for what was seen.
+    """
+    parts, reward = _row_terms(rows), rows["reward"].to_numpy()
+    groups = _number_groups(rows["group"]) if "group" in rows.columns else None
+    logged = EstimatorTerms(None, reward, np.ones(len(reward)), 1.0)
+    estimates = {
+        "policy_value": (parts, parts.value),
+        "improvement": (parts.less(reward), parts.value - logged.value),
+        "logged_value": (logged, logged.value),
+    }
+    if intervals == "bootstrap":
+        intervals_by_name, method = _bootstrap_uncertainties(estimates, rows, groups, resamples, confidence), "BCa bootstrap"
+    else:
+        intervals_by_name = _bernstein_uncertainty(
+            parts, logged, within or (float(reward.min()), float(reward.max())), confidence
+        )
+        method = "empirical Bernstein" if within and parts.limit_known else "empirical Bernstein, bounds as seen"
+    uncertainty: dict[str, Uncertainty] = {
+        name: (stderr(of, groups), *intervals_by_name[name], method) for name, (of, _) in estimates.items()
+    }
+    if parts.learned:
+        uncertainty |= _jackknife_uncertainties(
+            rows, {name: estimates[name][1] for name in ("policy_value", "improvement")}, confidence
+        )
+    if "day" in rows.columns:
+        shared = {name: shared_days(influence(of), value, rows, groups) for name, (of, value) in estimates.items()}
+        uncertainty = {
+            name: _widen_for_days(shared[name], own, stderr(estimates[name][0], groups), confidence)
+            for name, own in uncertainty.items()
+        }
+    results = []
+    for name, (of, value) in estimates.items():
+        error, low, high, ci_method = uncertainty[name]
+        results.append(Score(name, "mean", value, error, low, high, ci_method + (BIAS_APART if of.biased else ""), n=of.n))
+    diagnostics = _diagnostic_scores(rows, groups)
+    by_metric = {score.metric: score for score in diagnostics}
+    weight, overlap = by_metric.get("mean_weight"), by_metric["overlap"].value if "overlap" in by_metric else None
+    if weight is None or weight.value is None:
+        return [*results, *diagnostics]
+    if refutes_propensities(weight.value, weight.stderr, overlap, weight.p_value):
+        results = [replace(score, status=REFUTED_STATUS) if score.metric != "logged_value" else score for score in results]
+    return [*results, *diagnostics]
+
+
+def shared_days(errors: np.ndarray, value: float, rows: pl.DataFrame, groups: np.ndarray | None) -> Effect:
+    """Return an estimate with its variance over the draws of the log and over the days that they share.
+
+    Args:
+        errors: What each row adds to n times the error of the value, shape (n,).
+        value: The estimate.
+        rows: With the column `day`.
+        groups: The number of the draw that each row belongs to; None where each row is one.
+    """
+    draws = np.arange(len(rows)) if groups is None else groups
+    days = rows["day"].to_numpy()
+    by_day = day_cluster(len(np.unique(days))), day_blocks(days)
+    return influence_effect(value, errors / len(rows), ("draw", draws), by_day, "two-way")
+
+
+def _widen_for_days(shared: Effect, own: Uncertainty, alone: float | None, confidence: float) -> Uncertainty:
+    """Return an uncertainty as much wider as the days that rows share make it, or what it says of their days alone."""
+    error, low, high, method = own
+    if shared.stderr is None:
+        return error, low, high, f"{method}, {DAYS_ALONE}: {shared.method}"
+    if not alone or error is None:
+        return own
+    size = shared.stderr / alone
+    wide = max(size * shared.distribution.critical(confidence) / ReferenceDistribution().critical(confidence), 1.0)
+    return (
+        max(size, 1.0) * error,
+        shared.value - wide * (shared.value - low),
+        shared.value + wide * (high - shared.value),
+        f"{method}{SHARED_DAYS}",
+    )
+
+
+def _jackknife_uncertainties(rows: pl.DataFrame, values: Mapping[str, float], confidence: float) -> dict[str, Uncertainty]:
+    """Return the standard errors and intervals of what is learned, from the estimates without each part that has rows here."""
+    without: dict[str, list[float]] = {name: [] for name in values}
+    for stays, parts in _estimates_without_parts(rows):
+        without["policy_value"].append(parts.value)
+        without["improvement"].append(parts.less(rows["reward"].filter(stays).to_numpy()).value)
+    return {
+        name: (*jackknife_stderr(value, np.array(without[name]), confidence), "delete-a-part jackknife")
+        for name, value in values.items()
+        if len(without[name]) > 1
+    }
+
+
+def _estimates_without_parts(rows: pl.DataFrame) -> Iterator[tuple[pl.Series, EstimatorTerms]]:
+    """Yield, for each block that has rows here, the rows that stay without it and the parts of the estimate made without it."""
+    part = 0
+    while (name := f"top{LEFT_OUT_INFIX}{part}") in rows.columns:
+        stays = rows[name].is_not_null()
+        if 0 < stays.sum() < len(rows):
+            yield stays, _row_terms(rows.filter(stays), f"{LEFT_OUT_INFIX}{part}")
+        part += 1
+
+
+def true_errors(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    """Yield the difference of each estimate from the truth, paired row by row; nothing where there is no truth.
+
+    Args:
+        rows: Of each model, by its label.
+    """
+    if TRUTH not in rows:
+        return
+    for label, model_rows in rows.items():
+        if label != TRUTH:
+            yield label, _error_score(model_rows, rows[TRUTH])
+
+
+def _error_score(rows: pl.DataFrame, true_rows: pl.DataFrame) -> Score:
+    """Return the error of one estimate, by the jackknife where something was learned whose error the rows do not show."""
+    parts, truth = _row_terms(rows), _row_terms(true_rows)
+    value = parts.value - truth.value
+    without = (
+        [rest.value - _row_terms(true_rows.filter(stays)).value for stays, rest in _estimates_without_parts(rows)]
+        if parts.learned
+        else []
+    )
+    if len(without) > 1:
+        spread = *jackknife_stderr(value, np.array(without), ERROR_LEVEL), "delete-a-part jackknife"
+    else:
+        groups = _number_groups(rows["group"]) if "group" in rows.columns else None
+        if "day" in rows.columns:
+            effect = shared_days(influence(parts) - influence(truth), value, rows, groups)
+            if ends := effect.interval(ERROR_LEVEL):
+                return Score("error", "mean", value, effect.stderr, *ends, f"t, paired by row{SHARED_DAYS}", n=parts.n)
+        differences = influence(parts, groups) - influence(truth, groups)
+        count = len(differences)
+        error = float(np.sqrt(count / (count - 1) * np.sum(differences**2))) / parts.n
+        spread = error, value - Z95 * error, value + Z95 * error, "normal, paired by row"
+    return Score("error", "mean", value, *spread, n=parts.n)
+
+
+def _row_terms(rows: pl.DataFrame, suffix: str = "") -> EstimatorTerms:
+    columns = [rows[f"{name}{suffix}"] for name in TERM_COLUMNS]
+    base, top, bottom = (None if column.null_count() else column.to_numpy() for column in columns)
+    assert top is not None
+    assert bottom is not None
+    shared = {name: rows[name][0] for name in (*SHARED_FIELDS, "parameter")}
+    return EstimatorTerms(base, top, bottom, **shared)
+
+
+def _number_groups(groups: pl.Series) -> np.ndarray:
+    """Return the groups that are there numbered from 0: a segment has not all of them."""
+    return np.unique(groups.to_numpy(), return_inverse=True)[1]
+
+
+def _bootstrap_uncertainties(
+    estimates: Mapping[str, tuple[EstimatorTerms, float]],
+    rows: pl.DataFrame,
+    groups: np.ndarray | None,
+    resamples: int,
+    confidence: float,
+) -> dict[str, Interval]:
+    seed, reward = rows["seed"][0], rows["reward"].to_numpy()
+    rng = stream(seed, "off_policy", "bootstrap")
+    if groups is None and len(reward) > MOST_DRAWN:
+        groups = stream(seed, "off_policy", "blocks").permutation(len(reward)) % MOST_DRAWN
+    samples = resample_log(estimates["policy_value"][0], reward, groups, resamples, rng)
+    draws = {"policy_value": samples.value, "improvement": samples.value - samples.logged, "logged_value": samples.logged}
+    return {
+        name: bca_interval(draws[name], value, influence(parts, groups), confidence)
+        for name, (parts, value) in estimates.items()
+    }
+
+
+def _bernstein_uncertainty(
+    parts: EstimatorTerms, own: EstimatorTerms, bounds: RewardRange, confidence: float
+) -> dict[str, Interval]:
+    """Return the gain's bounds are those of its two terms, each with half of the risk."""
+    half = (1 + confidence) / 2
+    ours, theirs = bernstein_interval(parts, bounds, half), bernstein_interval(own, bounds, half)
+    gain = (ours[0] - theirs[1], ours[1] - theirs[0])
+    whole = bernstein_interval(parts, bounds, confidence), bernstein_interval(own, bounds, confidence)
+    return {"policy_value": whole[0], "improvement": gain, "logged_value": whole[1]}
+
+
+def _diagnostic_scores(rows: pl.DataFrame, groups: np.ndarray | None) -> list[Score]:
+    n = len(rows)
+    weights = None if rows["weight"].null_count() else rows["weight"].to_numpy()
+    found = {
+        "effective_sample_size": None if weights is None else effective_size(weights),
+        "overlap": rows["supported"].mean(),
+        "mean_weight": None if weights is None else float(np.mean(weights)),
+        "parameter": rows["parameter"][0],
+    }
+    errors, chances = {}, {}
+    if weights is not None and rows[BY_PROPENSITY].all():
+        errors["mean_weight"] = _error_of_mean(weights, groups)
+        draws = weights if groups is None else np.bincount(groups, weights) / len(weights) * len(np.bincount(groups))
+        shown = rows["supported"].mean()
+        chances["mean_weight"] = chance_of_low_mean(draws, shown) if isinstance(shown, float) else None
+    return [
+        Score(name, "mean", float(value), errors.get(name), p_value=chances.get(name), n=n)
+        for name, value in found.items()
+        if isinstance(value, float)
+    ]
+
+
+def _error_of_mean(weights: np.ndarray, groups: np.ndarray | None) -> float | None:
+    """Return the standard error of the mean weight, by the groups that are drawn together; None for fewer than two."""
+    centred = weights - weights.mean()
+    parts = centred if groups is None else np.bincount(groups, centred)
+    count = len(parts)
+    return float(np.sqrt(count / (count - 1) * np.sum(parts**2))) / len(weights) if count > 1 else None
+
+
+# The evidence of an off-policy estimate for a choice of price: the value of showing each arm
+# always.
+
+
+def log_offers(table: Table, log: DecisionLog, *, outcome: bool) -> PriceOffers:
+    """Return the arms of a log.
+
+    Args:
+        table: With a row a choice.
+        log: The table as the protocol reads it.
+        outcome: Whether the reward is the outcome itself, which may be a conversion, and not its money.
+    """
+    row = np.array(log.arms)[log.action]
+    price, cost = (value_by_arm(table, role, row) for role in ("price", "cost"))
+    measured: Measured = "conversions" if outcome and is_binary(table) else "money"
+    return PriceOffers(tuple(Offer(name, price.get(name), cost.get(name)) for name in log.arms), measured, table.unit)
+
+
+def value_evidence(tables: Tables, log: DecisionLog, model: str, offers: PriceOffers) -> EvidenceTable:
+    """Return the estimate of each arm's value; see `PriceEvidence`.
+
+    Args:
+        tables: Of the run.
+        log: The table as the protocol reads it.
+        model: The estimator.
+        offers: The arms.
+    """
+    whole = (pl.col("metric") == "policy_value") & (pl.col("segment_by") == "arm") & pl.col("fold").is_null()
+    values = {row["segment"]: row for row in tables.scores.filter(whole & (pl.col("model") == model)).to_dicts()}
+    shown = dict(zip(log.arms, np.bincount(log.action, minlength=len(log.arms)).tolist(), strict=True))
+    blank = {"value": None, "stderr": None}
+    weight, refuted = (
+        tables.headline("mean_weight", model),
+        tables.headline("policy_value", model).get("status") == REFUTED_STATUS,
+    )
+    miscalibrated = bool(weight and weight["stderr"]) and any_refuted(tables)
+    rows = [
+        (0, offer.arm, shown.get(offer.arm, 0), None, None, value["value"], value["stderr"], offers.measured)
+        for offer in offers.all
+        for value in (blank if refuted or miscalibrated else values.get(offer.arm, blank),)
+    ]
+    alone = next((value for value in values.values() if DAYS_ALONE in (value["ci_method"] or "")), None)
+    note = "The log is of few days: what is said of its arms is of these days alone." if alone else ""
+    note = (
+        f"No estimate counts: the weights average {weight['value']:.3g} where right propensities give 1." if refuted else note
+    )
+    if miscalibrated and not refuted:
+        note = "No estimate counts: a model of the log refutes its propensities."
+    return EvidenceTable(pl.DataFrame(rows, schema=EVIDENCE, orient="row"), note=note)
+
+
+# Off-policy evaluation: what a policy would have earned, from the log of another.
+
+TARGET_ROWS = ""
 """The value of the column `policy` in rows of the target policy."""
 
-OF_ARMS = ("policy_value", "improvement", "effective_sample_size")
+ARM_METRICS = ("policy_value", "improvement", "effective_sample_size")
 """The metrics that are reported for each arm."""
 
 
-def _rising(value: Range | None) -> Range | None:
+def _rising_range(value: RewardRange | None) -> RewardRange | None:
     if value and value[0] >= value[1]:
         raise ValueError("must rise")
     return value
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LogBlock:
     """A block of the log's rows, whose reward models are fitted on others.
 
     Attributes:
@@ -106,7 +470,7 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
     target_policy: Target = TargetPolicy()
     each_arm: bool = False
     reward: Reward = "outcome"
-    reward_range: Annotated[Range | None, AfterValidator(_rising)] = None
+    reward_range: Annotated[RewardRange | None, AfterValidator(_rising_range)] = None
     least_propensity: Level | None = None
     folds: Annotated[int, Ge(2), Le(10_000)] = 5
     min_effective_size: NonNegativeInt = 30
@@ -125,11 +489,11 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         if certainty in ("always_valid", "test"):
             raise ConfigError(f"decision.certainty: must be 'posterior' for an off-policy estimate, got '{certainty}'.")
 
-    def offers(self, frame: Table) -> Offers:
+    def offers(self, frame: Table) -> PriceOffers:
         """Return the arms of the log."""
         return log_offers(frame, self.log(frame), outcome=self.reward == "outcome")
 
-    def price_evidence(self, tables: Tables, frame: Table, model: str, offers: Offers, most: int) -> EvidenceTable:
+    def price_evidence(self, tables: Tables, frame: Table, model: str, offers: PriceOffers, most: int) -> EvidenceTable:
         """Return the estimate of each arm's value."""
         return value_evidence(tables, self.log(frame), model, offers)
 
@@ -139,11 +503,11 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         if self.intervals == "bernstein" and log.group is not None:
             raise ConfigError("protocol.intervals: bernstein takes rows as independent, the role group says they are not.")
         if not self.target_policy.learns:
-            choices(self.target_policy, log, _no_predictions)
+            target_choices(self.target_policy, log, _no_predictions)
         blocks_of_rows(log, self.folds)
-        return [Fold(0, "log", log.n, tuple(Held(part, self.folds) for part in range(self.folds)))]
+        return [Fold(0, "log", log.n, tuple(LogBlock(part, self.folds) for part in range(self.folds)))]
 
-    def log(self, frame: Table) -> Log:
+    def log(self, frame: Table) -> DecisionLog:
         """Return the table as a log, checked."""
         return read_log(frame, self.reward, self.reward_range)
 
@@ -174,35 +538,35 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         bare = inquiry.evidence(self.target_policy, None)
         check_size(model, bare, self.target_policy, self.min_effective_size)
         arms = [(TargetPolicy(arm=arm), arm) for arm in log.arms] if self.each_arm else []
-        made = [rows_of(model, inquiry, policy, label) for policy, label in [(self.target_policy, TARGET), *arms]]
+        made = [policy_rows(model, inquiry, policy, label) for policy, label in [(self.target_policy, TARGET_ROWS), *arms]]
         found = [rows for rows in made if rows.width]
         if made[0].width and not (model.asks_price or self.target_policy.of_prices):
             weights = bare.weights if model.weighs and model.needs_propensity else None
             found[0] = with_support(made[0], log, bare, weights)
         return pl.concat(found, how="diagonal") if found else pl.DataFrame()
 
-    def _inquiry(self, log: Log, context: RunContext) -> Inquiry:
-        return Inquiry(log, self.folds, context, self.least_propensity)
+    def _inquiry(self, log: DecisionLog, context: RunContext) -> LogInquiry:
+        return LogInquiry(log, self.folds, context, self.least_propensity)
 
     def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of the target policy, without what only their standard error is made of."""
-        return rows.filter(pl.col("policy") == TARGET).select(
-            pl.exclude("policy", "seed", "day", BY_PROPENSITY, SUPPORT, f"^.*{WITHOUT}.*$")
+        return rows.filter(pl.col("policy") == TARGET_ROWS).select(
+            pl.exclude("policy", "seed", "day", BY_PROPENSITY, SUPPORT_COLUMN, f"^.*{LEFT_OUT_INFIX}.*$")
         )
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the value, the gain over the log with its interval, the log's own value, and how much the log tells."""
-        return self._scores(rows.filter(pl.col("policy") == TARGET))
+        return self._scores(rows.filter(pl.col("policy") == TARGET_ROWS))
 
     def _scores(self, rows: pl.DataFrame) -> list[Score]:
-        return scores(rows, self.intervals, self.confidence, self.resamples, self.reward_range) if len(rows) else []
+        return off_policy_scores(rows, self.intervals, self.confidence, self.resamples, self.reward_range) if len(rows) else []
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield the error of each estimate where the truth is known, the value of each arm if wanted, and what a log shows."""
-        yield from errors({label: own.filter(pl.col("policy") == TARGET) for label, own in rows.items()})
+        yield from true_errors({label: own.filter(pl.col("policy") == TARGET_ROWS) for label, own in rows.items()})
         for label, own in rows.items():
             for arm in own["policy"].unique(maintain_order=True):
-                if arm != TARGET:
+                if arm != TARGET_ROWS:
                     yield from ((label, score) for score in self._of_arm(own.filter(pl.col("policy") == arm), arm))
 
         for label, own in list(rows.items())[:1]:
@@ -213,7 +577,7 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         weights = rows["weight"]
         few = not weights.null_count() and effective_size(weights.to_numpy()) < self.min_effective_size
         for score in self._scores(rows):
-            if score.metric in OF_ARMS:
+            if score.metric in ARM_METRICS:
                 shown = replace(score, segment_by="arm", segment=arm)
                 estimated = few and score.metric != "effective_sample_size"
                 yield (
@@ -227,11 +591,11 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         of_sales = self.reward == "revenue"
         subject = "revenue" if of_sales else frame.column("outcome").name
         unit = frame.unit if of_sales else outcome_unit(frame)
-        return measures(subject, unit, self.confidence, str(self.target_policy))
+        return off_policy_measures(subject, unit, self.confidence, str(self.target_policy))
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
-        known = [measure.name for measure in measures()]
+        known = [measure.name for measure in off_policy_measures()]
         if self.headline not in known:
             raise ConfigError(f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}")
 
@@ -239,7 +603,7 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         """Return any column of the table by row."""
         return labels_of_rows(frame, column)
 
-    def corrupt_after(self, frame: Table, cutoff: Held, rng: np.random.Generator) -> Table:
+    def corrupt_after(self, frame: Table, cutoff: LogBlock, rng: np.random.Generator) -> Table:
         """Return the table with other outcomes, inside their range, in one block."""
         log = self.log(frame)
         name = frame.column("outcome").name
@@ -248,10 +612,12 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         rubbish = np.where(held, rng.uniform(values.min(), values.max(), log.n), values)
         return replace(frame, data=frame.data.with_columns(pl.Series(name, rubbish)))
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Held, frame: Table) -> pl.DataFrame:
+    def predictions_at(self, rows: pl.DataFrame, cutoff: LogBlock, frame: Table) -> pl.DataFrame:
         """Return the rows of one block as estimated without their own rewards."""
         held = blocks_of_rows(self.log(frame), cutoff.of) == cutoff.part
-        return rows.filter(pl.col("policy") == TARGET).filter(pl.Series(held)).select(ROW_ID, "base", "target", "supported")
+        return (
+            rows.filter(pl.col("policy") == TARGET_ROWS).filter(pl.Series(held)).select(ROW_ID, "base", "target", "supported")
+        )
 
 
 def _no_predictions(learner: str) -> np.ndarray:

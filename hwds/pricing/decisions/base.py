@@ -11,31 +11,29 @@ from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import MOST, Draws, Level, NonNegative, Once, Positive, PositiveInt, Small, UnitInterval
-from hwds.decisions.base import Decision
-from hwds.evaluation.base import Evaluation
+from hwds.evaluation.decisions.base import Decision
+from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
+from hwds.pricing.demand_draws import DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates, DemandEvidence
-from hwds.pricing.optimum.draws import DemandDraws
-from hwds.pricing.optimum.guardrails import Guardrails
-from hwds.pricing.optimum.recommend import PriceRecommendation, recommend
+from hwds.pricing.recommended_prices import PriceGuardrails, PriceRecommendation, recommend
 from hwds.results.formatting import is_money
-from hwds.results.tables import Tables
-from hwds.results.verdict import Verdict
+from hwds.results.tables import Tables, Verdict
 
 MarginFloor = Annotated[float, Ge(-MOST), Lt(1)]
-Status = Literal["identified", "weak", "no_variation", "endogenous?"]
-Share = Annotated[float, Ge(0), Lt(1)]
+EvidenceStatus = Literal["identified", "weak", "no_variation", "endogenous?"]
+PriceShare = Annotated[float, Ge(0), Lt(1)]
 """A share of a price that leaves something of it."""
 
-Step = Annotated[float, Ge(0), Le(0.9)]
+PriceStep = Annotated[float, Ge(0), Le(0.9)]
 """A change of a price, as a share of it."""
 
 
-CURRENCY = "currency"
+CURRENCY_COLUMN = "currency"
 """The column that names the currency of a row, where the data has one."""
 
 
-def _currency(unit: str) -> str:
+def _currency_of(unit: str) -> str:
     if unit and not is_money(unit):
         raise ValueError("must be a currency, such as EUR")
     return unit
@@ -52,7 +50,7 @@ class DemandDecision(Decision):
 
     without_costs: ClassVar[str] = ""
 
-    currency: Annotated[str, AfterValidator(_currency)] = ""
+    currency: Annotated[str, AfterValidator(_currency_of)] = ""
 
     def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
         """Refuse a protocol that estimates no demand.
@@ -79,12 +77,12 @@ class DemandDecision(Decision):
         Raises:
             ConfigError: It has no such column, or prices of several currencies, which cannot be added.
         """
-        if isinstance(frame, Panel) and CURRENCY in frame.table.columns:
-            named = sorted(map(str, frame.table[CURRENCY].drop_nulls().unique()))
+        if isinstance(frame, Panel) and CURRENCY_COLUMN in frame.table.columns:
+            named = sorted(map(str, frame.table[CURRENCY_COLUMN].drop_nulls().unique()))
             if len(named) > 1:
                 raise ConfigError(
                     f"dataset: prices must be in one currency for decision '{self.name}', got {', '.join(named)} in column"
-                    f" '{CURRENCY}'."
+                    f" '{CURRENCY_COLUMN}'."
                 )
         if self.needs_costs and isinstance(frame, Panel) and not frame.roles.get("cost"):
             raise ConfigError(
@@ -133,9 +131,9 @@ class GuardedDecision(DemandDecision):
 
     objective: Literal["profit", "revenue"] = "profit"
     margin_floor: MarginFloor | None = 0.0
-    deductions: Share = 0.0
-    largest_step: Step = 0.1
-    band: Step = 0.05
+    deductions: PriceShare = 0.0
+    largest_step: PriceStep = 0.1
+    band: PriceStep = 0.05
     ladder: Annotated[tuple[Positive, ...], Once] = ()
     rounding: Positive | None = None
     ending: NonNegative = 0.0
@@ -144,7 +142,7 @@ class GuardedDecision(DemandDecision):
     risk: UnitInterval = 0.05
     capacity: dict[str, Positive] = field(default_factory=dict)
     confidence: Level = 0.8
-    act_on: Annotated[tuple[Status, ...], Once] = ("identified", "weak")
+    act_on: Annotated[tuple[EvidenceStatus, ...], Once] = ("identified", "weak")
     periods: PositiveInt = 26
     draws: Annotated[Draws, Small(200)] = 1000
 
@@ -184,9 +182,9 @@ class GuardedDecision(DemandDecision):
         demand = DemandDraws.of(evidence, self.draws, rng, objective=self.objective, deductions=self.deductions)
         return recommend(evidence, demand, self.guardrails())
 
-    def guardrails(self) -> Guardrails:
+    def guardrails(self) -> PriceGuardrails:
         """Return the limits."""
-        return Guardrails(
+        return PriceGuardrails(
             objective=self.objective,
             margin_floor=self.margin_floor,
             deductions=self.deductions,

@@ -12,19 +12,14 @@ from annotated_types import Ge, Le, Lt, MinLen
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import MOST, Draws, Level, NonNegative, Positive, PositiveInt, Small, UnitInterval
 from hwds.core.seeds import stream
-from hwds.evaluation.base import Evaluation
+from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
-from hwds.pricing.contract.decide import ContractDecision, OfferRules, decide_contract
-from hwds.pricing.contract.sentence import sentence
-from hwds.pricing.contract.simulate import ContractRisks, ContractWorld
-from hwds.pricing.contract.terms import ContractTerms
-from hwds.pricing.contract.tiers import TierSchedule
-from hwds.pricing.contract.verdict import OemVerdict
-from hwds.pricing.contract.volumes import VolumeLaw, law_of_run
-from hwds.pricing.decisions.base import DemandDecision, Share
+from hwds.pricing.contract import ContractRisks, ContractTerms, ContractWorld, TierSchedule, VolumeLaw, law_of_run
+from hwds.pricing.decisions.base import DemandDecision, PriceShare
+from hwds.pricing.demand_draws import DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.optimum.draws import DemandDraws
+from hwds.pricing.oem_commitment import ContractDecision, OemVerdict, OfferRules, contract_sentence, decide_contract
 from hwds.results.folder import RunFolder
 
 Floor = Annotated[float, Ge(-MOST), Lt(1)]
@@ -79,16 +74,16 @@ class OemCommitment(DemandDecision):
     """
 
     reports: ClassVar[Mapping[str, str]] = {
-        "oem_tiers": "hwds.pricing.report.oem_tiers:REPORT",
-        "oem_tornado": "hwds.pricing.report.oem_margin:TORNADO",
-        "oem_waterfall": "hwds.pricing.report.oem_margin:WATERFALL",
+        "oem_tiers": "hwds.pricing.oem_commitment:TIERS_REPORT",
+        "oem_tornado": "hwds.pricing.oem_commitment:TORNADO_REPORT",
+        "oem_waterfall": "hwds.pricing.oem_commitment:WATERFALL_REPORT",
     }
-    packs: ClassVar[Mapping[str, str]] = {"oem": "hwds.pricing.report.oem_pack:PACK"}
+    packs: ClassVar[Mapping[str, str]] = {"oem": "hwds.pricing.oem_commitment:CONTRACT_PACK"}
 
     cell: str | None = None
     list_price: Positive | None = None
     quantities: tuple[Positive, ...] = ()
-    discounts: Annotated[tuple[Share, ...], MinLen(1)] = (0.03, 0.06, 0.1)
+    discounts: Annotated[tuple[PriceShare, ...], MinLen(1)] = (0.03, 0.06, 0.1)
     kind: Literal["all_units", "incremental"] = "all_units"
     margin_floor: Floor = 0.1
     deductions: Annotated[float, Ge(0), Le(0.5)] = 0.02
@@ -290,7 +285,7 @@ class OemCommitment(DemandDecision):
             tornado=made.tornado,
             waterfall=made.waterfall,
         )
-        return replace(verdict, sentence=sentence(verdict, evidence.note))
+        return replace(verdict, sentence=contract_sentence(verdict, evidence.note))
 
 
 def leak_of_run(name: str) -> tuple[float, str]:

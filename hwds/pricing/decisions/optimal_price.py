@@ -9,8 +9,7 @@ from hwds.core.recipe import Level, Positive
 from hwds.core.seeds import stream
 from hwds.pricing.decisions.base import GuardedDecision
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.optimum.decide import verdict_of
-from hwds.pricing.optimum.verdict import OptimalPriceVerdict
+from hwds.pricing.optimal_price import OptimalPriceVerdict, optimal_price_verdict
 
 
 class OptimalPrice(GuardedDecision):
@@ -33,8 +32,8 @@ class OptimalPrice(GuardedDecision):
     """
 
     reports: ClassVar[Mapping[str, str]] = {
-        "optimal_price": "hwds.pricing.report.optimal_price:REPORT",
-        "price_curves": "hwds.pricing.report.price_curves:REPORT",
+        "optimal_price": "hwds.pricing.optimal_price:PRICES_REPORT",
+        "price_curves": "hwds.pricing.optimal_price:CURVES_REPORT",
     }
 
     level: Level = 0.95
@@ -51,7 +50,7 @@ class OptimalPrice(GuardedDecision):
             DataError: A cost is missing or above its price, where profit is asked for.
             ConfigError: A capacity is of no product.
         """
-        return verdict_of(
+        return optimal_price_verdict(
             self.name or "optimal_price",
             evidence,
             self.recommended(evidence, stream(seed, "optimal_price")),

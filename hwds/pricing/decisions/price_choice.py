@@ -11,15 +11,12 @@ from annotated_types import Ge, Lt
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import MOST, Amount, Level, NonNegative, NonNegativeInt, Once, Positive, PositiveInt
-from hwds.decisions.base import Decision
-from hwds.evaluation.base import Evaluation
-from hwds.frames.outcomes import arm_name
-from hwds.pricing.evidence import ArmEvidence, PriceEvidence, from_counts, replications
-from hwds.pricing.offers import Certainty, Offer, Offers
-from hwds.pricing.rule import HARD_GUARDS, PriceTerms, apply_rule
-from hwds.pricing.verdict import verdict_of
-from hwds.results.tables import Tables
-from hwds.results.verdict import PriceVerdict, RuleRecord
+from hwds.evaluation.decisions.base import Decision
+from hwds.evaluation.protocol import Evaluation
+from hwds.frames.table import arm_name
+from hwds.pricing.arm_evidence import ArmEvidence, Certainty, Offer, PriceEvidence, PriceOffers, from_counts, replications
+from hwds.pricing.price_choice import HARD_GUARDS, PriceTerms, apply_rule, choice_verdict
+from hwds.results.tables import PriceVerdict, RuleRecord, Tables
 
 MOST_REPLICATIONS = 2000
 """Replications that are judged at most: a second or two."""
@@ -105,13 +102,13 @@ class PriceChoice(Decision):
         evidence = protocol.price_evidence(tables, frame, model, offers, MOST_REPLICATIONS)
         played = replications(evidence.rows, offers)
         earns = np.array([each.earns(offers.measured) for each in offers.all])
-        return verdict_of(
+        return choice_verdict(
             self.name,
             played[0] if played else [ArmEvidence(offer) for offer in offers.all],
             terms,
             unit=offers.unit,
             customers=self.customers,
-            record=None if evidence.truth is None else record_of(played, evidence.truth * earns, terms),
+            record=None if evidence.truth is None else choice_record(played, evidence.truth * earns, terms),
             note=evidence.note,
             contrasts=evidence.contrasts,
         )
@@ -133,7 +130,7 @@ class PriceChoice(Decision):
         """
         check_counts(counts)
         arms = tuple(Offer(arm) for arm in counts)
-        offers = Offers(arms, "conversions", unit, "adaptive").priced(self.prices, self.cost)
+        offers = PriceOffers(arms, "conversions", unit, "adaptive").priced(self.prices, self.cost)
         terms = self._terms(offers.certainty)
         if terms.certainty == "test":
             raise ConfigError("decision.certainty: test is for protocol ab_test, which compares arms; counts have none.")
@@ -141,9 +138,9 @@ class PriceChoice(Decision):
             raise ConfigError("decision.current: must be given, for decision.largest_step is a share of it.")
         check_offers(offers, terms, self.cost)
         known = [from_counts(offer, *counts[offer.arm]) for offer in offers.all]
-        return verdict_of(self.name or "price_choice", known, terms, unit=unit, customers=self.customers)
+        return choice_verdict(self.name or "price_choice", known, terms, unit=unit, customers=self.customers)
 
-    def _offers(self, frame: Any, protocol: Evaluation[Any, Any]) -> Offers:
+    def _offers(self, frame: Any, protocol: Evaluation[Any, Any]) -> PriceOffers:
         assert isinstance(protocol, PriceEvidence)
         return protocol.offers(frame).priced(self.prices, self.cost).in_its_unit()
 
@@ -159,7 +156,7 @@ class PriceChoice(Decision):
         )
 
 
-def record_of(played: Sequence[Sequence[ArmEvidence]], truth: np.ndarray, terms: PriceTerms) -> RuleRecord | None:
+def choice_record(played: Sequence[Sequence[ArmEvidence]], truth: np.ndarray, terms: PriceTerms) -> RuleRecord | None:
     """Return what the rule did, and what that is truly worth.
 
     Args:
@@ -192,7 +189,7 @@ def record_of(played: Sequence[Sequence[ArmEvidence]], truth: np.ndarray, terms:
     )
 
 
-def check_offers(offers: Offers, terms: PriceTerms, cost: float | None) -> None:
+def check_offers(offers: PriceOffers, terms: PriceTerms, cost: float | None) -> None:
     """Refuse offers that lack what the rule reads.
 
     Raises:

@@ -12,13 +12,10 @@ from annotated_types import Ge, Le
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Level, Positive, PositiveInt, Steps, ZeroSteps
 from hwds.core.seeds import stream
-from hwds.evaluation.base import Evaluation
+from hwds.evaluation.protocol import Evaluation
 from hwds.pricing.decisions.base import GuardedDecision
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.trial.decide import trials_of
-from hwds.pricing.trial.design import TrialTerms
-from hwds.pricing.trial.sentence import sentence
-from hwds.pricing.trial.verdict import TrialVerdict
+from hwds.pricing.price_experiment import TrialTerms, TrialVerdict, price_trials, trial_sentence
 
 Count = Annotated[int, Ge(2), Le(20)]
 Noise = Annotated[float, Ge(0), Le(10)]
@@ -52,7 +49,7 @@ class PriceExperiment(GuardedDecision):
         python -m hwds +experiment=optimal_price decision=price_experiment decision.design=cluster
     """
 
-    reports: ClassVar[Mapping[str, str]] = {"price_tests": "hwds.pricing.report.price_tests:REPORT"}
+    reports: ClassVar[Mapping[str, str]] = {"price_tests": "hwds.pricing.price_experiment:REPORT"}
 
     design: Literal["switchback", "cluster"] = "switchback"
     arms: Count = 3
@@ -79,7 +76,7 @@ class PriceExperiment(GuardedDecision):
     def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> TrialVerdict:
         """Return the verdict from any estimates of demand; `seed` names the random draws. See `GuardedDecision.recommended`."""
         made = self.recommended(evidence, stream(seed, "price_experiment"))
-        trials, arms = trials_of(
+        trials, arms = price_trials(
             evidence, made, self._terms(), periods=self.periods, most=self.most, conversion=self.conversion,
             prior=self.prior_customers,
         )  # fmt: skip
@@ -118,4 +115,4 @@ class PriceExperiment(GuardedDecision):
             trials=trials,
             arms=arms,
         )
-        return replace(silent, sentence=sentence(silent, evidence.note))
+        return replace(silent, sentence=trial_sentence(silent, evidence.note))

@@ -10,11 +10,9 @@ from annotated_types import Ge, Le, MinLen
 
 from hwds.core.recipe import Draws, Level, Once, Small
 from hwds.core.seeds import stream
-from hwds.pricing.decisions.base import DemandDecision, Share, Step
+from hwds.pricing.decisions.base import DemandDecision, PriceShare, PriceStep
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.scenarios.impact import ImpactTerms, best_change, impacts
-from hwds.pricing.scenarios.sentence import sentence
-from hwds.pricing.scenarios.verdict import RevenueImpactVerdict
+from hwds.pricing.revenue_impact import ImpactTerms, RevenueImpactVerdict, best_change, impact_sentence, impacts
 
 Change = Annotated[float, Ge(-0.9), Le(9)]
 
@@ -41,12 +39,12 @@ class RevenueImpact(DemandDecision):
         python -m hwds +experiment=revenue_impact decision.scope=channel decision.changes=[-.1,.1]
     """
 
-    reports: ClassVar[Mapping[str, str]] = {"revenue_impact": "hwds.pricing.report.revenue_impact:REPORT"}
+    reports: ClassVar[Mapping[str, str]] = {"revenue_impact": "hwds.pricing.revenue_impact:REPORT"}
 
     changes: Annotated[tuple[Change, ...], MinLen(1), Once] = (-0.3, -0.2, -0.15, -0.1, -0.05, 0.05, 0.1, 0.15, 0.2, 0.3)
     scope: Literal["cell", "product", "channel"] = "product"
-    deductions: Share = 0.0
-    band: Step = 0.05
+    deductions: PriceShare = 0.0
+    band: PriceStep = 0.05
     confidence: Level = 0.8
     level: Level = 0.95
     draws: Annotated[Draws, Small(200)] = 1000
@@ -60,8 +58,8 @@ class RevenueImpact(DemandDecision):
             decision=self.name or "revenue_impact",
             action="HOLD" if best is None else "RAISE" if best["change"] > 0 else "CUT",
             rule="none" if best is not None else "no_estimate" if rows.is_empty() else "not_sure",
-            excluded=_excluded(evidence),
-            sentence=sentence(evidence, rows, best, terms, self.confidence),
+            excluded=_cells_without_estimate(evidence),
+            sentence=impact_sentence(evidence, rows, best, terms, self.confidence),
             change=None if best is None else best["change"],
             unit=evidence.unit,
             period=evidence.period,
@@ -74,6 +72,6 @@ class RevenueImpact(DemandDecision):
         )
 
 
-def _excluded(evidence: DemandEstimates) -> dict[str, tuple[str, ...]]:
+def _cells_without_estimate(evidence: DemandEstimates) -> dict[str, tuple[str, ...]]:
     names = evidence.cells.filter(pl.col("elasticity").is_null())["cell"]
     return {"no_estimate": tuple(names)} if len(names) else {}

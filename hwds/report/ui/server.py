@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
+from pathlib import Path
 from secrets import token_urlsafe
 from threading import Lock
 from typing import Any
@@ -19,25 +19,33 @@ from markupsafe import Markup
 
 from hwds.core.errors import HwdsError
 from hwds.core.secrets import without_secrets
-from hwds.report.pages.colours import palettes
-from hwds.report.pages.rendering import render
-from hwds.report.pages.run import kept_frame, run_page
-from hwds.report.pages.sweep import sweep_page
-from hwds.report.ui.actions import compare, draw, set_labels
-from hwds.report.ui.curves import curves_data, losses_data
-from hwds.report.ui.details import pictures_data, run_data, sweep_data
-from hwds.report.ui.opened import folder_of, kept_reports, picture
-from hwds.report.ui.rows import Watched, table_data
-from hwds.report.ui.streams import streams_data
+from hwds.report.page_parts import palettes, render
+from hwds.report.pages import kept_frame, run_page, sweep_page
+from hwds.report.ui.data import (
+    Watched,
+    compare_by_command,
+    curves_data,
+    draw_pictures,
+    indexed_folder,
+    kept_reports,
+    losses_data,
+    pictures_data,
+    read_picture,
+    run_data,
+    set_labels,
+    streams_data,
+    sweep_data,
+    table_data,
+)
 from hwds.results.sweep_folder import SweepFolder
 
-ALONE = (
+ALONE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The content security policy of every answer: a browser loads nothing, sends nothing, and shows it in no other page."""
 
-POLICY = (
+PAGE_POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -59,7 +67,7 @@ FILES = {
 
 KINDS = {"js": "text/javascript", "css": "text/css"}
 
-LONGEST = 100_000
+LONGEST_BODY = 100_000
 """Bytes of a request's body."""
 
 Query = dict[str, list[str]]
@@ -69,7 +77,7 @@ _DRAWING = Lock()
 """Reports are drawn one after the other: matplotlib's settings are the process's."""
 
 
-class Server(ThreadingHTTPServer):
+class RunsServer(ThreadingHTTPServer):
     """The server, with the index of runs and the token that its own page has.
 
     Args:
@@ -83,14 +91,14 @@ class Server(ThreadingHTTPServer):
         self.watched, self.token = Watched(), token_urlsafe(32)
 
 
-def server(port: int) -> Server:
+def runs_server(port: int) -> RunsServer:
     """Return the server, not yet running; port 0 takes a free one.
 
     Raises:
         HwdsError: The port is taken.
     """
     try:
-        return Server(port)
+        return RunsServer(port)
     except OSError as error:
         raise HwdsError(f"--port: {port} cannot be had: {error.strerror or error}; --port 0 takes a free one.") from error
 
@@ -99,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers one request; it knows the addresses of `ANSWERS` and `ACTIONS`."""
 
     server_version, sys_version = "hwds", ""
-    server: Server
+    server: RunsServer
 
     def do_GET(self) -> None:
         """Answer, or say in words why not."""
@@ -115,10 +123,10 @@ class Handler(BaseHTTPRequestHandler):
             self._send(403, "text/plain", "Only for the page of this server.")
         elif not (length.isascii() and length.isdigit()):
             self._send(400, "text/plain", "The request must say how long it is.")
-        elif int(length) > LONGEST:
-            self._send(413, "text/plain", f"The request is longer than {LONGEST:,} bytes.")
+        elif int(length) > LONGEST_BODY:
+            self._send(413, "text/plain", f"The request is longer than {LONGEST_BODY:,} bytes.")
         else:
-            self._answered(action and partial(_done, self.server, action, self.rfile.read(int(length))))
+            self._answered(action and partial(_perform, self.server, action, self.rfile.read(int(length))))
 
     def _answered(self, answer: Callable[[], Answer] | None) -> None:
         if self.headers.get("Host", "").partition(":")[0] not in NAMES:
@@ -152,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
         headers |= {"Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Security-Policy", POLICY if self.path.split("?")[0] == "/" else ALONE)
+        self.send_header("Content-Security-Policy", PAGE_POLICY if self.path.split("?")[0] == "/" else ALONE_POLICY)
         self.end_headers()
         self.wfile.write(body)
 
@@ -160,7 +168,7 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the terminal is not flooded."""
 
 
-def _done(serving: Server, action: Callable[[Any, Mapping[str, Any]], dict[str, Any]], body: bytes) -> Answer:
+def _perform(serving: RunsServer, action: Callable[[Any, Mapping[str, Any]], dict[str, Any]], body: bytes) -> Answer:
     try:
         asked = json.loads(body)
     except ValueError as error:
@@ -172,12 +180,12 @@ def _done(serving: Server, action: Callable[[Any, Mapping[str, Any]], dict[str, 
     return _json(answer)
 
 
-def _page(serving: Server, query: Query) -> Answer:
+def _page(serving: RunsServer, query: Query) -> Answer:
     index = serving.watched.index(fresh=True)
     return "text/html", ui_page(kept_reports(index.root), serving.token)
 
 
-def _runs(serving: Server, query: Query) -> Answer:
+def _runs(serving: RunsServer, query: Query) -> Answer:
     kind = "sweep" if query.get("kind") == ["sweep"] else "run"
     index = serving.watched.index()
     return _json(table_data(index, kind, query.get("q", [""])[0], query.get("column", []), query.get("run", [])))
@@ -187,61 +195,61 @@ def _json(content: Mapping[str, Any]) -> Answer:
     return "application/json", json.dumps(content, default=str)
 
 
-def _curves(serving: Server, query: Query) -> Answer:
+def _curves(serving: RunsServer, query: Query) -> Answer:
     return _json(curves_data(serving.watched.index(), query.get("run", [])))
 
 
-def _losses(serving: Server, query: Query) -> Answer:
+def _losses(serving: RunsServer, query: Query) -> Answer:
     return _json(losses_data(serving.watched.index(), query.get("run", [])))
 
 
-def _run(serving: Server, query: Query) -> Answer:
+def _run(serving: RunsServer, query: Query) -> Answer:
     return _json(run_data(serving.watched.index(), query.get("run", [""])[0]))
 
 
-def _sweep(serving: Server, query: Query) -> Answer:
+def _sweep(serving: RunsServer, query: Query) -> Answer:
     return _json(sweep_data(serving.watched.index(), query.get("run", [""])[0]))
 
 
-def _streams(serving: Server, query: Query) -> Answer:
+def _streams(serving: RunsServer, query: Query) -> Answer:
     return _json(streams_data(serving.watched.index().root, query.get("stream", [""])[0]))
 
 
-def _picture(serving: Server, query: Query) -> Answer:
-    return "image/png", picture(serving.watched.index(), query.get("run", [""])[0], query.get("name", [""])[0])
+def _picture(serving: RunsServer, query: Query) -> Answer:
+    return "image/png", read_picture(serving.watched.index(), query.get("run", [""])[0], query.get("name", [""])[0])
 
 
-def _pictures(serving: Server, query: Query) -> Answer:
+def _pictures(serving: RunsServer, query: Query) -> Answer:
     with _DRAWING:
         return _json(pictures_data(serving.watched.index(), query.get("run", [""])[0]))
 
 
-def _report(serving: Server, query: Query) -> Answer:
+def _report(serving: RunsServer, query: Query) -> Answer:
     path, index = query.get("run", [""])[0], serving.watched.index()
     with _DRAWING:
         if path.startswith("sweeps/"):
-            return "text/html", sweep_page(SweepFolder(folder_of(index, path, "sweeps").path)).html()
-        folder = folder_of(index, path, "runs")
-        if folder.undrawn and (reason := draw(folder)):
+            return "text/html", sweep_page(SweepFolder(indexed_folder(index, path, "sweeps").path)).html()
+        folder = indexed_folder(index, path, "runs")
+        if folder.undrawn and (reason := draw_pictures(folder)):
             print(reason, file=sys.stderr)
         return "text/html", run_page(folder, kept_frame(folder)).html()
 
 
-def _kept(serving: Server, query: Query) -> Answer:
+def _kept_report(serving: RunsServer, query: Query) -> Answer:
     root, path = serving.watched.index().root, query.get("report", [""])[0]
     if path not in kept_reports(root):
         raise HwdsError(f"no report '{path}'.")
     return "text/html", (root / path).read_text(encoding="utf-8")
 
 
-def _file(folder: str, name: str) -> Callable[[Server, Query], Answer]:
-    def answer(serving: Server, query: Query) -> Answer:
-        return KINDS[name.rpartition(".")[2]], files("hwds.report.ui").joinpath(folder, name).read_bytes()
+def _file(folder: str, name: str) -> Callable[[RunsServer, Query], Answer]:
+    def answer(serving: RunsServer, query: Query) -> Answer:
+        return KINDS[name.rpartition(".")[2]], Path(__file__).parent.joinpath(folder, name).read_bytes()
 
     return answer
 
 
-ANSWERS: dict[str, Callable[[Server, Query], Answer]] = {
+ANSWERS: dict[str, Callable[[RunsServer, Query], Answer]] = {
     "/": _page,
     "/runs.json": _runs,
     "/curves.json": _curves,
@@ -252,12 +260,12 @@ ANSWERS: dict[str, Callable[[Server, Query], Answer]] = {
     "/picture": _picture,
     "/pictures.json": _pictures,
     "/report": _report,
-    "/kept": _kept,
+    "/kept": _kept_report,
     **{f"/{folder}/{name}": _file(folder, name) for folder, names in FILES.items() for name in names},
 }
 """The answer of each address: its kind and its content."""
 
-ACTIONS: dict[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {"/labels": set_labels, "/compare": compare}
+ACTIONS: dict[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {"/labels": set_labels, "/compare": compare_by_command}
 """The changes that a click may make."""
 
 

@@ -4,19 +4,148 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
 
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, Width
 from hwds.core.serialization import Serializable
-from hwds.evaluation.context import Device
-from hwds.features.base import RunFeatures
-from hwds.features.signals.moving import windows_of
-from hwds.sensors.context import SIGNALS, SensorContext
-from hwds.sensors.models.base import NormalRows, SensorModel
-from hwds.sensors.models.networks.sequence import Layers, SequenceNetwork, restored
+from hwds.evaluation.protocol import Device
+from hwds.frames.features.base import RunFeatures
+from hwds.frames.signals import windows_of_rows
+from hwds.sensors.models.base import SIGNALS, NormalRows, SensorContext, SensorModel
+
+# Networks that restore windows of sensors; the error of a window is the same whatever stands
+# beside it.
+
+LayerKind = Literal["dense", "convolution", "lstm"]
+
+BLOCK = 512
+"""Windows that are restored at once, filled up where there are fewer: other sizes have other last bits."""
+
+KERNEL = 5
+"""Rows that a convolution looks at, at most."""
+
+
+@dataclass(frozen=True)
+class SequenceNetwork(Serializable):
+    """The shape of an autoencoder of windows.
+
+    Attributes:
+        layers: Of which kind.
+        window: Rows.
+        signals: Numbers of a row.
+        units: Of the layers before and after the narrow one.
+        narrow: Numbers that a window is restored from.
+    """
+
+    layers: LayerKind
+    window: int
+    signals: int
+    units: int
+    narrow: int
+
+    def network(self, seed: int) -> Any:
+        """Return an untrained network."""
+        import keras
+
+        from hwds.evaluation.networks import Layers as Seeded
+
+        parts = Seeded(seed)
+        window = keras.Input((self.window, self.signals))
+        made = {"dense": self._dense, "convolution": self._convolution, "lstm": self._lstm}[self.layers]
+        return keras.Model([window], made(window, parts))
+
+    def _dense(self, window: Any, parts: Any) -> Any:
+        from keras import layers
+
+        hidden = parts.dense(self.units, "silu")(layers.Flatten()(window))
+        hidden = parts.dense(self.units, "silu")(parts.dense(self.narrow)(hidden))
+        return layers.Reshape((self.window, self.signals))(parts.dense(self.window * self.signals)(hidden))
+
+    def _convolution(self, window: Any, parts: Any) -> Any:
+        from keras import layers
+
+        def along(filters: int, activation: str | None) -> Any:
+            kernel = min(KERNEL, self.window)
+            return layers.Conv1D(filters, kernel, padding="same", activation=activation, kernel_initializer=parts.glorot())
+
+        half = -(-self.window // 2)
+        hidden = layers.AveragePooling1D(2, padding="same")(along(self.units, "silu")(window))
+        narrow = parts.dense(self.narrow)(layers.Flatten()(hidden))
+        hidden = layers.Reshape((half, self.units))(parts.dense(half * self.units, "silu")(narrow))
+        hidden = layers.UpSampling1D(2)(hidden)[:, : self.window]
+        return along(self.signals, None)(along(self.units, "silu")(hidden))
+
+    def _lstm(self, window: Any, parts: Any) -> Any:
+        from keras import layers
+
+        def recurrent(whole: bool) -> Any:
+            return layers.LSTM(
+                self.units,
+                return_sequences=whole,
+                kernel_initializer=parts.glorot(),
+                recurrent_initializer=parts.orthogonal(),
+            )
+
+        narrow = parts.dense(self.narrow)(recurrent(False)(window))
+        hidden = recurrent(True)(layers.RepeatVector(self.window)(narrow))
+        return parts.dense(self.signals)(hidden)
+
+    def specs(self) -> list[Any]:
+        """Return the specifications of the inputs."""
+        import tensorflow as tf
+
+        return [tf.TensorSpec((None, self.window, self.signals))]
+
+    @property
+    def target(self) -> tuple[int | None, ...]:
+        """The window itself."""
+        return (None, self.window, self.signals)
+
+    def loss(self, answer: Any, target: Any) -> Any:
+        """Return the mean of log(1 + squared error): single extremes among the normal rows are not learned."""
+        import tensorflow as tf
+
+        return tf.reduce_mean(tf.math.log1p(tf.square(answer - target)))
+
+    def score(self, answer: np.ndarray, target: np.ndarray) -> float:
+        """Return the same in numpy."""
+        return float(np.log1p((answer.astype(float) - target) ** 2).mean())
+
+
+def restoration_errors(
+    shape: SequenceNetwork,
+    weights: tuple[tuple[np.ndarray, ...], ...],
+    values: np.ndarray,
+    begins: np.ndarray,
+    device: Device,
+    cpus: int,
+) -> np.ndarray:
+    """Return the mean squared error of each signal in the window up to each row, the mean of the networks'; shape (n, signals).
+
+    Rows of a run are scored in blocks that begin with it, so that a row's block holds the same rows before it whatever follows.
+    """
+    import tensorflow as tf
+
+    from hwds.evaluation.networks import forward_of, on_device
+
+    out = np.empty(values.shape)
+    with on_device(device, cpus):
+        forward, held = forward_of(shape), [[tf.constant(part) for part in each] for each in weights]
+        for start in np.unique(begins).tolist():
+            rows = np.flatnonzero(begins == start)
+            for first in range(0, len(rows), BLOCK):
+                part = rows[first : first + BLOCK]
+                windows = windows_of_rows(values, begins, shape.window, np.resize(part, BLOCK))
+                answers = [forward(each, [tf.constant(windows)]).numpy()[: len(part)] for each in held]
+                errors = [((answer.astype(float) - windows[: len(part)]) ** 2).mean(axis=1) for answer in answers]
+                out[part] = np.mean(errors, axis=0)
+    return out
+
+
+# A network that restores the last rows of all sensors from a few numbers.
 
 LEAST = 1e-3
 """The usual squared error of a sensor at least, in its usual squared departures."""
@@ -52,7 +181,7 @@ class Autoencoder(SensorModel):
         "units": {"choice": [16, 32, 64]},
     }
 
-    layers: Layers = "dense"
+    layers: LayerKind = "dense"
     window: Annotated[int, Ge(2), Le(10_000), Small(8)] = 16
     units: Width = 32
     narrow: Width = 4
@@ -70,12 +199,12 @@ class Autoencoder(SensorModel):
 
     def learn_normal(self, normal: NormalRows, context: SensorContext, part: int) -> Restorer:
         """Train until rows set apart are restored no better."""
-        from hwds.learners.networks.training import InnerExamples, Schedule, Training
+        from hwds.evaluation.networks import InnerExamples, Schedule, Training
 
         shape = SequenceNetwork(self.layers, self.window, normal.departures.shape[1], self.units, self.narrow)
-        windows = windows_of(normal.departures, normal.begins, self.window, normal.held)
+        windows = windows_of_rows(normal.departures, normal.begins, self.window, normal.held)
         learned = np.setdiff1d(normal.rows, normal.held) if len(normal.held) < len(normal.rows) else normal.rows
-        inputs = windows_of(normal.departures, normal.begins, self.window, learned[:: self.every])
+        inputs = windows_of_rows(normal.departures, normal.begins, self.window, learned[:: self.every])
         schedule = Schedule(self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps)
         training = Training([inputs], shape, schedule, context)
         inner = InnerExamples([windows], windows)
@@ -105,7 +234,7 @@ class Restorer(Serializable):
 
     def errors(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
         """Return the mean squared error in the window up to each row, of each sensor, the mean of the networks'."""
-        return restored(self.shape, self.weights, departures, begins, self.device, self.cpus)
+        return restoration_errors(self.shape, self.weights, departures, begins, self.device, self.cpus)
 
     def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
         """Return the mean over sensors of errors over usual ones, shape (rows, 1)."""

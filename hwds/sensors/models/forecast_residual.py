@@ -10,10 +10,9 @@ import numpy as np
 
 from hwds.core.recipe import Positive, Steps
 from hwds.core.serialization import Serializable
-from hwds.features.base import RunFeatures
-from hwds.features.signals.moving import moving_mean
-from hwds.sensors.context import SIGNALS, SensorContext
-from hwds.sensors.models.base import NormalRows, SensorModel
+from hwds.frames.features.base import RunFeatures
+from hwds.frames.signals import moving_mean
+from hwds.sensors.models.base import SIGNALS, NormalRows, SensorContext, SensorModel
 
 
 class ForecastResidual(SensorModel):
@@ -45,7 +44,7 @@ class ForecastResidual(SensorModel):
     def learn_normal(self, normal: NormalRows, context: SensorContext, part: int) -> LinearForecast:
         """Return the coefficients and the usual residuals."""
         values = normal.departures
-        past = lagged(values, normal.begins, self.lags, self.ahead)
+        past = lagged_rows(values, normal.begins, self.lags, self.ahead)
         inputs, targets = past[normal.rows], values[normal.rows]
         penalty = self.ridge * len(inputs) * np.eye(inputs.shape[1])
         weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ targets)
@@ -80,7 +79,7 @@ class LinearForecast(Serializable):
 
     def residuals(self, departures: np.ndarray, begins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean residual and the mean squared residual of the last rows, shapes (rows, sensors)."""
-        past = lagged(departures, begins, self.lags, self.ahead)
+        past = lagged_rows(departures, begins, self.lags, self.ahead)
         forecast = np.zeros(departures.shape)
         for column in range(past.shape[1]):  # a product of matrices has other bits of one row alone
             forecast += past[:, column : column + 1] * self.weights[column]
@@ -98,7 +97,7 @@ class LinearForecast(Serializable):
         return np.asarray(means[rows] ** 2 / self.usual[0] + squares[rows] / self.usual[1])
 
 
-def lagged(values: np.ndarray, begins: np.ndarray, lags: int, ahead: int) -> np.ndarray:
+def lagged_rows(values: np.ndarray, begins: np.ndarray, lags: int, ahead: int) -> np.ndarray:
     """Return the rows `ahead`, `ahead` + 1, ... before each, the first of the run where there is none; shape (n, lags x k)."""
     places = np.arange(len(values))
     parts = [values[np.maximum(places - ahead - lag, begins)] for lag in range(lags)]

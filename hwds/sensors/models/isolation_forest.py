@@ -10,9 +10,8 @@ import numpy as np
 
 from hwds.core.recipe import PositiveInt, Small, Width
 from hwds.core.serialization import Serializable
-from hwds.learners.isolation_trees import Trees, read_trees
-from hwds.sensors.context import SensorContext
-from hwds.sensors.models.base import NormalRows, SensorModel
+from hwds.evaluation.trees import IsolationTrees, read_isolation_trees
+from hwds.sensors.models.base import NormalRows, SensorContext, SensorModel
 
 
 class IsolationForest(SensorModel):
@@ -43,7 +42,7 @@ class IsolationForest(SensorModel):
             n_jobs=1,
         )
         sample = min(self.sample, len(values))
-        return Forest(read_trees(forest.fit(values).estimators_, sample))
+        return Forest(read_isolation_trees(forest.fit(values).estimators_, sample))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,7 @@ class Forest(Serializable):
         trees: Their cuts.
     """
 
-    trees: Trees
+    trees: IsolationTrees
 
     past: ClassVar[int] = 0
 

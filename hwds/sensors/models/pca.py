@@ -10,8 +10,7 @@ import numpy as np
 from annotated_types import Gt, Le
 
 from hwds.core.serialization import Serializable
-from hwds.sensors.context import SensorContext
-from hwds.sensors.models.base import NormalRows, SensorModel
+from hwds.sensors.models.base import NormalRows, SensorContext, SensorModel
 
 LEAST = 1e-6
 """A variance along a component below so much of the mean is rounding."""

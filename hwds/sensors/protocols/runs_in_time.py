@@ -13,24 +13,86 @@ from annotated_types import Ge, Le
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Level, ZeroSteps
-from hwds.evaluation.abilities import LeakTestable, Segmentable
-from hwds.evaluation.base import Cell, Deployable, Evaluation, Score, Tunable, TuningSplit
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.score import check_headline
-from hwds.features.base import RunFeatures
-from hwds.features.none import None_
-from hwds.frames.run_checks import CYCLE, ENTITY, is_steady
-from hwds.frames.runs import Runs
-from hwds.results.measure import Measure
-from hwds.sensors.context import SensorContext
+from hwds.core.seeds import stream
+from hwds.evaluation.protocol import (
+    Cell,
+    Deployable,
+    Evaluation,
+    Fold,
+    LeakTestable,
+    RunContext,
+    Score,
+    Segmentable,
+    Tunable,
+    TuningSplit,
+    check_headline,
+)
+from hwds.evaluation.run_folds import corrupt_runs
+from hwds.frames.features.base import RunFeatures
+from hwds.frames.features.none import None_
+from hwds.frames.runs import CYCLE, ENTITY, Runs, is_steady
+from hwds.results.tables import Measure
 from hwds.sensors.family import SENSOR_ANOMALY
-from hwds.sensors.metrics.measures import sensor_measures
-from hwds.sensors.metrics.scores import sensor_scores
-from hwds.sensors.models.base import FittedSensors, SensorModel, SensorScores
-from hwds.sensors.models.departures.from_start import place_in_run
-from hwds.sensors.protocols.rows.faults import with_faults
-from hwds.splitting.fold import Fold
-from hwds.splitting.run_kfold import with_rubbish
+from hwds.sensors.metrics import sensor_measures, sensor_scores
+from hwds.sensors.models.base import FittedSensors, SensorContext, SensorModel, SensorScores, place_in_run
+
+# Faults put into normal rows, by which settings are chosen without a look at what is scored.
+
+FAULT_KINDS = ("level", "drift", "noise", "stuck", "spikes")
+"""A level that moves, one that drifts away, noise that grows, a value that stays, single values far off."""
+
+FAULT_LABEL = "__fault__"
+FAULT_SIZES = (1.0, 3.0)
+"""The smallest and the largest fault, in standard deviations of the sensor."""
+
+
+def with_faults(runs: Runs, first: int, number: int) -> Runs:
+    """Return runs with one fault each in up to three of their sensors, somewhere after their first rows, and its label.
+
+    It begins in the first third of what follows and lasts for two fifths to three fifths of it. Kinds take turns.
+
+    Args:
+        runs: Normal rows without labels.
+        first: The rows of each that stay as they are.
+        number: Names the draw.
+    """
+    values = runs.numbers(runs.sensors).copy()
+    label = np.zeros(len(values))
+    for place, (start, stop) in enumerate(zip(runs.offsets[:-1].tolist(), runs.offsets[1:].tolist(), strict=True)):
+        rng = stream(0, "faults", number, runs.names[place])
+        begin, end = _fault_stretch(start + first, stop, rng)
+        spread = values[start : start + first].std(axis=0)
+        kind = FAULT_KINDS[(place + number) % len(FAULT_KINDS)]
+        for sensor in rng.permutation(len(runs.sensors))[: rng.integers(1, 4)].tolist():
+            size = spread[sensor] * rng.uniform(*FAULT_SIZES) * rng.choice([-1.0, 1.0])
+            values[begin:end, sensor] = apply_fault(values[begin:end, sensor], kind, size, rng)
+        label[begin:end] = 1.0
+    columns = [pl.Series(name, values[:, j]) for j, name in enumerate(runs.sensors)]
+    data = runs.data.with_columns(*columns, pl.Series(FAULT_LABEL, label))
+    return replace(runs, data=data, roles=runs.roles | {"label": FAULT_LABEL})
+
+
+def apply_fault(values: np.ndarray, kind: str, size: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the values of one sensor under a fault of some size, shape (rows,)."""
+    rows = len(values)
+    if kind == "level":
+        return values + size
+    if kind == "drift":
+        return values + 2 * size * np.linspace(0, 1, rows)
+    if kind == "noise":
+        return values + rng.normal(0, abs(size), rows)
+    if kind == "stuck":
+        return np.full(rows, values[0])
+    return values + np.where(rng.random(rows) < 0.1, 4 * size, 0.0)
+
+
+def _fault_stretch(start: int, stop: int, rng: np.random.Generator) -> tuple[int, int]:
+    room = stop - start
+    begin = start + int(rng.uniform(0.1, 0.33) * room)
+    return begin, min(begin + max(int(rng.uniform(0.4, 0.6) * room), 1), stop)
+
+
+# RunsInTime: learn from the first part of each run, score the rest of it row by row.
 
 ASKED_AT = (0.0, 1 / 3, 2 / 3)
 """The parts of the scored rows that are known at the instants, but for one row more: a leak at any of them is seen."""
@@ -38,7 +100,7 @@ ASKED_AT = (0.0, 1 / 3, 2 / 3)
 NOT_ASKED = -1
 
 
-SAID = ["score", "alarm", "reason"]
+ANSWER_COLUMNS = ["score", "alarm", "reason"]
 """The columns that a model says."""
 
 
@@ -113,12 +175,12 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         runs = frame.unmarked
         if self.learn == "together":
             fitted = self.fitted(model, frame, context)
-            return scored_rows(fitted.predict(runs.take(asked)), frame.take(asked), self.train_rows)
+            return rows_to_score(fitted.predict(runs.take(asked)), frame.take(asked), self.train_rows)
         parts = []
         for place in np.flatnonzero(asked).tolist():
             one = np.arange(frame.n) == place
             fitted = self.fitted(model, frame.take(self._learned_from(frame, place)), context)
-            parts.append(scored_rows(fitted.predict(runs.take(one)), frame.take(one), self.train_rows))
+            parts.append(rows_to_score(fitted.predict(runs.take(one)), frame.take(one), self.train_rows))
         return pl.concat(parts)
 
     def fitted(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
@@ -184,13 +246,13 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     def corrupt_after(self, frame: Runs, cutoff: KnownRows, rng: np.random.Generator) -> Runs:
         """Return the runs with rubbish for all that was measured, and predicted, after an instant."""
-        return with_rubbish(frame, np.array(cutoff.rows), rng)
+        return corrupt_runs(frame, np.array(cutoff.rows), rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: KnownRows, frame: Runs) -> pl.DataFrame:
         """Return the predictions of the rows up to an instant."""
         known = dict(zip(frame.names, cutoff.rows, strict=True))
         last = pl.col(ENTITY).replace_strict(known, return_dtype=pl.Int64)
-        return rows.filter(pl.col("row") < last).select(*self.keys, *SAID)
+        return rows.filter(pl.col("row") < last).select(*self.keys, *ANSWER_COLUMNS)
 
     def fit_all(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
         """Return the model fitted to the first parts of all runs."""
@@ -204,7 +266,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         """
         longer = frame.lengths > fitted.first
         asked = frame.take(longer) if longer.any() else frame
-        rows = scored_rows(fitted.predict(asked.unmarked), asked, fitted.first)
+        rows = rows_to_score(fitted.predict(asked.unmarked), asked, fitted.first)
         return rows.drop("label", "changepoint")
 
     def _first_anomaly(self, frame: Runs) -> np.ndarray:
@@ -218,7 +280,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         return out
 
     def _fold(self, frame: Runs, index: int, name: str, asked: np.ndarray) -> Fold:
-        return Fold(index, name, int(asked.sum()), instants(frame, self.train_rows, asked))
+        return Fold(index, name, int(asked.sum()), fold_instants(frame, self.train_rows, asked))
 
     def _learned_from(self, frame: Runs, place: int) -> np.ndarray:
         """Return which runs the model of one run learns from, shape (n,)."""
@@ -250,7 +312,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             raise DataError(f"protocol.train_rows: {rule}, got {self.train_rows}.")
 
 
-def scored_rows(said: SensorScores, frame: Runs, first: int) -> pl.DataFrame:
+def rows_to_score(said: SensorScores, frame: Runs, first: int) -> pl.DataFrame:
     """Return the rows after the first ones of each run.
 
     Args:
@@ -296,7 +358,7 @@ class KnownRows:
         return self.part
 
 
-def instants(runs: Runs, first: int, asked: np.ndarray) -> tuple[KnownRows, ...]:
+def fold_instants(runs: Runs, first: int, asked: np.ndarray) -> tuple[KnownRows, ...]:
     """Return the instants of a fold: one row after the first part, and later ones.
 
     Args:

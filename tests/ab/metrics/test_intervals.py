@@ -10,11 +10,16 @@ import pytest
 from scipy import stats
 from scipy.special import xlogy
 
-from hwds.ab.metrics.checks import adjusted, ratio_check
-from hwds.ab.metrics.intervals import (
+from hwds.ab.intervals import (
+    adjust_p_values,
+    crossing_chance,
+    equal_looks,
+    group_bounds,
+    group_p,
     inverted_p,
-    mover,
+    mover_bounds,
     pooled_p,
+    ratio_check,
     satterthwaite,
     score_bounds,
     sequence_bounds,
@@ -23,10 +28,9 @@ from hwds.ab.metrics.intervals import (
     t_bounds,
     t_p,
 )
-from hwds.ab.metrics.looks import crossing, equal_looks, group_bounds, group_p
-from hwds.ab.metrics.power import minimum_effect, power_beyond, units_for_difference, units_for_price
-from hwds.statistics.arm_posteriors import Normal, ScaledBeta, difference_bounds, expected_loss, probability_best
-from hwds.statistics.wilson import wilson
+from hwds.ab.planning import minimum_effect, power_beyond, units_for_difference, units_for_price
+from hwds.stats.distributions import NormalPosterior, ScaledBeta, difference_bounds, expected_loss, probability_best
+from hwds.stats.estimates import wilson
 
 PEEKING = {1: 0.0500, 2: 0.0831, 3: 0.1073, 4: 0.1262, 5: 0.1417, 10: 0.1934, 20: 0.2479, 50: 0.3205, 100: 0.3736}
 CONVERSIONS = {(0.05, 0.055): 31_231, (0.10, 0.12): 3_838, (0.20, 0.25): 1_091, (0.02, 0.022): 80_679}
@@ -75,7 +79,7 @@ def test_wilson_and_newcombe_are_those_of_statsmodels():
     own, other = wilson(at(0.0625), at(2400), z), wilson(at(0.05), at(2400), z)
     assert own == pytest.approx(proportion_confint(150, 2400, method="wilson"), rel=1e-12)
     told = confint_proportions_2indep(150, 2400, 120, 2400, method="newcomb")
-    assert mover(at(0.0625), own, at(0.05), other) == pytest.approx(told, rel=1e-10)
+    assert mover_bounds(at(0.0625), own, at(0.05), other) == pytest.approx(told, rel=1e-10)
 
 
 def test_an_inverted_interval_agrees_with_itself():
@@ -86,21 +90,21 @@ def test_an_inverted_interval_agrees_with_itself():
 
 @pytest.mark.parametrize(("looks", "rate"), PEEKING.items())
 def test_peeking_is_exact(looks, rate):
-    assert round(crossing([stats.norm.isf(0.025)] * looks, equal_looks(looks)), 4) == rate
+    assert round(crossing_chance([stats.norm.isf(0.025)] * looks, equal_looks(looks)), 4) == rate
 
 
 def test_group_bounds_are_those_of_the_tables():
     assert group_bounds("pocock", equal_looks(5), 0.05)[0] == pytest.approx(2.4132, abs=5e-5)
     assert group_bounds("pocock", equal_looks(10), 0.05)[0] == pytest.approx(2.5552, abs=3e-4)
-    assert crossing([2.5552] * 10, equal_looks(10)) == pytest.approx(0.05, abs=5e-5)
-    assert crossing([2.4132] * 5, equal_looks(5)) == pytest.approx(0.05, abs=5e-5)
+    assert crossing_chance([2.5552] * 10, equal_looks(10)) == pytest.approx(0.05, abs=5e-5)
+    assert crossing_chance([2.4132] * 5, equal_looks(5)) == pytest.approx(0.05, abs=5e-5)
     falling = group_bounds("obrien_fleming", equal_looks(5), 0.05)
     assert falling == pytest.approx([4.562, 3.226, 2.634, 2.281, 2.040], abs=6e-4)  # Jennison and Turnbull, table 2.3
     assert group_bounds("obrien_fleming", (1.0,), 0.05)[0] == pytest.approx(stats.norm.isf(0.025), abs=1e-6)
 
 
 def test_uneven_looks_spend_alpha_too():
-    assert crossing(group_bounds("pocock", (0.2, 0.9, 1.0), 0.05), (0.2, 0.9, 1.0)) == pytest.approx(0.05, abs=1e-6)
+    assert crossing_chance(group_bounds("pocock", (0.2, 0.9, 1.0), 0.05), (0.2, 0.9, 1.0)) == pytest.approx(0.05, abs=1e-6)
 
 
 def test_a_repeated_p_value_is_alpha_on_the_bound():
@@ -183,7 +187,7 @@ def test_many_arms_and_rare_events():
 
 
 def test_the_posterior_of_a_difference():
-    low, high = difference_bounds(Normal(3.0, 0.3), Normal(1.0, 0.4), 0.95)
+    low, high = difference_bounds(NormalPosterior(3.0, 0.3), NormalPosterior(1.0, 0.4), 0.95)
     assert (low, high) == pytest.approx((2 - 1.959964 * 0.5, 2 + 1.959964 * 0.5), abs=1e-6)
     rng = np.random.default_rng(0)
     drawn = rng.beta(151, 2251, 400_000) - rng.beta(121, 2281, 400_000)
@@ -203,9 +207,9 @@ def test_corrections_are_those_of_statsmodels(ours, theirs):
     from statsmodels.stats.multitest import multipletests
 
     p = np.random.default_rng(0).random(17) ** 3
-    assert adjusted(p, ours) == pytest.approx(multipletests(p, method=theirs)[1], rel=1e-12)
-    assert adjusted(p, "none") == p.tolist()
-    assert adjusted([], ours) == []
+    assert adjust_p_values(p, ours) == pytest.approx(multipletests(p, method=theirs)[1], rel=1e-12)
+    assert adjust_p_values(p, "none") == p.tolist()
+    assert adjust_p_values([], ours) == []
 
 
 def test_the_sample_ratio_alarms_by_chance_in_one_test_of_a_thousand():

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hwds.ab.metrics.sample import NONZERO, Arm, Design, Moments, Sample, SampleRoles
+from hwds.ab.models.base import EffectEstimator
 from hwds.ab.models.bayes import Bayes
 from hwds.ab.models.cuped import Cuped
 from hwds.ab.models.proportions import Proportions
 from hwds.ab.models.ratio import Ratio
 from hwds.ab.models.revenue import Revenue
-from hwds.ab.models.rules.estimator import Estimator
 from hwds.ab.models.stratified import Stratified
 from hwds.ab.models.welch import Welch
+from hwds.ab.sample import NONZERO, Design, Sample, SampleArm, SampleRoles, UnitMoments
 from hwds.core.errors import ConfigError
-from hwds.statistics.wilson import wilson
+from hwds.stats.estimates import wilson
 
 
 def arm(name, *columns, price=None, strata=None):
-    return Arm(name, Moments.of(np.column_stack(columns)), strata, price)
+    return SampleArm(name, UnitMoments.of(np.column_stack(columns)), strata, price)
 
 
 def one(model, own, control, metric="effect", rule="fixed"):
@@ -106,7 +106,8 @@ def test_stratified_is_the_weighted_sum_by_hand():
     sizes = {"A": ((0, 50), (5, 200)), "B": ((1, 100), (6, 150))}
     groups = {name: [rng.normal(shift, 1, n)[:, None] for shift, n in pairs] for name, pairs in sizes.items()}
     arms = [
-        Arm(name, Moments.of(np.vstack(parts)), stacked([Moments.of(part) for part in parts])) for name, parts in groups.items()
+        SampleArm(name, UnitMoments.of(np.vstack(parts)), stacked([UnitMoments.of(part) for part in parts]))
+        for name, parts in groups.items()
     ]
     found = one(Stratified(), arms[1], arms[0])
     weights = np.array([150, 350]) / 500
@@ -120,7 +121,7 @@ def test_stratified_is_the_weighted_sum_by_hand():
 
 
 def stacked(parts):
-    return Moments(*(np.stack([getattr(part, name) for part in parts]) for name in ("n", "mean", "cov")))
+    return UnitMoments(*(np.stack([getattr(part, name) for part in parts]) for name in ("n", "mean", "cov")))
 
 
 def sold(successes, n, price, name):
@@ -193,8 +194,8 @@ def few(rng, share, price, n=1000, tests=4000):
     sums, squares = (np.array([np.sum(each**power) for each in amounts]) for power in (1, 2))
     mean = np.stack([sums, buyers], axis=1) / n
     cross = np.stack([np.stack([squares, sums], 1), np.stack([sums, buyers], 1)], 1)
-    return Arm(
-        "x", Moments(np.full(tests, float(n)), mean, (cross - n * mean[:, :, None] * mean[:, None]) / (n - 1)), price=price
+    return SampleArm(
+        "x", UnitMoments(np.full(tests, float(n)), mean, (cross - n * mean[:, :, None] * mean[:, None]) / (n - 1)), price=price
     )
 
 
@@ -204,8 +205,8 @@ def test_few_units_a_stratum_are_no_false_winners(n, strata):
 
     def drawn():
         rows = rng.standard_normal((8000, strata, n))
-        parts = Moments(np.full((8000, strata), float(n)), rows.mean(2)[..., None], rows.var(2, ddof=1)[..., None, None])
-        return Arm("x", Moments(np.full(8000, float(n * strata)), np.zeros((8000, 1)), np.zeros((8000, 1, 1))), parts)
+        parts = UnitMoments(np.full((8000, strata), float(n)), rows.mean(2)[..., None], rows.var(2, ddof=1)[..., None, None])
+        return SampleArm("x", UnitMoments(np.full(8000, float(n * strata)), np.zeros((8000, 1)), np.zeros((8000, 1, 1))), parts)
 
     assert Stratified().fixed_wins(drawn(), drawn(), 0.05).mean() < 0.06
 
@@ -218,7 +219,7 @@ def test_each_slope_costs_a_degree_of_freedom(n, covariates):
         rows = rng.standard_normal((8000, n, covariates + 1))
         centred = rows - rows.mean(axis=1, keepdims=True)
         cov = np.einsum("rni,rnj->rij", centred, centred) / (n - 1)
-        return Arm("x", Moments(np.full(8000, float(n)), rows.mean(axis=1), cov))
+        return SampleArm("x", UnitMoments(np.full(8000, float(n)), rows.mean(axis=1), cov))
 
     assert 0.04 < Cuped().fixed_wins(drawn(), drawn(), 0.05).mean() < 0.06
 
@@ -256,7 +257,7 @@ def many(rng, n, share, price=1.0):
     mean = rng.binomial(n, share, 4000) / n
     scale = np.array([price, 1.0])
     cov = (mean * (1 - mean) * n / (n - 1))[:, None, None] * np.outer(scale, scale)
-    return Arm("x", Moments(np.full(4000, float(n)), mean[:, None] * scale, cov), price=price)
+    return SampleArm("x", UnitMoments(np.full(4000, float(n)), mean[:, None] * scale, cov), price=price)
 
 
 def coverage(model, own, control, truth):
@@ -313,7 +314,7 @@ def test_bayes_of_other_outcomes_is_normal():
 
 
 def test_only_what_estimates_has_rules():
-    assert not issubclass(Bayes, Estimator)
+    assert not issubclass(Bayes, EffectEstimator)
     assert Bayes().rules_used() == ("bayes",)
     assert Welch().rules_used() == ("always_valid", "fixed")
 

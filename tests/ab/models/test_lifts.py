@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwds.ab.metrics.intervals import critical, fieller
-from hwds.ab.metrics.sample import Arm, Design, Moments, Sample
+from hwds.ab.intervals import critical, fieller_bounds
 from hwds.ab.models.bayes import Bayes
 from hwds.ab.models.cuped import Cuped
 from hwds.ab.models.proportions import Proportions
 from hwds.ab.models.ratio import Ratio
 from hwds.ab.models.welch import Welch
+from hwds.ab.sample import Design, Sample, SampleArm, UnitMoments
 from hwds.core.seeds import stream
-from hwds.statistics.arm_posteriors import Normal, ScaledBeta, ratio_bounds
+from hwds.stats.distributions import NormalPosterior, ScaledBeta, ratio_bounds
 
 
 def arm(name, *columns, price=None):
-    return Arm(name, Moments.of(np.column_stack(columns)), None, price)
+    return SampleArm(name, UnitMoments.of(np.column_stack(columns)), None, price)
 
 
 def found(model, own, control, metric, rule):
@@ -32,9 +32,9 @@ def spends(name, n, mean):
 
 def test_the_ends_are_ratios_at_which_the_arms_differ_by_just_so_many_errors():
     own, own_error, other, other_error, z = 1.3, 0.02, 1.1, 0.015, critical(0.05)
-    for end in fieller(np.array(own), np.array(own_error), np.array(other), np.array(other_error), z):
+    for end in fieller_bounds(np.array(own), np.array(own_error), np.array(other), np.array(other_error), z):
         assert abs(own - end * other) / np.sqrt(own_error + end**2 * other_error) == pytest.approx(z, rel=1e-12)
-    assert np.isnan(fieller(np.array(own), np.array(own_error), np.array(0.2), np.array(other_error), z)).all()
+    assert np.isnan(fieller_bounds(np.array(own), np.array(own_error), np.array(0.2), np.array(other_error), z)).all()
 
 
 @pytest.mark.parametrize("rule", ["always_valid", "fixed", "group_sequential"])
@@ -90,7 +90,9 @@ def test_lifts_of_conversions_cover(model):
 
     def many(share, units):
         mean = rng.binomial(units, share, n) / units
-        return Arm("x", Moments(np.full(n, float(units)), mean[:, None], (mean * (1 - mean))[:, None, None]), price=1.0)
+        return SampleArm(
+            "x", UnitMoments(np.full(n, float(units)), mean[:, None], (mean * (1 - mean))[:, None, None]), price=1.0
+        )
 
     estimate = model.estimate(many(0.055, 6000), many(0.05, 5000))
     low, high = estimate.ratio_bounds(critical(0.05))
@@ -116,7 +118,7 @@ def test_a_posterior_lift_is_that_of_draws():
 
 
 def test_a_narrow_posterior_over_a_wide_one_and_one_that_may_be_zero():
-    wide, narrow = ScaledBeta(20, 200), Normal(0.2, 1e-5)
+    wide, narrow = ScaledBeta(20, 200), NormalPosterior(0.2, 1e-5)
     low, high = ratio_bounds(narrow, wide, 0.95)
     assert (low, high) == pytest.approx((0.2 / wide.quantile(0.975), 0.2 / wide.quantile(0.025)), rel=1e-3)
-    assert ratio_bounds(narrow, Normal(1.0, 1.0), 0.95) is None
+    assert ratio_bounds(narrow, NormalPosterior(1.0, 1.0), 0.95) is None

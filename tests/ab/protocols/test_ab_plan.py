@@ -6,21 +6,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.ab.metrics.power import units_for_price
-from hwds.ab.metrics.sample import Arm, Design, Moments
 from hwds.ab.models.bayes import Bayes
 from hwds.ab.models.proportions import Proportions
 from hwds.ab.models.revenue import Revenue
 from hwds.ab.models.welch import Welch
+from hwds.ab.planning import units_for_price
 from hwds.ab.protocols.ab_plan import AbPlan
-from hwds.ab.protocols.analysis.simulation import rates
-from hwds.ab.report.plan import grids, sentence
-from hwds.config.compose import compose
+from hwds.ab.report.run import plan_grids, plan_sentence
+from hwds.ab.sample import Design, SampleArm, UnitMoments
+from hwds.ab.simulation import winner_rates
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.datasets.simulated.price_plan import PricePlan
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.experiment.check import check
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.experiment.spec import check
 from hwds.frames.table import Table
 from hwds.results.tables import SCORES, Tables, metrics_table
 
@@ -109,8 +108,8 @@ def test_simulated_tests_of_the_planned_size_have_the_planned_power(rule):
     model = Welch(rules=(rule,))
     found = planned(PricePlan(conversions=(0.05, 0.055)).load(), model, looks=5)
     size = round(value(found, "size", rule=rule))
-    arm = Arm("x", Moments(np.array(size / 2), np.array([0.05]), np.array([[0.05 * 0.95]])), price=1.0)
-    (rate,) = rates(model, (arm, arm), Design(tuned_for=float(size)), (5,), 4000, RunContext(0), shift=0.005)
+    arm = SampleArm("x", UnitMoments(np.array(size / 2), np.array([0.05]), np.array([[0.05 * 0.95]])), price=1.0)
+    (rate,) = winner_rates(model, (arm, arm), Design(tuned_for=float(size)), (5,), 4000, RunContext(0), shift=0.005)
     if rule != "group_sequential":  # a fixed rule that is read five times, or one that may stop early, finds more
         assert rate.share > 0.79
     else:
@@ -143,13 +142,13 @@ def test_it_is_told_in_a_table_and_a_sentence():
     rows = [{"model": "ab/welch", "task": "ab_plan"} | {name: getattr(s, name) for name in told} for s in planned(size=100_000)]
     nothing = pl.DataFrame()
     tables = Tables(pl.DataFrame(rows, schema=SCORES), nothing, nothing, metrics_table(protocol.measures(frame)))
-    said = sentence(frame, tables, "ab/welch")
+    said = plan_sentence(frame, tables, "ab/welch")
     assert "price_199 takes 7,527 units of its own to find -0.00900 (-20 %) in conversion" in said
     assert (
         "86,744 units of its own to find +0.459 USD (+6.85 %) in revenue. Revenue needs 11.5 times the units of conversion"
         in said
     )
-    (grid,) = grids(tables, "ab/welch")
+    (grid,) = plan_grids(tables, "ab/welch")
     assert len(grid) == 2
     assert "| 86,744 | 173,488 | 56.6 % |" in grid.markdown()
 

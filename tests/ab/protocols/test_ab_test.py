@@ -15,10 +15,9 @@ from hwds.ab.models.revenue import Revenue
 from hwds.ab.models.stratified import Stratified
 from hwds.ab.models.welch import Welch
 from hwds.ab.protocols.ab_test import AbTest
-from hwds.ab.protocols.analysis.rows import arm_counts
+from hwds.ab.rows import arm_counts
 from hwds.core.errors import ConfigError, DataError
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.table import Table
 
 ROLES = {"arm": ("group",), "outcome": ("visit",)}

@@ -8,17 +8,15 @@ import pytest
 from scipy import stats
 from scipy.special import roots_hermitenorm
 
-from hwds.ab.metrics.checks import adjusted
-from hwds.ab.metrics.sample import Arm, Design, Moments
+from hwds.ab.intervals import adjust_p_values
 from hwds.ab.models.bayes import Bayes
 from hwds.ab.models.proportions import Proportions
 from hwds.ab.models.revenue import Revenue
 from hwds.ab.models.welch import Welch
 from hwds.ab.protocols.ab_test import AbTest
-from hwds.ab.protocols.analysis.all_arms import any_wins, family_rates
-from hwds.ab.protocols.analysis.simulation import rates
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.ab.sample import Design, SampleArm, UnitMoments
+from hwds.ab.simulation import any_wins, family_rates, winner_rates
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.table import Table
 
 CONTEXT, MANY = RunContext(0, "all units"), 20_000
@@ -26,8 +24,8 @@ CONTEXT, MANY = RunContext(0, "all units"), 20_000
 
 def arms(count, n=20_000, share=0.05, k=1):
     scale = np.array([149.0 if k == 2 else 1.0, 1.0])[:k]
-    moments = Moments(np.array(float(n)), share * scale, share * (1 - share) * np.outer(scale, scale))
-    return tuple(Arm(f"arm-{place}", moments, price=float(scale[0])) for place in range(count + 1))
+    moments = UnitMoments(np.array(float(n)), share * scale, share * (1 - share) * np.outer(scale, scale))
+    return tuple(SampleArm(f"arm-{place}", moments, price=float(scale[0])) for place in range(count + 1))
 
 
 def found(model, correction, looks=(1,), count=4, replications=MANY, k=1):
@@ -92,11 +90,14 @@ def test_a_winner_is_one_by_the_corrected_p_values(model, correction):
     rng, n = np.random.default_rng(1), np.array([4000.0])
     for _ in range(60):
         mean = rng.binomial(4000, 0.05 + 0.012 * rng.random(4) * rng.integers(0, 2, 4)) / 4000
-        many = [Arm(f"{i}", Moments(n, m[None, None], (m * (1 - m))[None, None, None]), price=1.0) for i, m in enumerate(mean)]
-        one = [Arm(arm.name, Moments(n[0], arm.total.mean[0], arm.total.cov[0]), price=1.0) for arm in many]
+        many = [
+            SampleArm(f"{i}", UnitMoments(n, m[None, None], (m * (1 - m))[None, None, None]), price=1.0)
+            for i, m in enumerate(mean)
+        ]
+        one = [SampleArm(arm.name, UnitMoments(n[0], arm.total.mean[0], arm.total.cov[0]), price=1.0) for arm in many]
         p = [model._p(model.rules[0], own, one[0], Design()) for own in one[1:]]
         won = any_wins(model, model.rules[0], many[1:], many[0], Design(), correction)
-        assert bool(won[0]) == (min(adjusted(p, correction)) <= 0.05)
+        assert bool(won[0]) == (min(adjust_p_values(p, correction)) <= 0.05)
 
 
 def test_a_posterior_has_no_correction():
@@ -107,7 +108,7 @@ def test_a_posterior_has_no_correction():
 def test_one_arm_is_the_one_comparison():
     for model in (Welch(), Bayes()):
         told = family_rates(model, arms(1), Design(), (1, 5), 1000, CONTEXT, "holm")
-        alone = rates(model, arms(1), Design(), (1, 5), 1000, CONTEXT)
+        alone = winner_rates(model, arms(1), Design(), (1, 5), 1000, CONTEXT)
         assert told == alone
 
 

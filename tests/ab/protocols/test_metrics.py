@@ -13,11 +13,10 @@ from hwds.ab.models.cuped import Cuped
 from hwds.ab.models.proportions import Proportions
 from hwds.ab.models.welch import Welch
 from hwds.ab.protocols.ab_test import AbTest
-from hwds.ab.protocols.analysis.metrics import TestMetric, quantile_values
-from hwds.ab.report.verdict import verdict_sentence, verdicts
+from hwds.ab.report.sentences import arm_verdicts, verdict_sentence
+from hwds.ab.rows import TestMetric, quantile_values
 from hwds.core.errors import ConfigError, DataError
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.table import Table
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 from tests.ab.protocols.test_ab_test import only, scores
@@ -162,7 +161,7 @@ def test_the_verdict_stands_on_the_roles(raised, harmed, word, reason):
     spent = rng.normal(10, 5, n) * np.where(new, raised, 1.0)
     data = pl.DataFrame({"group": np.where(new, "B", "A"), "spent": spent, "bought": bought})
     found = ran(data, metrics={"spent": "primary", "bought": {"role": "guardrail", "margin": 0.1}})
-    (verdict,) = verdicts(found, "ab/welch")
+    (verdict,) = arm_verdicts(found, "ab/welch")
     assert (verdict.arm, verdict.word, verdict.reason) == ("B", word, reason)
 
 
@@ -256,10 +255,10 @@ def test_a_posterior_neither_ships_nor_stops_and_the_money_of_a_ratio_is_no_sum(
     spent = rng.normal(10, 5, 4000) * np.where(new, 1.3, 1)
     data = pl.DataFrame({"group": np.where(new, "B", "A"), "spent": spent, "bought": bought, "sessions": 2})
     metrics = {"spent": "primary", "bought": {"role": "guardrail", "margin": 0.1}}
-    (verdict,) = verdicts(ran(data, Bayes(name="ab/bayes"), metrics=metrics), "ab/bayes")
+    (verdict,) = arm_verdicts(ran(data, Bayes(name="ab/bayes"), metrics=metrics), "ab/bayes")
     assert (verdict.word, verdict.reason.partition(";")[0]) == ("HOLD", "a posterior has no stated rate of false verdicts")
     found = ran(data, metrics={"per_session": {"role": "primary", "outcome": "spent", "per": "sessions"}})
-    (verdict,) = verdicts(found, "ab/welch")
+    (verdict,) = arm_verdicts(found, "ab/welch")
     assert "per_session changes by +1." in verdict_sentence(found, verdict)
     assert "unit" not in verdict_sentence(found, verdict)
 

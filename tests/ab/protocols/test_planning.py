@@ -6,15 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.ab.metrics.power import minimum_effect, units_for_price
 from hwds.ab.models.cuped import Cuped
 from hwds.ab.models.ratio import Ratio
 from hwds.ab.models.stratified import Stratified
 from hwds.ab.models.welch import Welch
+from hwds.ab.planning import minimum_effect, units_for_price
 from hwds.ab.protocols.ab_test import AbTest
 from hwds.core.errors import ConfigError
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.table import Table
 
 N = 4000

@@ -5,27 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwds.ab.metrics.looks import crossing, equal_looks
-from hwds.ab.metrics.sample import NONZERO, Arm, Design, Moments
+from hwds.ab.intervals import crossing_chance, equal_looks
 from hwds.ab.models.bayes import Bayes
 from hwds.ab.models.cuped import Cuped
 from hwds.ab.models.proportions import Proportions
 from hwds.ab.models.revenue import Revenue
 from hwds.ab.models.stratified import Stratified
 from hwds.ab.models.welch import Welch
-from hwds.ab.protocols.analysis.simulation import rates
-from hwds.evaluation.context import RunContext
+from hwds.ab.sample import NONZERO, Design, SampleArm, UnitMoments
+from hwds.ab.simulation import winner_rates
+from hwds.evaluation.protocol import RunContext
 
 CONTEXT = RunContext(0, "all units")
 
 
 def conversions(n, share, price=1.0, k=1):
     scale = np.array([price, 1.0])[:k]
-    return Arm("x", Moments(np.array(float(n)), share * scale, share * (1 - share) * np.outer(scale, scale)), price=price)
+    return SampleArm(
+        "x", UnitMoments(np.array(float(n)), share * scale, share * (1 - share) * np.outer(scale, scale)), price=price
+    )
 
 
 def found(model, arm, looks, replications=20_000, **kwargs):
-    told = rates(model, (arm, arm), Design(), looks, replications, CONTEXT, **kwargs)
+    told = winner_rates(model, (arm, arm), Design(), looks, replications, CONTEXT, **kwargs)
     return {(rate.rule, rate.looks): rate.share for rate in told}
 
 
@@ -55,7 +57,7 @@ def test_always_valid_errs_in_less_than_five_percent_of_tests_after_500_looks(n)
 def test_peeking_at_a_fixed_interval_is_as_bad_as_the_exact_recursion_says():
     told = found(Welch(rules=("fixed",)), conversions(40_000, 0.05), (1, 5, 20, 100))
     for (_, looks), share in told.items():
-        exact = crossing([1.959964] * looks, equal_looks(looks))
+        exact = crossing_chance([1.959964] * looks, equal_looks(looks))
         assert share == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000))
 
 
@@ -82,7 +84,7 @@ def test_the_effect_that_is_there_is_covered_at_all_looks():
 
     def paths(share):
         mean = rng.binomial(100, share, (4000, 200)).cumsum(axis=1) / n
-        return Arm("x", Moments(n, mean[..., None], (mean * (1 - mean) * n / (n - 1))[..., None, None]), price=1.0)
+        return SampleArm("x", UnitMoments(n, mean[..., None], (mean * (1 - mean) * n / (n - 1))[..., None, None]), price=1.0)
 
     model, design = Welch(), Design(fractions=equal_looks(200))
     own, control = paths(0.06), paths(0.05)
@@ -95,12 +97,12 @@ def test_the_effect_that_is_there_is_covered_at_all_looks():
 
 def test_other_outcomes_covariates_and_strata_are_simulated_too():
     cov = np.array([[4.0, 1.5], [1.5, 1.0]])
-    total = Moments(np.array(2000.0), np.array([3.0, 0.0]), cov)
-    told = found(Cuped(rules=("fixed",)), Arm("x", total), (1, 10), replications=6000)
+    total = UnitMoments(np.array(2000.0), np.array([3.0, 0.0]), cov)
+    told = found(Cuped(rules=("fixed",)), SampleArm("x", total), (1, 10), replications=6000)
     assert told["fixed", 1] == pytest.approx(0.05, abs=0.012)
     assert told["fixed", 10] == pytest.approx(0.193, abs=0.025)
-    strata = Moments(np.array([500.0, 1500.0]), np.array([[0.0], [5.0]]), np.array([[[1.0]], [[2.0]]]))
-    arm = Arm("x", Moments(np.array(2000.0), np.array([3.75]), np.array([[6.4]])), strata)
+    strata = UnitMoments(np.array([500.0, 1500.0]), np.array([[0.0], [5.0]]), np.array([[[1.0]], [[2.0]]]))
+    arm = SampleArm("x", UnitMoments(np.array(2000.0), np.array([3.75]), np.array([[6.4]])), strata)
     told = found(Stratified(rules=("fixed",)), arm, (1,), replications=6000)
     assert told["fixed", 1] == pytest.approx(0.05, abs=0.012)
 
@@ -109,7 +111,7 @@ def test_more_replications_keep_those_that_were_there():
     arm = conversions(5_000, 0.05)
     first, both = (found(Welch(rules=("fixed",)), arm, (5,), replications=n)["fixed", 5] * n for n in (1000, 2000))
     assert first <= both <= first + 1000
-    again = rates(Welch(rules=("fixed",)), (arm, arm), Design(), (5,), 1000, CONTEXT)
+    again = winner_rates(Welch(rules=("fixed",)), (arm, arm), Design(), (5,), 1000, CONTEXT)
     assert again[0].wins == round(first)
     assert NONZERO == "(nonzero)"
 

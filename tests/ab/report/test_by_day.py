@@ -10,11 +10,10 @@ import pytest
 
 from hwds.ab.models.welch import Welch
 from hwds.ab.protocols.ab_test import AbTest
-from hwds.ab.protocols.analysis.columns import day_ends
-from hwds.ab.report.by_day import by_day_figure, by_day_grid, days_of
+from hwds.ab.report.run import by_day_figure, by_day_grid, effects_by_day
+from hwds.ab.units import day_ends
 from hwds.core.seeds import stream
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.table import Table
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
@@ -41,7 +40,7 @@ def tables():
 
 
 def test_the_last_day_is_the_test_itself(tables):
-    days = days_of(tables, "ab/welch")
+    days = effects_by_day(tables, "ab/welch")
     assert [(day.outcome, day.units) for day in days] == [(name, 100 * n) for name in ("bought", "spent") for n in range(1, 11)]
     whole = tables.scores.filter(pl.col("step").is_null() & (pl.col("ci_method") == "always_valid"))
     for outcome in ("bought", "spent"):

@@ -6,13 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.ab.protocols.analysis.measures import ab_measures
-from hwds.ab.report.effects import effects_figure
-from hwds.ab.report.false_winners import peeking_figure
-from hwds.ab.report.run import draw, grids, sentence
+from hwds.ab.report.run import ab_grids, ab_sentence, draw, effects_figure, peeking_figure
 from hwds.ab.report.scores import control_means
-from hwds.ab.report.sentence import conclusion, page
+from hwds.ab.report.sentences import ab_conclusion, ab_page
 from hwds.ab.report.tables import lift_words
+from hwds.ab.rows import ab_measures
 from hwds.frames.table import Table
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
@@ -61,24 +59,24 @@ def tables(*rows):
 
 
 def test_the_sentence_says_what_is_sure_and_what_is_not():
-    said = conclusion(tables(ratio(), mean("arm_mean", "A", 0.2), effect(), effect(rule="fixed"), UNSURE), "ab/welch")
+    said = ab_conclusion(tables(ratio(), mean("arm_mean", "A", 0.2), effect(), effect(rule="fixed"), UNSURE), "ab/welch")
     raised = "B raises bought per unit by 0.300 from the control's 0.200 (always-valid 90 %: +0.100 to +0.500)"
     assert raised in said
     assert "B: no difference in revenue per unit is shown (+1.00 USD; always-valid 90 %: -2.00 to +4.00 USD)" in said
     assert "fixed" not in said
-    lowered = sentence(TABLE, tables(ratio(), effect(value=-0.3, low=-0.5, high=-0.1)), "ab/welch")
+    lowered = ab_sentence(TABLE, tables(ratio(), effect(value=-0.3, low=-0.5, high=-0.1)), "ab/welch")
     assert lowered.startswith("B lowers bought per unit by 0.300 (")
 
 
 def test_the_mean_is_that_of_the_control_whatever_the_order_of_the_arms():
     arms = [mean("arm_mean", "B", 0.5), mean("arm_mean", "Z", 0.2)]
     assert control_means(tables(ratio(), *arms, effect())) == {"": 0.2}
-    assert "from the control's 0.2" in conclusion(tables(ratio(), *arms, effect()), "ab/welch")
+    assert "from the control's 0.2" in ab_conclusion(tables(ratio(), *arms, effect()), "ab/welch")
 
 
 def test_the_sentence_says_how_often_the_rule_finds_what_is_not_there():
     rival = [row | {"model": "ab/bayes", "ci_method": "bayes", "value": 2 * row["value"]} for row in RATES]
-    said = conclusion(tables(ratio(), effect(rule="fixed", status="unregistered"), *RATES, *rival), "ab/welch")
+    said = ab_conclusion(tables(ratio(), effect(rule="fixed", status="unregistered"), *RATES, *rival), "ab/welch")
     assert "+0.500; unregistered)" in said
     assert said.endswith(
         "Without any effect its rule would find one on bought in 37.0 % (95 %: 35.5 to 38.5) of tests at 100 looks;"
@@ -96,14 +94,14 @@ def test_of_several_comparisons_the_corrected_p_value_decides():
     for how, called in (("holm", "Holm"), ("bh", "Benjamini and Hochberg")):
         found = [adjusted(0.21, metric=f"adjusted_p[{how}]"), adjusted(0.002, "C", f"adjusted_p[{how}]")]
         other = [adjusted(0.0001, arm, f"adjusted_p[{how}]", "fixed") for arm in "BC"]
-        said = conclusion(tables(ratio(), *two, *found, *other), "ab/welch")
+        said = ab_conclusion(tables(ratio(), *two, *found, *other), "ab/welch")
         assert "B: no difference in bought per unit is shown (+0.300; always-valid 90 %:" in said
         assert "+0.500, corrected p 0.210)" in said
         assert "C raises bought per unit by 0.600 (" in said
         assert f" The p-values are corrected by {called} for 2 comparisons." in said
-    assert "B raises" in conclusion(tables(ratio(), *two), "ab/welch")
-    assert "Nothing is corrected for the number of comparisons, 2." in conclusion(tables(ratio(), *two), "ab/welch")
-    assert "corrected" not in conclusion(tables(ratio(), effect(), adjusted(0.01)), "ab/welch")
+    assert "B raises" in ab_conclusion(tables(ratio(), *two), "ab/welch")
+    assert "Nothing is corrected for the number of comparisons, 2." in ab_conclusion(tables(ratio(), *two), "ab/welch")
+    assert "corrected" not in ab_conclusion(tables(ratio(), effect(), adjusted(0.01)), "ab/welch")
 
 
 def test_of_several_arms_the_rates_of_one_and_of_any_are_told():
@@ -112,9 +110,10 @@ def test_of_several_arms_the_rates_of_one_and_of_any_are_told():
     found = tables(ratio(), effect(rule="fixed"), effect(rule="fixed") | {"segment": "C"}, *RATES, *family)
     assert (
         "one on bought in 37.0 % (95 %: 35.5 to 38.5) of tests at 100 looks with one arm, and in any of all 2 arms in"
-        " 4.0 % (95 %: 3.4 to 4.7) corrected by Holm, 50.0 % (95 %: 48.5 to 51.5) uncorrected." in conclusion(found, "ab/welch")
+        " 4.0 % (95 %: 3.4 to 4.7) corrected by Holm, 50.0 % (95 %: 48.5 to 51.5) uncorrected."
+        in ab_conclusion(found, "ab/welch")
     )
-    *_, rates = grids(found, "ab/welch")
+    *_, rates = ab_grids(found, "ab/welch")
     rows = [list(row) for row in zip(*(column.cells for column in rates.columns), strict=True)]
     assert rows == [
         ["ab/welch", "fixed", "one", "5.0", "37.0", "37.0"],
@@ -123,7 +122,7 @@ def test_of_several_arms_the_rates_of_one_and_of_any_are_told():
     ]
     assert rates.caption.startswith("False winners in bought, % of 4,000 simulated tests")
     posterior = [row | {"ci_method": "bayes"} for row in (*RATES, *family)]
-    assert "corrected by" not in conclusion(tables(ratio(), effect(rule="bayes"), *posterior), "ab/welch")
+    assert "corrected by" not in ab_conclusion(tables(ratio(), effect(rule="bayes"), *posterior), "ab/welch")
 
 
 def test_the_terminal_has_the_effects_and_the_rates():
@@ -131,7 +130,9 @@ def test_the_terminal_has_the_effects_and_the_rates():
     bayes = effect("posterior_effect", "ab/bayes", "bayes") | {"p_value": None}
     fixed = effect("effect[revenue]", rule="always_valid", status="beyond_size", value=1.0, low=-2.0, high=4.0)
     lift = effect("lift", value=0.25, low=0.08, high=0.449) | {"p_value": None}
-    found, rates = grids(tables(ratio(), effect(), lift, effect(rule="fixed"), fixed, bayes, better, TRUE, *RATES), "ab/welch")
+    found, rates = ab_grids(
+        tables(ratio(), effect(), lift, effect(rule="fixed"), fixed, bayes, better, TRUE, *RATES), "ab/welch"
+    )
     rows = list(zip(*(column.cells for column in found.columns), strict=True))
     assert rows[0] == (
         *("ab/welch", "B", "bought", "+25.0 (+8.0 to +44.9)", "0.300", "0.100 to 0.500"),
@@ -148,7 +149,7 @@ def test_the_terminal_has_the_effects_and_the_rates():
 
 def test_relative_effects_lead_and_stand_for_the_intervals_of_the_others():
     lift = effect("lift", value=0.25, low=0.08, high=0.449) | {"p_value": None}
-    (found,) = grids(tables(ratio(), effect(), lift), "ab/welch")
+    (found,) = ab_grids(tables(ratio(), effect(), lift), "ab/welch")
     assert [column.brief for column in found.columns] == [
         "model",
         "",
@@ -160,7 +161,7 @@ def test_relative_effects_lead_and_stand_for_the_intervals_of_the_others():
         "",
         "rule",
     ]
-    said = conclusion(tables(ratio(), mean("arm_mean", "A", 1.2), effect(), lift), "ab/welch")
+    said = ab_conclusion(tables(ratio(), mean("arm_mean", "A", 1.2), effect(), lift), "ab/welch")
     assert said.startswith(
         "B raises bought per unit by 25.0 %, 0.300 from the control's 1.20 (always-valid 90 %: +8.0 to +44.9 %, "
     )
@@ -181,9 +182,9 @@ def test_a_lift_has_the_decimals_of_its_interval(lift, said):
 def test_a_wrong_sample_ratio_comes_first():
     wrong = ratio(1e-9, "sample_ratio_mismatch")
     hidden = effect(value=None, low=None, high=None, status="sample_ratio_mismatch")
-    assert "not split as planned" in conclusion(tables(wrong, hidden), "ab/welch")
-    assert "no effect is shown" in conclusion(tables(wrong, hidden), "ab/welch")
-    assert "no effect can be trusted" in conclusion(tables(wrong, effect()), "ab/welch")
+    assert "not split as planned" in ab_conclusion(tables(wrong, hidden), "ab/welch")
+    assert "no effect is shown" in ab_conclusion(tables(wrong, hidden), "ab/welch")
+    assert "no effect can be trusted" in ab_conclusion(tables(wrong, effect()), "ab/welch")
 
 
 def test_guardrails_and_corrected_p_values_are_told():
@@ -196,14 +197,14 @@ def test_guardrails_and_corrected_p_values_are_told():
         rail | {"metric": "guardrail[revenue]", "value": 0.005, "ci_high": 0.1},
         rail | {"metric": "guardrail[revenue]", "value": -9.0, "ci_high": -8.0, "ci_method": "fixed"},
     ]
-    text = page(tables(*rows), "ab/welch")
+    text = ab_page(tables(*rows), "ab/welch")
     assert "| 0.010 | 0.040 | always-valid (any look) | ok |" in text
     assert "bought of B is not sure (-2 %); revenue of B holds (+0.5 %)." in text
 
 
 def test_an_arm_of_which_nothing_is_known():
-    assert conclusion(tables(ratio(), effect(low=None, high=None)), "ab/welch") == "B: nothing is known of bought yet."
-    assert conclusion(tables(ratio()), "ab/welch") == "ab/welch shows no effect."
+    assert ab_conclusion(tables(ratio(), effect(low=None, high=None)), "ab/welch") == "B: nothing is known of bought yet."
+    assert ab_conclusion(tables(ratio()), "ab/welch") == "ab/welch shows no effect."
 
 
 def test_the_page_has_ratio_effects_sizes_and_rates():
@@ -214,7 +215,7 @@ def test_the_page_has_ratio_effects_sizes_and_rates():
         for label, units in (("", 7527.0), ("[revenue]", 86_700.0))
     ]
     means = [mean("arm_mean", "A", 0.2), mean("arm_mean[revenue]", "A", 7.362), mean("arm_mean", "B", 0.5)]
-    said = page(tables(ratio(), *means, effect(), UNSURE, TRUE, needed, absurd, *plan, *RATES), "ab/welch")
+    said = ab_page(tables(ratio(), *means, effect(), UNSURE, TRUE, needed, absurd, *plan, *RATES), "ab/welch")
     assert "The control's means per unit: bought 0.200, revenue 7.36 USD." in said
     assert "(`protocol.minimum_detectable_effect`): 7,527 for bought of B; 86,700 for revenue of B." in said
     assert "4,000 units were to be split equally, as no protocol.allocation was given; chi-square 0.700, p 0.400" in said

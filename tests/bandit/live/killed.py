@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwds.bandit.arms import Arms
+from hwds.bandit.models.kernels.base import Arms
 from hwds.bandit.models.price_thompson import PriceThompson
 
 ARMS = Arms(("10", "20", "30"), np.array([10.0, 20.0, 30.0]), np.zeros((1, 0)))

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.bandit.arms import Arms
-from hwds.bandit.live.guardrails import Guardrails
+from hwds.bandit.live.settings import Guardrails
+from hwds.bandit.models.kernels.base import Arms
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.serialization import dumps

@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import BatchKernel
+from hwds.bandit.models.kernels.base import Arms, BatchKernel
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.models.thompson import Thompson
 from hwds.bandit.models.ucb1 import UCB1
-from hwds.bandit.protocols.simulation.play import Game, play
+from hwds.bandit.simulation.play import Game, play_compiled
 from hwds.core.errors import ConfigError, DataError, HwdsError, ResumeError
 from hwds.core.registry import options, resolve
 from hwds.core.serialization import dumps
@@ -106,7 +105,7 @@ def test_first_choices_are_those_of_the_simulator():
         ARMS.names, ARMS.values, ARMS.values, ("all",), np.ones(1), ARMS.contexts, (), np.zeros(1, np.int64), 0,
         np.array(conversions)[None, None], np.ones((1, 3), bool), 0.0, 0, 1, 3, "USD",
     )  # fmt: skip
-    tally = play(PriceThompson().kernel(ARMS), world, Game(3, 1, (1, 2, 3)), 11, 0, 40_000)
+    tally = play_compiled(PriceThompson().kernel(ARMS), world, Game(3, 1, (1, 2, 3)), 11, 0, 40_000)
     chosen = np.diff(tally.pulls.astype(int), axis=1, prepend=0).argmax(axis=2)
     kernel = np.bincount(chosen @ [9, 3, 1], minlength=27)
     rng, counts = np.random.default_rng(8), np.zeros(27)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwds.bandit.metrics.regret import kl_bernoulli, lai_robbins
+from hwds.bandit.simulation.scores import kl_bernoulli, lai_robbins
 from tests.support.two_armed_regret import expected_regret
 
 PLAIN = {

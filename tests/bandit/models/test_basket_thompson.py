@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.basket_thompson import BasketThompson
+from hwds.bandit.models.kernels.base import Arms
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.core.errors import DataError
 

@@ -5,17 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwds.bandit.arms import Arms
+from hwds.bandit.live.state import chances_of_arms
 from hwds.bandit.models import linear_thompson, linucb
-from hwds.bandit.models.kernels import linear_arms
-from hwds.bandit.models.kernels.base import Visit
-from hwds.bandit.models.kernels.propensity import propensities
+from hwds.bandit.models.kernels.base import Arms, Visit
+from hwds.bandit.models.kernels.indices import ridge_block, ridge_leverage, ridge_mean, ridge_total
 from hwds.bandit.models.linear_thompson import LinearThompson
 from hwds.bandit.models.linucb import LinUCB
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.models.segments import Segments
-from hwds.bandit.protocols.bandit_simulation import arms_of
-from hwds.bandit.protocols.simulation.play import Game, play
+from hwds.bandit.protocols.bandit_simulation import world_arms
+from hwds.bandit.simulation.play import Game, play_compiled
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
@@ -28,7 +27,7 @@ HORIZON = 20_000
 
 def played(policy, world, horizon=HORIZON, replications=30, batch=1000):
     game = Game(horizon, batch, (horizon // 2, horizon))
-    return play(policy.kernel(arms_of(world, game)), world, game, 3, 0, replications)
+    return play_compiled(policy.kernel(world_arms(world, game)), world, game, 3, 0, replications)
 
 
 def share_lost(policy, world, **how):
@@ -71,14 +70,14 @@ def test_the_inverse_kept_is_numpys(ridge):
     state = learned(linear_thompson, kernel)
     for arm in range(3):
         inverse, coefficients = regression(arm, lambda y: y, ridge)
-        block = state[arm * linear_arms.block(3) :][: linear_arms.block(3)]
+        block = state[arm * ridge_block(3) :][: ridge_block(3)]
         assert block[1:17].reshape(4, 4) == pytest.approx(inverse, rel=1e-9, abs=1e-12)
         assert block[21:25] == pytest.approx(coefficients, rel=1e-9)
-        assert linear_arms.total(state, arm, 3) == history()[2][history()[1] == arm].sum()
+        assert ridge_total(state, arm, 3) == history()[2][history()[1] == arm].sum()
         for context in CONTEXTS:
             x = np.append(context, 1)
-            assert linear_arms.mean(state, arm, context) == pytest.approx(x @ coefficients)
-            assert linear_arms.leverage(state, arm, context) == pytest.approx(x @ inverse @ x)
+            assert ridge_mean(state, arm, context) == pytest.approx(x @ coefficients)
+            assert ridge_leverage(state, arm, context) == pytest.approx(x @ inverse @ x)
 
 
 def test_linucb_takes_the_highest_bound_in_units_of_the_range():
@@ -89,14 +88,14 @@ def test_linucb_takes_the_highest_bound_in_units_of_the_range():
         fits = [regression(arm, lambda y, arm=arm: y * ARMS.values[arm] / 40, 2.0) for arm in range(3)]
         best = int(np.argmax([x @ b + 0.7 * np.sqrt(x @ inverse @ x) for inverse, b in fits]))
         assert linucb.select(kernel.settings, state, visit(segment, 400), np.ones(4, np.uint64)) == best
-        assert propensities(kernel, state, visit(segment, 400)).values[best] == 1
+        assert chances_of_arms(kernel, state, visit(segment, 400)).values[best] == 1
 
 
 def test_linucb_tries_an_arm_never_offered_and_wants_a_range():
     kernel = LinUCB().kernel(ARMS)
     state = learned(linucb, kernel, arms=(0, 2))
     assert linucb.select(kernel.settings, state, visit(0, 400), np.ones(4, np.uint64)) == 1
-    without = propensities(kernel, state, visit(active=np.array([True, False, True]))).values
+    without = chances_of_arms(kernel, state, visit(active=np.array([True, False, True]))).values
     assert without[1] == 0
     with pytest.raises(ConfigError, match="range"):
         LinUCB().kernel(replace(ARMS, range=None))
@@ -106,7 +105,7 @@ def test_linucb_tries_an_arm_never_offered_and_wants_a_range():
 def test_one_draw_for_the_customer_is_a_draw_of_all_coefficients(segment):
     kernel = LinearThompson().kernel(ARMS)
     state, x = learned(linear_thompson, kernel, 60), np.append(CONTEXTS[segment], 1)
-    found = propensities(kernel, state, visit(segment), draws=100_000).values
+    found = chances_of_arms(kernel, state, visit(segment), draws=100_000).values
     segments, arms, outcomes = history(60)
     rng, worth = np.random.default_rng(5), []
     for arm in range(3):
@@ -140,8 +139,8 @@ def test_segments_learn_nothing_from_each_other():
         for arm, outcome in zip(arms[rows == segment], outcomes[rows == segment], strict=True):
             plain.update(plain.settings, own, visit(), arm, outcome)
         assert np.array_equal(state[segment * plain.size : (segment + 1) * plain.size], own)
-        chances = propensities(kernel, state, visit(segment))
-        assert chances.values == pytest.approx(propensities(plain, own, visit()).values)
+        chances = chances_of_arms(kernel, state, visit(segment))
+        assert chances.values == pytest.approx(chances_of_arms(plain, own, visit()).values)
         assert chances.draws == 0
 
 

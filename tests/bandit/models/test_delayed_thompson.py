@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models.delayed_thompson import DelayedThompson, init, offered, update, waiting_refusals
-from hwds.bandit.models.kernels.base import Visit
+from hwds.bandit.models.kernels.base import Arms, Visit
 from hwds.bandit.models.price_thompson import PriceThompson
-from hwds.bandit.protocols.bandit_simulation import BanditSimulation, arms_of
-from hwds.bandit.protocols.simulation.play import Game, play
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation, world_arms
+from hwds.bandit.simulation.play import Game, play_compiled
 from hwds.datasets.simulated.price_arms import PriceArms
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, RunContext
 
 ARMS = Arms(("10", "20"), np.array([10.0, 20.0]), np.zeros((1, 0)), 1000, (0.0, 20.0), 50.0, 200.0)
 
@@ -45,8 +43,11 @@ def test_offers_that_wait_are_refusals_by_their_age(begin):
 def test_it_loses_less_than_what_learns_only_what_has_come():
     world = PriceArms(delay=100, window=500, horizon=2000).load()
     game = BanditSimulation(horizon=2000).game(world)
-    arms = arms_of(world, game)
-    lost = {type(p): play(p.kernel(arms), world, game, 1, 0, 40).pseudo[:, -1] for p in (PriceThompson(), DelayedThompson())}
+    arms = world_arms(world, game)
+    lost = {
+        type(p): play_compiled(p.kernel(arms), world, game, 1, 0, 40).pseudo[:, -1]
+        for p in (PriceThompson(), DelayedThompson())
+    }
     less = lost[PriceThompson] - lost[DelayedThompson]
     assert less.mean() > 5 * less.std(ddof=1) / np.sqrt(len(less))
 
@@ -54,8 +55,10 @@ def test_it_loses_less_than_what_learns_only_what_has_come():
 def test_without_a_delay_it_has_the_law_of_price_thompson():
     world = PriceArms(conversion=(0.3, 0.2), prices=(10.0, 20.0)).load()
     game = Game(12, 1, (12,))
-    arms = arms_of(world, game)
-    means = [play(p.kernel(arms), world, game, 5, 0, 20_000).pseudo[:, -1] for p in (PriceThompson(), DelayedThompson())]
+    arms = world_arms(world, game)
+    means = [
+        play_compiled(p.kernel(arms), world, game, 5, 0, 20_000).pseudo[:, -1] for p in (PriceThompson(), DelayedThompson())
+    ]
     error = np.hypot(*(each.std() / np.sqrt(len(each)) for each in means))
     assert abs(means[0].mean() - means[1].mean()) < 4 * error
 

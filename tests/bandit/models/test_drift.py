@@ -6,19 +6,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models import change_point, discounted_thompson, sliding_ucb
-from hwds.bandit.models.change_point import ChangePoint
+from hwds.bandit.models.change_point import (
+    BUCKET_SIZES,
+    BUCKETS_OF_SIZE,
+    GLR_SIZE,
+    SIZE_BLOCK,
+    ChangePoint,
+    glr_add,
+    glr_forget,
+    glr_statistic,
+    glr_threshold,
+)
 from hwds.bandit.models.discounted_thompson import DiscountedThompson
-from hwds.bandit.models.kernels import glr
-from hwds.bandit.models.kernels.base import Visit
+from hwds.bandit.models.kernels.base import Arms, Visit
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.models.sliding_ucb import SlidingUCB
-from hwds.bandit.protocols.bandit_simulation import arms_of
-from hwds.bandit.protocols.simulation.play import Game, play
-from hwds.config.compose import compose
+from hwds.bandit.protocols.bandit_simulation import world_arms
+from hwds.bandit.simulation.play import Game, play_compiled
+from hwds.core.compose import compose
 from hwds.datasets.simulated.price_arms import PriceArms
-from hwds.experiment.check import check
+from hwds.experiment.spec import check
 from tests.support.two_armed_regret import expected_regret
 
 CG10 = (0.1, *(0.05,) * 3, *(0.02,) * 3, *(0.01,) * 3)
@@ -29,7 +37,7 @@ ALL = (DiscountedThompson(), SlidingUCB(window=500, exploration=0.1), ChangePoin
 
 def played(policy, world, horizon, replications, batch=1):
     game = Game(horizon, batch, (horizon,))
-    return play(policy.kernel(arms_of(world, game)), world, game, 5, 0, replications)
+    return play_compiled(policy.kernel(world_arms(world, game)), world, game, 5, 0, replications)
 
 
 def visit(step, active=EVERY):
@@ -119,12 +127,12 @@ def test_an_arm_that_left_the_window_is_tried_at_once():
 
 def test_the_statistic_of_few_outcomes_is_the_highest_ratio_of_all_points():
     for seed in range(20):
-        row = (np.random.default_rng(seed).random(glr.WIDTH) < 0.4).astype(float)
-        state = np.zeros(glr.SIZE)
+        row = (np.random.default_rng(seed).random(BUCKETS_OF_SIZE) < 0.4).astype(float)
+        state = np.zeros(GLR_SIZE)
         for n, outcome in enumerate(row, 1):
-            glr.add(state, 0, outcome)
+            glr_add(state, 0, outcome)
             exact = max(likelihood_ratios(row[:n]).values(), default=0.0)
-            assert glr.statistic(state, 0) == pytest.approx(exact, abs=1e-9)
+            assert glr_statistic(state, 0) == pytest.approx(exact, abs=1e-9)
 
 
 @pytest.mark.parametrize("change", [None, 300, 550])
@@ -132,30 +140,30 @@ def test_the_statistic_of_many_outcomes_is_the_highest_ratio_where_buckets_end(c
     rng = np.random.default_rng(3)
     means = np.where(np.arange(600) < (change or 600), 0.1, 0.4)
     row = (rng.random(600) < means).astype(float)
-    state = np.zeros(glr.SIZE + 7)
+    state = np.zeros(GLR_SIZE + 7)
     for outcome in row:
-        glr.add(state, 7, outcome)
-    blocks = state[9:].reshape(glr.LEVELS, glr.BLOCK)
-    sizes = [2**level for level in range(glr.LEVELS) for _ in range(int(blocks[level, 0]))]
+        glr_add(state, 7, outcome)
+    blocks = state[9:].reshape(BUCKET_SIZES, SIZE_BLOCK)
+    sizes = [2**level for level in range(BUCKET_SIZES) for _ in range(int(blocks[level, 0]))]
     wins = [w for block in blocks for w in block[int(block[0]) : 0 : -1]]
     ends = len(row) - np.cumsum(sizes)
     assert ends[-1] == 0
     assert wins == [row[a:b].sum() for a, b in zip(ends, [600, *ends[:-1]], strict=True)]
     exact = likelihood_ratios(row)
-    assert glr.statistic(state, 7) == pytest.approx(max(exact[end] for end in ends[:-1]), abs=1e-9)
-    assert glr.statistic(state, 7) > 0.9 * max(exact.values()) - 0.2
-    glr.forget(state, 7)
-    assert glr.statistic(state, 7) == 0
+    assert glr_statistic(state, 7) == pytest.approx(max(exact[end] for end in ends[:-1]), abs=1e-9)
+    assert glr_statistic(state, 7) > 0.9 * max(exact.values()) - 0.2
+    glr_forget(state, 7)
+    assert glr_statistic(state, 7) == 0
 
 
 def test_a_change_is_found_soon_and_a_steady_arm_seldom_suspected():
     rng = np.random.default_rng(1)
     alarms, delays = 0, []
     for _ in range(40):
-        state = np.zeros(glr.SIZE)
+        state = np.zeros(GLR_SIZE)
         for n in range(1, 801):
-            glr.add(state, 0, float(rng.random() < (0.3 if n <= 500 else 0.6)))
-            if n % 5 == 0 and glr.statistic(state, 0) >= glr.threshold(n, 0.05):
+            glr_add(state, 0, float(rng.random() < (0.3 if n <= 500 else 0.6)))
+            if n % 5 == 0 and glr_statistic(state, 0) >= glr_threshold(n, 0.05):
                 alarms, delays = alarms + (n <= 500), [*delays, n - 500]
                 break
     assert alarms <= 2
@@ -173,7 +181,7 @@ def test_what_is_forgotten_at_a_change(restart, kept):
         if state[0] == 0 and step > 130:
             break
     assert 130 < step < 200
-    assert state[glr.SIZE] == kept
+    assert state[GLR_SIZE] == kept
 
 
 def test_a_share_explores():
@@ -209,7 +217,7 @@ def test_in_money_those_that_forget_or_find_out_lose_less_than_trust_after_the_s
     experiment, world = market
     game = Game(world.horizon, 1, (10_000, world.horizon))
     rivals = {model.name: model for model in (experiment.model, *experiment.rivals)}
-    lost = {name: play(m.kernel(arms_of(world, game)), world, game, 3, 0, 40).pseudo for name, m in rivals.items()}
+    lost = {name: play_compiled(m.kernel(world_arms(world, game)), world, game, 3, 0, 40).pseudo for name, m in rivals.items()}
     after = {name: (values[:, 1] - values[:, 0]).mean() for name, values in lost.items()}
     before = {name: values[:, 0].mean() for name, values in lost.items()}
     trust = "bandit/price_thompson"

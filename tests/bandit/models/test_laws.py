@@ -10,13 +10,12 @@ from scipy.optimize import brentq
 from scipy.special import betaincc, betaincinv, betaln
 from scipy.stats import norm
 
-from hwds.bandit.arms import Arms
 from hwds.bandit.models import exp3, monotone_thompson
 from hwds.bandit.models.epsilon_greedy import share_of_chance
-from hwds.bandit.models.kernels.base import Visit
+from hwds.bandit.models.kernels.base import Arms, Visit
 from hwds.bandit.models.kernels.indices import beta_tail, beta_upper, kl_upper
-from hwds.config.build import build
-from hwds.config.compose import option
+from hwds.core.compose import option
+from hwds.core.config import build
 from hwds.core.errors import ConfigError
 from hwds.core.registry import options
 
@@ -249,7 +248,7 @@ def test_drawn_conversions_are_projected_on_falling_demand():
         order = rng.permutation(6)
         state = np.concatenate([rng.integers(1, 50, 12).astype(float), rng.random(6), np.zeros(18)])
         values, weights = state[12:18][order], (state[:6] + state[6:12])[order]
-        monotone_thompson.project(order, state)
+        monotone_thompson.project_falling(order, state)
 
         def mean(first, last, values=values, weights=weights):
             return np.average(values[first : last + 1], weights=weights[first : last + 1])

@@ -6,16 +6,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwds.bandit.arms import Arms
-from hwds.bandit.models.kernels.base import Visit
-from hwds.bandit.models.kernels.propensity import propensities
-from hwds.bandit.models.networks.posterior import chance, draw_head, draw_last_layer, last_layer
-from hwds.bandit.models.networks.rewards import Shape, _network, first_weights, hidden, output, train
-from hwds.bandit.models.neural import Neural, inputs_of
+from hwds.bandit.live.state import chances_of_arms
+from hwds.bandit.models.kernels.base import Arms, Visit
+from hwds.bandit.models.neural import (
+    Neural,
+    RewardShape,
+    _reward_network,
+    draw_head,
+    draw_last_layer,
+    first_reward_weights,
+    hidden_features,
+    last_layer,
+    probability_of,
+    reward_inputs,
+    reward_output,
+    train_rewards,
+)
 from hwds.bandit.models.price_thompson import PriceThompson
-from hwds.bandit.protocols.bandit_simulation import arms_of
-from hwds.bandit.protocols.simulation.batches import play_batches
-from hwds.bandit.protocols.simulation.play import Game, play
+from hwds.bandit.protocols.bandit_simulation import world_arms
+from hwds.bandit.simulation.play import Game, play_batches, play_compiled
 from hwds.core.serialization import dumps, loads
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
@@ -45,31 +54,31 @@ def batch(kernel, state, rng, size=200):
 
 
 def test_the_forward_pass_in_numpy_is_keras():
-    shape = Shape(5, 8, 3, 1.0, 0.01)
-    weights = first_weights(shape, np.random.default_rng(1))
-    model = _network(shape)
+    shape = RewardShape(5, 8, 3, 1.0, 0.01)
+    weights = first_reward_weights(shape, np.random.default_rng(1))
+    model = _reward_network(shape)
     model.set_weights(weights)
     inputs = np.random.default_rng(2).standard_normal((50, 5))
-    assert hidden(weights, inputs) @ output(weights) == pytest.approx(np.asarray(model(inputs)), abs=1e-5)
+    assert hidden_features(weights, inputs) @ reward_output(weights) == pytest.approx(np.asarray(model(inputs)), abs=1e-5)
 
 
 def test_training_finds_the_conversions_and_draws_nothing():
-    shape = Shape(5, 16, 1, 1.0, 0.02)
-    inputs, truth = inputs_of(ARMS).reshape(6, -1)[:, :5], np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    begun = first_weights(shape, np.random.default_rng(1))
+    shape = RewardShape(5, 16, 1, 1.0, 0.02)
+    inputs, truth = reward_inputs(ARMS).reshape(6, -1)[:, :5], np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    begun = first_reward_weights(shape, np.random.default_rng(1))
     pulls = np.full((6, 1), 1000.0)
-    trained = [train(shape, begun, begun, inputs, pulls * truth[:, None], pulls, 400) for _ in range(2)]
+    trained = [train_rewards(shape, begun, begun, inputs, pulls * truth[:, None], pulls, 400) for _ in range(2)]
     assert all(np.array_equal(a, b) for a, b in zip(*trained, strict=True))
-    found = chance(hidden(trained[0], inputs) @ output(trained[0]))[:, 0]
+    found = probability_of(hidden_features(trained[0], inputs) @ reward_output(trained[0]))[:, 0]
     assert found == pytest.approx(truth, abs=0.02)
 
 
 def test_without_outcomes_training_returns_to_the_prior():
-    shape = Shape(5, 4, 2, 1.0, 0.02)
-    anchor = first_weights(shape, np.random.default_rng(1))
+    shape = RewardShape(5, 4, 2, 1.0, 0.02)
+    anchor = first_reward_weights(shape, np.random.default_rng(1))
     nothing = np.zeros((3, 2))
     near = [part + np.float32(0.1) for part in anchor]
-    trained = train(shape, near, anchor, np.ones((3, 5)), nothing, nothing, 300)
+    trained = train_rewards(shape, near, anchor, np.ones((3, 5)), nothing, nothing, 300)
     assert all(a == pytest.approx(b, abs=0.01) for a, b in zip(trained, anchor, strict=True))
 
 
@@ -106,7 +115,7 @@ def test_draws_of_the_last_layer_have_its_covariance_and_arms_share_them():
 def test_every_customer_has_a_head():
     logits = np.random.default_rng(0).standard_normal((2, 3, 4))
     drawn = draw_head(logits, np.array([0, 1] * 2000), np.random.default_rng(1))
-    expected = chance(logits)
+    expected = probability_of(logits)
     for segment in range(2):
         found = {tuple(row) for row in drawn[segment::2]}
         assert found == {tuple(expected[segment, :, head]) for head in range(4)}
@@ -115,7 +124,7 @@ def test_every_customer_has_a_head():
 @pytest.mark.parametrize("policy", BOTH, ids=NAMES)
 def test_a_replication_depends_on_its_number_alone(policy):
     world, game = PriceDemand().load(), Game(400, 100, (400,))
-    kernel = policy.kernel(arms_of(world, game))
+    kernel = policy.kernel(world_arms(world, game))
     whole, last = play_batches(kernel, world, game, 1, 0, 3), play_batches(kernel, world, game, 1, 2, 3)
     assert all(np.array_equal(a[2:], b) for a, b in zip(whole, last, strict=True))
     assert not np.array_equal(whole.pulls[0], whole.pulls[1])
@@ -167,8 +176,8 @@ def test_its_chances_are_how_often_it_chooses_each_arm(policy):
     state = kernel.update(state, np.arange(200), *batch(kernel, state, rng))
     for active in (np.ones(3, bool), np.array([True, False, True])):
         visit = Visit(0, 1, CONTEXTS[1], active)
-        chances = propensities(kernel, state, visit, draws=draws, key=1)
-        alone = propensities(replace(kernel, propensity=None, independent=False), state, visit, draws=draws, key=2)
+        chances = chances_of_arms(kernel, state, visit, draws=draws, key=1)
+        alone = chances_of_arms(replace(kernel, propensity=None, independent=False), state, visit, draws=draws, key=2)
         assert chances.values.sum() == pytest.approx(1)
         assert (chances.values[~active] == 0).all()
         assert np.abs(chances.values - alone.values).max() < 4 * (0.5 / draws) ** 0.5
@@ -200,19 +209,19 @@ def test_the_prior_explores_and_outcomes_settle_it():
 def test_absent_arms_are_not_offered_and_late_outcomes_are_learned(policy):
     moving = {"arrives": (0, 0, 300, 0, 0, 400, 0), "leaves": (500, 0, 0, 600, 0, 0, 0)}
     world, game = PriceDemand(delay=50, window=200, **moving).load(), Game(900, 150, (900,))
-    tally = play_batches(policy.kernel(arms_of(world, game)), world, game, 1, 0, 2)  # refuses an absent arm
+    tally = play_batches(policy.kernel(world_arms(world, game)), world, game, 1, 0, 2)  # refuses an absent arm
     assert tally.pulls[:, -1].sum() == 1800
 
 
 def test_without_segments_it_is_a_policy_like_any():
     world, game = PriceArms(means=(0.1, 0.7)).load(), Game(1000, 100, (1000,))
-    tally = play_batches(Neural(**QUICK).kernel(arms_of(world, game)), world, game, 1, 0, 2)
+    tally = play_batches(Neural(**QUICK).kernel(world_arms(world, game)), world, game, 1, 0, 2)
     assert (tally.pulls[:, -1, 1] > 700).all()
 
 
 def test_ten_thousand_decisions_take_less_than_a_second():
     world, game = PriceDemand().load(), Game(10_000, 1000, (10_000,))
-    kernel = Neural().kernel(arms_of(world, game))
+    kernel = Neural().kernel(world_arms(world, game))
     state, rng = kernel.start(0), np.random.default_rng(0)
     segments = rng.integers(12, size=10_000)
     began = time.perf_counter()
@@ -225,8 +234,8 @@ def test_ten_thousand_decisions_take_less_than_a_second():
 def test_it_earns_more_than_one_price_for_all_can():
     """By 20,000 customers in batches of 1,000, at least 90 % of what the best prices by segment earn."""
     world, game = PriceDemand().load(), Game(20_000, 1000, (20_000,))
-    arms, oracle = arms_of(world, game), 20_000 * world.best[0] @ world.shares
+    arms, oracle = world_arms(world, game), 20_000 * world.best[0] @ world.shares
     neural = play_batches(Neural().kernel(arms), world, game, 3, 0, 3).pseudo[:, -1] / oracle
-    plain = play(PriceThompson().kernel(arms), world, game, 3, 0, 3).pseudo[:, -1] / oracle
+    plain = play_compiled(PriceThompson().kernel(arms), world, game, 3, 0, 3).pseudo[:, -1] / oracle
     assert neural.mean() < 0.1
     assert (neural < plain).all()

@@ -5,13 +5,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from hwds.bandit.live.policy_state import Seen, policy_state_of
+from hwds.bandit.live.state import SeenOutcome, policy_state_of
 from hwds.bandit.models.kernels.base import Kernel, Visit
-from hwds.bandit.protocols.bandit_simulation import BanditSimulation, Step, arms_of
-from hwds.bandit.protocols.simulation.play import Game, play
-from hwds.bandit.protocols.simulation.rows import rows_of
-from hwds.config.build import build
-from hwds.config.compose import option
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation, SimulationStep, world_arms
+from hwds.bandit.simulation.play import Game, play_compiled
+from hwds.bandit.simulation.scores import tally_rows
+from hwds.core.compose import option
+from hwds.core.config import build
 from hwds.core.registry import options
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
@@ -33,12 +33,12 @@ def policy(name):
 
 
 def kernel_in(name, world):
-    kernel = policy(name).kernel(arms_of(world, PROTOCOL.game(world)))
+    kernel = policy(name).kernel(world_arms(world, PROTOCOL.game(world)))
     return kernel if isinstance(kernel, Kernel) else pytest.skip("it decides by batches")
 
 
 def played(name, world, start=0, stop=TIMES, threads=1):
-    return play(kernel_in(name, world), world, PROTOCOL.game(world), KEY, start, stop, threads)
+    return play_compiled(kernel_in(name, world), world, PROTOCOL.game(world), KEY, start, stop, threads)
 
 
 @cache
@@ -83,9 +83,9 @@ def test_threads_and_later_replications_change_nothing(name):
 @pytest.mark.parametrize("step", [30, 150])
 def test_what_comes_later_changes_no_choice(name, step):
     world = market()
-    rubbish = PROTOCOL.corrupt_after(world, Step(step), np.random.default_rng(step))
+    rubbish = PROTOCOL.corrupt_after(world, SimulationStep(step), np.random.default_rng(step))
     clean, poisoned = (
-        PROTOCOL.predictions_at(rows_of(tally, of, PROTOCOL.game(of), 0), Step(step), of)
+        PROTOCOL.predictions_at(tally_rows(tally, of, PROTOCOL.game(of), 0), SimulationStep(step), of)
         for tally, of in ((usual(name), world), (played(name, rubbish), rubbish))
     )
     assert clean.width > 5
@@ -98,10 +98,10 @@ def test_the_order_of_the_arms_does_not_matter(name):
     times, results = 4000, []
     for conversion, prices in (((0.6, 0.3), (10.0, 12.0)), ((0.3, 0.6), (12.0, 10.0))):
         world = PriceArms(conversion=conversion, prices=prices, horizon=20).load()
-        kernel = policy(name).kernel(arms_of(world, Game(20, 1, (20,))))
+        kernel = policy(name).kernel(world_arms(world, Game(20, 1, (20,))))
         if not isinstance(kernel, Kernel):
             pytest.skip("it decides by batches")
-        results.append(play(kernel, world, Game(20, 1, (1, 20)), KEY, 0, times))
+        results.append(play_compiled(kernel, world, Game(20, 1, (1, 20)), KEY, 0, times))
     one, other = results
     for place in (1,) if policy(name).begins_in_turn else (0, 1):
         difference = one.pseudo[:, place].mean() - other.pseudo[:, place].mean()
@@ -115,7 +115,7 @@ def test_what_the_other_arms_would_have_earned_changes_no_choice(name):
     """Outcomes of arms not played, and all after a step, are rubbish in a second game: up to that step nothing differs."""
     steps, cut = 80, 60
     world = market()
-    arms, rng = arms_of(world, Game(steps, 1, (steps,))), np.random.default_rng(3)
+    arms, rng = world_arms(world, Game(steps, 1, (steps,))), np.random.default_rng(3)
     truth = rng.random((steps, arms.count)) < 0.4
     first = choices(name, arms, truth)
     rubbish = ~truth
@@ -131,7 +131,7 @@ def choices(name, arms, outcomes):
     for step, segment in enumerate(segments.tolist()):
         visit = Visit(step, segment, arms.contexts[segment], arms.all_active)
         arm = law.select(visit)
-        waiting.append(Seen(visit, arm, float(outcomes[step, arm])))
+        waiting.append(SeenOutcome(visit, arm, float(outcomes[step, arm])))
         if isinstance(kernel, Kernel) or step % 20 == 19:
             law.update(waiting)
             waiting = []

@@ -3,13 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwds.bandit.arms import Arms
-from hwds.bandit.models.kernels import beta_best_arm_probability
-from hwds.bandit.models.kernels.base import BatchKernel, Visit
-from hwds.bandit.models.kernels.propensity import propensities
+from hwds.bandit.live.state import chances_of_arms
+from hwds.bandit.models.kernels import beta_thompson
+from hwds.bandit.models.kernels.base import Arms, BatchKernel, Visit
 from hwds.bandit.models.thompson import beta_kernel
 from hwds.bandit.models.uniform_play import UniformPlay
-from hwds.core.numba_cache import compiled
+from hwds.core.compiling import compiled
 
 DRAWS = 1_000_000
 
@@ -60,7 +59,7 @@ def test_the_chances_of_thompson_are_those_of_a_million_draws(case):
     values, wins, losses, prior = CASES[case]
     kernel, state = at(*CASES[case])
     for active in (np.ones(len(values), bool), np.arange(len(values)) != 1):
-        chances = propensities(kernel, state, offered(active)).values
+        chances = chances_of_arms(kernel, state, offered(active)).values
         off = chances - drawn(values, wins, losses, prior, active)
         assert abs(off / np.sqrt(np.maximum(chances * (1 - chances), 1e-6) / DRAWS)).max() < 4.5
         assert chances.sum() == pytest.approx(1, abs=1e-12)
@@ -86,17 +85,17 @@ def test_the_sum_is_exact_and_the_sweep_agrees(wins, losses):
     first, second = (stats.beta(won + 1, lost + 1) for won, lost in zip(wins, losses, strict=True))
     whole = {"points": [first.mean(), second.mean()], "epsabs": 1e-13, "epsrel": 1e-11, "limit": 400}
     exact = integrate.quad(lambda x: first.pdf(x) * second.cdf(x), 0, 1, **whole)[0]
-    summed = propensities(kernel, state, offered(both)).values
+    summed = chances_of_arms(kernel, state, offered(both)).values
     assert summed[0] == pytest.approx(exact, abs=1e-11)
-    swept = propensities(replace(kernel, settings=kernel.settings._replace(screened=False)), state, offered(both)).values
+    swept = chances_of_arms(replace(kernel, settings=kernel.settings._replace(screened=False)), state, offered(both)).values
     assert swept == pytest.approx(summed, abs=1e-6)
     assert swept == pytest.approx(summed, rel=2e-4)
 
 
 def test_an_arm_that_lost_long_ago_keeps_a_chance_above_0():
     kernel, state = at([1, 1], (5, 900), (995, 100), (1, 1))
-    chances = propensities(kernel, state, offered(np.ones(2, bool))).values
-    assert chances[0] == pytest.approx(beta_best_arm_probability.LOWEST, rel=1e-3)
+    chances = chances_of_arms(kernel, state, offered(np.ones(2, bool))).values
+    assert chances[0] == pytest.approx(beta_thompson.LOWEST_CHANCE, rel=1e-3)
     assert chances.sum() == pytest.approx(1, abs=1e-12)
 
 
@@ -104,8 +103,8 @@ def test_an_arm_that_lost_long_ago_keeps_a_chance_above_0():
 def test_counted_chances_are_those_of_the_formula(case):
     kernel, state = at(*CASES[case])
     active = np.ones(len(kernel.settings.values), bool)
-    exact, before = propensities(kernel, state, offered(active)), state.copy()
-    counted = propensities(kernel, state, offered(active), draws=200_000, key=5, formula=False)
+    exact, before = chances_of_arms(kernel, state, offered(active)), state.copy()
+    counted = chances_of_arms(kernel, state, offered(active), draws=200_000, key=5, formula=False)
     assert (exact.draws, counted.draws) == (0, 200_000)
     assert abs(counted.values - exact.values).max() < 4 * np.sqrt(0.25 / 200_000)
     assert (state == before).all()
@@ -114,7 +113,7 @@ def test_counted_chances_are_those_of_the_formula(case):
 def test_counts_are_smoothed_so_that_no_chance_is_0():
     kernel, state = at([1, 1, 1], (0, 300, 5), (500, 10, 5), (1, 1))
     active = np.array([True, True, False])
-    counted = propensities(kernel, state, offered(active), draws=98, formula=False)
+    counted = chances_of_arms(kernel, state, offered(active), draws=98, formula=False)
     assert counted.values.tolist() == [0.01, 0.99, 0]
 
 
@@ -127,15 +126,15 @@ def test_a_batched_kernel_is_asked_or_counted():
 
     kernel = BatchKernel(lambda seed: None, select, lambda state, *seen: state, propensity)
     asked = offered(np.ones(2, bool), [0.3])
-    own = propensities(kernel, None, asked)
+    own = chances_of_arms(kernel, None, asked)
     assert own.values.tolist() == [0.7, 0.3]
-    counted = propensities(replace(kernel, propensity=None), None, asked, draws=4000)
+    counted = chances_of_arms(replace(kernel, propensity=None), None, asked, draws=4000)
     assert abs(counted.values - own.values).max() < 4 * np.sqrt(0.21 / 4000)
 
 
 def test_a_policys_own_formula_is_used():
     arms = Arms(("a", "b", "c"), np.ones(3), np.zeros((1, 0)))
     kernel = UniformPlay().kernel(arms)
-    chances = propensities(kernel, np.zeros(kernel.size), offered(np.array([True, False, True])))
+    chances = chances_of_arms(kernel, np.zeros(kernel.size), offered(np.array([True, False, True])))
     assert chances.values.tolist() == [0.5, 0, 0.5]
     assert chances.draws == 0

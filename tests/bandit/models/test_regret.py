@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from hwds.bandit.protocols.bandit_simulation import arms_of
-from hwds.bandit.protocols.simulation.play import Game, play
-from hwds.config.build import build
-from hwds.config.compose import option
+from hwds.bandit.protocols.bandit_simulation import world_arms
+from hwds.bandit.simulation.play import Game, play_compiled
+from hwds.core.compose import option
+from hwds.core.config import build
 from hwds.datasets.simulated.price_arms import PriceArms
 
 STEPS = 10_000
@@ -45,7 +45,7 @@ def regrets(name, fields, world, times, steps=STEPS):
     given = {f"bandit/{name}": fields} if fields else f"bandit/{name}"
     policy = build("model", "model", option("model", "model", given))
     game = Game(steps, 1, (steps,))
-    return play(policy.kernel(arms_of(world, game)), world, game, 1, 0, times).pseudo[:, -1]
+    return play_compiled(policy.kernel(world_arms(world, game)), world, game, 1, 0, times).pseudo[:, -1]
 
 
 def error_of(found):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from hwds.bandit import Arms, Kernel, Policy
-from hwds.bandit.models.kernels import rehearsal
+from hwds.bandit.models.kernels import base as rehearsal
 from hwds.bandit.models.kernels.indices import highest
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation
-from hwds.config.build import build
-from hwds.config.compose import option
+from hwds.core.compose import option
+from hwds.core.config import build
 from hwds.core.errors import ConfigError
 from hwds.core.registry import options
 from hwds.datasets.simulated.price_arms import PriceArms

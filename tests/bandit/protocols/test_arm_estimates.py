@@ -3,23 +3,21 @@
 import numpy as np
 import pytest
 
+from hwds.bandit.live.state import chances_of_arms
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.epsilon_greedy import EpsilonGreedy
 from hwds.bandit.models.kernels.base import BatchKernel, Visit
-from hwds.bandit.models.kernels.propensity import propensities
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.models.thompson import Thompson
 from hwds.bandit.models.ucb1 import UCB1
-from hwds.bandit.protocols.bandit_simulation import BanditSimulation, arms_of
-from hwds.bandit.protocols.simulation.arm_estimates import METHODS, estimate
-from hwds.bandit.protocols.simulation.batches import play_batches
-from hwds.bandit.protocols.simulation.play import Game, play
-from hwds.config.compose import compose
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation, world_arms
+from hwds.bandit.simulation.loop import ESTIMATE_METHODS, estimate
+from hwds.bandit.simulation.play import Game, play_batches, play_compiled
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_arms import PriceArms
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.experiment.check import check
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.experiment.spec import check
 
 HALVES = PriceArms(means=(0.5, 0.5), horizon=500)
 
@@ -93,8 +91,8 @@ def test_corrected_values_are_unbiased(policy, dataset, truth):
 
 def test_compiled_sums_are_those_of_the_log():
     world, steps = PriceArms(conversion=(0.5, 0.3, 0.6), prices=(10.0, 18.0, 9.0)).load(), 15
-    kernel = PriceThompson().kernel(arms_of(world, Game(steps, 1, (steps,))))
-    tallies = [play(kernel, world, Game(n, 1, (n,), True), 5, 0, 1) for n in range(1, steps + 1)]
+    kernel = PriceThompson().kernel(world_arms(world, Game(steps, 1, (steps,))))
+    tallies = [play_compiled(kernel, world, Game(n, 1, (n,), True), 5, 0, 1) for n in range(1, steps + 1)]
     pulls, wins = (
         np.diff([value[0] for value in column], axis=0, prepend=0) for column in zip(*map(counts, tallies), strict=True)
     )
@@ -103,7 +101,7 @@ def test_compiled_sums_are_those_of_the_log():
     kernel.init(kernel.settings, state)
     for step in range(steps):
         visit = Visit(step, 0, np.zeros(0), np.ones(3, bool))
-        chances[step] = propensities(kernel, state, visit).values
+        chances[step] = chances_of_arms(kernel, state, visit).values
         kernel.update(kernel.settings, state, visit, int(arms[step]), float(converts[step]))
     expected = estimate(arms, converts, world.values, chances, np.ones((steps, 3), bool))
     assert tallies[-1].estimates[0] == pytest.approx(expected, rel=1e-9)
@@ -131,7 +129,7 @@ def test_choices_are_the_same_with_estimates_and_without():
             for way in ("none", "ipw", "aipw")]  # fmt: skip
     extra = [set(table.columns) - set(rows[0].columns) for table in rows]
     assert extra[1] == {"value[ipw]", "stderr[ipw]"}
-    assert extra[2] == {f"{kind}[{method}]" for kind in ("value", "stderr") for method in METHODS}
+    assert extra[2] == {f"{kind}[{method}]" for kind in ("value", "stderr") for method in ESTIMATE_METHODS}
     assert rows[0].equals(rows[2].select(rows[0].columns))
     assert rows[1].equals(rows[2].select(rows[1].columns))
 
@@ -151,7 +149,7 @@ def test_a_batched_policy_without_a_formula_has_none():
             return BatchKernel(full.start, full.select, full.update)
 
     world = PriceArms(means=(0.5, 0.4)).load()
-    arms = arms_of(world, Game(20, 5, (20,)))
+    arms = world_arms(world, Game(20, 5, (20,)))
     tally = play_batches(Silent().kernel(arms), world, Game(20, 5, (20,), True), 1, 0, 3)
     assert np.isnan(tally.estimates).all()
     assert play_batches(Batched().kernel(arms), world, Game(20, 5, (20,)), 1, 0, 3).estimates.size == 0

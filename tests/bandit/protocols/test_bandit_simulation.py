@@ -10,24 +10,23 @@ from scipy import stats
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.epsilon_greedy import EpsilonGreedy
 from hwds.bandit.models.exp3 import Exp3
-from hwds.bandit.models.kernels.base import BatchKernel, Visit, registered
+from hwds.bandit.models.kernels.base import BatchKernel, Visit, register_kernel
 from hwds.bandit.models.kernels.draws import seed_stream
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.models.thompson import Thompson
 from hwds.bandit.models.ucb1 import UCB1
 from hwds.bandit.models.uniform_play import UniformPlay
-from hwds.bandit.protocols.bandit_simulation import BanditSimulation, arms_of, log_spaced
-from hwds.bandit.protocols.simulation.play import Game, play
-from hwds.bandit.protocols.simulation.scores import score_replications
-from hwds.config.compose import compose
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation, log_spaced_steps, world_arms
+from hwds.bandit.simulation.play import Game, play_compiled
+from hwds.bandit.simulation.scores import score_replications
+from hwds.core.compiling import compiled
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
-from hwds.core.numba_cache import compiled
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
-from hwds.experiment.check import check
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.experiment.spec import check
 from tests.contract.leaks.unmixes_the_customers import Model as Unmixes
 from tests.support.leaks import InTurn
 from tests.support.two_armed_regret import expected_regret
@@ -62,7 +61,7 @@ def test_a_kernel_has_the_exact_expected_regret(policy, law, conversions, prices
     dataset = PriceArms(means=conversions) if prices is None else PriceArms(conversion=conversions, prices=prices)
     found = scored(BanditSimulation(horizon=horizon, replications=LARGE, checkpoints=3), policy, dataset.load())
     exact = expected_regret(law, np.array(conversions), horizon, None if prices is None else np.array(prices))
-    for step in log_spaced(horizon, 3)[1:]:
+    for step in log_spaced_steps(horizon, 3)[1:]:
         score = found["pseudo_regret", "mean", step]
         assert abs(score.value - exact[step - 1]) < 4 * score.stderr + 1e-12, step
 
@@ -75,7 +74,7 @@ def test_the_chance_of_the_best_arm_is_exact(policy, law):
     rows = rows_of(BanditSimulation(horizon=50, replications=LARGE, checkpoints=3), policy, world)
     found = {(s.metric, s.segment, s.step): s for s in score_replications(rows)}
     lost = np.diff(expected_regret(law, conversions, 50), prepend=0.0)
-    for step in log_spaced(50, 3):
+    for step in log_spaced_steps(50, 3):
         score, exact = found["best_probability", None, step], 1 - lost[step - 1] / 0.1
         assert abs(score.value - exact) < 4 * score.stderr, step
         shares = [found["propensity", arm, step] for arm in world.arms]
@@ -100,7 +99,7 @@ def test_the_share_of_choices_is_the_mean_of_the_policys_own_chances(policy):
 
 def _chances(policy, world, game, number):
     """The chances by formula at the last step of one play."""
-    kernel = registered(policy.kernel(arms_of(world, game)))
+    kernel = register_kernel(policy.kernel(world_arms(world, game)))
     state, stream = np.zeros(kernel.size), np.zeros(4, np.uint64)
     rng = np.random.default_rng(number)
     run = {name: compiled(getattr(kernel, name), *kernel.functions) for name in ("init", "select", "update", "propensity")}
@@ -123,7 +122,7 @@ def test_the_best_arm_is_that_of_the_moment_and_of_the_customer():
     shifted = PriceArms(means=(0.9, 0.1), shift_at=500, horizon=1000).load()
     found = rows_of(BanditSimulation(replications=300), Thompson(), shifted)
     scores = {(s.metric, s.segment, s.step): s.value for s in score_replications(found)}
-    steps = log_spaced(1000, 6)
+    steps = log_spaced_steps(1000, 6)
     before, after = max(step for step in steps if step <= 500), min(step for step in steps if step > 500)
     assert scores["best_probability", None, before] > 0.95
     assert scores["best_probability", None, after] == pytest.approx(scores["propensity", "arm-2", after])
@@ -151,11 +150,11 @@ def test_replications_depend_on_nothing_but_their_number():
 
 def test_all_policies_meet_the_same_customers():
     world, game = PriceDemand().load(), Game(400, 1, (400,))
-    arms = arms_of(world, game)
-    one, two = (play(policy.kernel(arms), world, game, 7, 0, 20) for policy in (Thompson(), UCB1()))
+    arms = world_arms(world, game)
+    one, two = (play_compiled(policy.kernel(arms), world, game, 7, 0, 20) for policy in (Thompson(), UCB1()))
     assert np.array_equal(one.visits, two.visits)
     assert not np.array_equal(one.pulls, two.pulls)
-    assert not np.array_equal(one.visits, play(Thompson().kernel(arms), world, game, 8, 0, 20).visits)
+    assert not np.array_equal(one.visits, play_compiled(Thompson().kernel(arms), world, game, 8, 0, 20).visits)
 
 
 def test_regret_under_drift_is_against_the_best_arm_of_each_moment():
@@ -207,7 +206,7 @@ def test_a_policy_by_batches_meets_the_same_customers():
 def test_no_policy_learns_from_what_it_cannot_know():
     protocol, world = BanditSimulation(horizon=200, replications=20), PriceArms().load()
     for policy in (Thompson(), PriceThompson(), UCB1()):
-        found = list(canary(protocol, "m", policy, world, RunContext(0)))
+        found = list(check_leaks(protocol, "m", policy, world, RunContext(0)))
         assert len(found) == 2
         assert not any(found)
     poisoned = protocol.corrupt_after(world, protocol.split(world)[0].cutoffs[0], np.random.default_rng(0))

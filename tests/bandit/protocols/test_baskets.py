@@ -7,8 +7,8 @@ import pytest
 
 from hwds.bandit.models.basket_thompson import BasketThompson
 from hwds.bandit.models.price_thompson import PriceThompson
-from hwds.bandit.protocols.bandit_simulation import BanditSimulation, arms_of, world_remarks
-from hwds.bandit.protocols.simulation.play import Game, play
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation, world_arms, world_remarks
+from hwds.bandit.simulation.play import Game, play_compiled
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_arms import PriceArms, basket_amounts
 
@@ -28,7 +28,7 @@ def test_amounts_have_the_mean_one_and_nearly_the_spread_of_their_law(law, sprea
 
 def played(policy, world, games=40):
     game = Game(world.horizon, 1, (100, world.horizon), estimates=False)
-    return play(policy.kernel(arms_of(world, game)), world, game, 5, 0, games)
+    return play_compiled(policy.kernel(world_arms(world, game)), world, game, 5, 0, games)
 
 
 @pytest.mark.parametrize("delay", [0.0, 50.0])

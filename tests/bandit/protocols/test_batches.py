@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from hwds.bandit.models.kernels.base import BatchKernel, Kernel, Visit
-from hwds.bandit.protocols.simulation.batches import play_batches
-from hwds.bandit.protocols.simulation.play import Game, play
+from hwds.bandit.simulation.play import Game, play_batches, play_compiled
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
 
@@ -77,7 +76,7 @@ def test_the_same_choices_leave_the_same_tally(name, batch):
     world, game = WORLDS[name].load(), Game(700, batch, (1, 30, 333, 700))
     arms = len(world.arms)
     twin = Twin(arms)
-    compiled = play(Kernel(Settings(arms), 2 * arms, init, select, update), world, game, 11, 2, 5)
+    compiled = play_compiled(Kernel(Settings(arms), 2 * arms, init, select, update), world, game, 11, 2, 5)
     batched = play_batches(BatchKernel(twin.start, twin.select, twin.update), world, game, 11, 2, 5)
     for field in ("pulls", "wins", "closed", "closed_wins", "visits"):
         assert np.array_equal(getattr(compiled, field), getattr(batched, field)), field
@@ -121,7 +120,7 @@ def test_without_a_delay_all_is_closed_but_an_unfinished_batch():
     world = PriceArms().load()
     arms = len(world.arms)
     kernel = Kernel(Settings(arms), 2 * arms, init, select, update)
-    whole, cut = (play(kernel, world, Game(700, batch, (680, 700)), 11, 0, 3) for batch in (1, 40))
+    whole, cut = (play_compiled(kernel, world, Game(700, batch, (680, 700)), 11, 0, 3) for batch in (1, 40))
     assert np.array_equal(whole.closed, whole.pulls[:, -1])
     assert np.array_equal(whole.closed_wins, whole.wins)
     assert np.array_equal(cut.closed, cut.pulls[:, 0])

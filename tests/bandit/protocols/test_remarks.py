@@ -6,13 +6,13 @@ import pytest
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import BatchKernel
 from hwds.bandit.models.thompson import Thompson
-from hwds.bandit.protocols.bandit_simulation import BanditSimulation, arms_of, seen_share
-from hwds.bandit.protocols.simulation.batches import play_batches
-from hwds.config.compose import compose
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation, seen_share, world_arms
+from hwds.bandit.simulation.play import play_batches
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.datasets.simulated.price_demand import PriceDemand
-from hwds.experiment.check import check
+from hwds.experiment.spec import check
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,6 @@ def test_the_share_that_is_seen_is_that_of_the_game():
             return BatchKernel(lambda seed: None, lambda state, step, segments, *_: np.zeros(len(segments), int), update)
 
     protocol = BanditSimulation(replications=5, batch=10)
-    play_batches(Counts().kernel(arms_of(world, protocol.game(world))), world, protocol.game(world), 1, 0, 5)
+    play_batches(Counts().kernel(world_arms(world, protocol.game(world))), world, protocol.game(world), 1, 0, 5)
     told = 5 * (4000 - 20)  # but for a few of the last, which were still waited for
     assert wins[0] / told == pytest.approx(seen_share(world), abs=0.02)

@@ -12,11 +12,10 @@ from hwds.bandit.models.epsilon_greedy import EpsilonGreedy
 from hwds.bandit.models.kernels.base import Kernel
 from hwds.bandit.models.thompson import Thompson
 from hwds.bandit.models.uniform_play import UniformPlay, init, update
-from hwds.bandit.protocols.replay import Replay, arms_of
+from hwds.bandit.protocols.replay import Replay, logged_arms
 from hwds.core.errors import DataError
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.table import Table
 
 ROLES = {"arm": ("arm",), "propensity": ("propensity",), "outcome": ("bought",)}
@@ -81,7 +80,7 @@ def test_the_interval_covers_what_the_policy_earns():
 
 def test_what_happens_later_changes_no_earlier_choice():
     for policy in (Thompson(), EpsilonGreedy(epsilon=0.0)):
-        found = list(canary(Replay(replications=3), "m", policy, log_of(n=800), RunContext(0)))
+        found = list(check_leaks(Replay(replications=3), "m", policy, log_of(n=800), RunContext(0)))
         assert found == [None]
 
 
@@ -119,7 +118,7 @@ def test_rows_are_played_in_the_order_of_time():
     there = timed(observed=1)
     back = Table.build(there.data.drop("row_id").reverse(), there.roles)
     assert scored(UniformPlay(), there)[1]["kept"].to_list() != scored(UniformPlay(), back)[1]["kept"].to_list()
-    found = list(canary(Replay(replications=3), "m", Thompson(), back, RunContext(0)))
+    found = list(check_leaks(Replay(replications=3), "m", Thompson(), back, RunContext(0)))
     assert found == [None]
     with pytest.raises(DataError, match=r"dataset.roles.time: must be given"):
         scored(Thompson(), Table(there.data, {key: names for key, names in there.roles.items() if key != "time"}))
@@ -129,7 +128,7 @@ def test_an_arm_that_never_sold_is_worth_what_the_others_are():
     table = log_of(n=3000, price=np.full(3000, 999.0))
     data = table.data.with_columns(bought=pl.when(pl.col("arm") == "c").then(0.0).otherwise(pl.col("bought")))
     protocol = Replay()
-    values = arms_of(protocol.log(Table(data, table.roles)))[0].values
+    values = logged_arms(protocol.log(Table(data, table.roles)))[0].values
     assert values.tolist() == [1.0, 1.0, 1.0]
 
 

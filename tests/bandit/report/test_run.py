@@ -8,12 +8,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.bandit.metrics.regret import bandit_measures
-from hwds.bandit.report.allocation import allocation_figure
-from hwds.bandit.report.arms import arms_grid
-from hwds.bandit.report.best_arms import Reign, against, arms_title, reigns
-from hwds.bandit.report.regret import regret_figure
-from hwds.bandit.report.run import draw, sentence
+from hwds.bandit.report import (
+    BestSpell,
+    allocation_figure,
+    arms_grid,
+    arms_title,
+    bandit_sentence,
+    best_spells,
+    draw,
+    regret_figure,
+    regret_reference,
+)
+from hwds.bandit.simulation.scores import bandit_measures
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
@@ -70,7 +76,7 @@ def paired(value, low, high):
 
 def test_what_a_policy_loses_has_its_unit_and_its_share(still):
     rows = [*policy(OWN, 200, 10.0, 400, 0.8), *policy(RIVAL, 500, 20.0, 1500, 0.5), *policy(UNIFORM, 1000, 3.0, 1010, 0.0)]
-    assert sentence(still, tables(*rows, paired(-300.0, -320.0, -280.0), *truth()), OWN) == (
+    assert bandit_sentence(still, tables(*rows, paired(-300.0, -320.0, -280.0), *truth()), OWN) == (
         "bandit/own loses 200.00 USD (95 %: 180.00 to 220.00 USD) to the best arm, 2.5 % of 8,000 USD;"
         " this is 80 % (95 %: 78 to 82) less than uniform play is expected to lose;"
         " in the worst 5 % of 100 replications it loses 400.00 USD on average."
@@ -102,18 +108,18 @@ def test_the_table_of_arms_says_what_each_is_worth_and_has_cost(still):
 
 def test_what_is_not_shown_is_not_said(still):
     rows = [*policy(OWN, 990, 10.0, 1100, 0.01), *policy(RIVAL, 1300, 20.0, 1500, -0.3)]
-    said = sentence(still, tables(*rows, paired(-3.0, -20.0, 14.0), *truth()), OWN)
+    said = bandit_sentence(still, tables(*rows, paired(-3.0, -20.0, 14.0), *truth()), OWN)
     assert "; no difference from uniform play is shown; in the worst" in said
     assert "No difference from bandit/rival, the rival that loses least, is shown." in said
     assert "bandit/rival loses more than uniform play." in said
-    assert sentence(still, tables(*truth()), OWN) == "Nothing was scored."
+    assert bandit_sentence(still, tables(*truth()), OWN) == "Nothing was scored."
 
 
 def test_which_arm_is_best_when(still, shifting):
-    assert reigns(still, 1000) == {"": [Reign(1, 1, 1000)]}
-    assert reigns(shifting, 1000) == {"": [Reign(1, 1, 300), Reign(0, 301, 1000)]}
-    assert against(still) == "the best arm"
-    assert against(shifting) == "the best arm of each moment"
+    assert best_spells(still, 1000) == {"": [BestSpell(1, 1, 1000)]}
+    assert best_spells(shifting, 1000) == {"": [BestSpell(1, 1, 300), BestSpell(0, 301, 1000)]}
+    assert regret_reference(still) == "the best arm"
+    assert regret_reference(shifting) == "the best arm of each moment"
 
 
 def test_a_cycle_repeats_and_an_absent_arm_is_never_best(shifting):
@@ -124,10 +130,10 @@ def test_a_cycle_repeats_and_an_absent_arm_is_never_best(shifting):
         conversions=np.array([[[0.1, 0.4]], [[0.9, 0.4]]]),
         present=np.array([[True, True], [True, True]]),
     )
-    assert [(reign.arm, reign.first) for reign in reigns(two, 450)[""]] == [(1, 1), (0, 101), (1, 201), (0, 301), (1, 401)]
-    assert reigns(two, 450)[""][-1] == Reign(1, 401, 450)
+    assert [(reign.arm, reign.first) for reign in best_spells(two, 450)[""]] == [(1, 1), (0, 101), (1, 201), (0, 301), (1, 401)]
+    assert best_spells(two, 450)[""][-1] == BestSpell(1, 401, 450)
     gone = replace(two, present=np.array([[True, False], [True, True]]))
-    assert reigns(gone, 450)[""] == [Reign(0, 1, 450)]
+    assert best_spells(gone, 450)[""] == [BestSpell(0, 1, 450)]
 
 
 def test_segments_that_differ_are_told_apart(still):
@@ -138,8 +144,8 @@ def test_segments_that_differ_are_told_apart(still):
         contexts=np.zeros((2, 0)),
         conversions=np.array([[[0.9, 0.4], [0.1, 0.4]]]),
     )
-    assert reigns(apart, 10) == {"store": [Reign(0, 1, 10)], "online": [Reign(1, 1, 10)]}
-    assert against(apart) == "the best arm of each segment"
+    assert best_spells(apart, 10) == {"store": [BestSpell(0, 1, 10)], "online": [BestSpell(1, 1, 10)]}
+    assert regret_reference(apart) == "the best arm of each segment"
     many = replace(
         apart,
         segments=tuple(f"s{place}" for place in range(10)),
@@ -147,7 +153,7 @@ def test_segments_that_differ_are_told_apart(still):
         contexts=np.zeros((10, 0)),
         conversions=np.array([[[0.1, 0.4]] * 7 + [[0.9, 0.4]] * 3]),
     )
-    assert reigns(many, 10) == {"everyone": [Reign(1, 1, 10)]}, "8 against 0.7 x 1 + 0.3 x 9"
+    assert best_spells(many, 10) == {"everyone": [BestSpell(1, 1, 10)]}, "8 against 0.7 x 1 + 0.3 x 9"
 
 
 def test_arms_that_are_prices_say_so(still):
@@ -158,7 +164,7 @@ def test_arms_that_are_prices_say_so(still):
 def test_the_allocation_has_a_strip_of_the_best_arms(shifting):
     figure = allocation_figure(shifting, tables(*shares(OWN, shifting.arms)), OWN)
     strip, stack = figure.axes
-    found = reigns(shifting, 1000)[""]
+    found = best_spells(shifting, 1000)[""]
     assert [(bar.get_x(), bar.get_width()) for bar in strip.patches] == [(r.first, r.last - r.first + 1) for r in found]
     colours = [patch.get_facecolor() for patch in stack.collections]
     assert [bar.get_facecolor() for bar in strip.patches] == [tuple(colours[r.arm].ravel()) for r in found]

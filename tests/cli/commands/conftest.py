@@ -23,8 +23,8 @@ def draw_verdict_alone(folder, experiment, frame, tables, board, verdict):
 @pytest.fixture
 def hwds(command, monkeypatch):
     """Run `hwds LINE` in an empty folder, without pictures but a verdict's: they have tests of their own, and take a second."""
-    monkeypatch.setattr("hwds.app.run.draw", draw_verdict_alone)
-    monkeypatch.setattr("hwds.app.pictures.draw_missing", lambda *_: None)
+    monkeypatch.setattr("hwds.cli.run.draw", draw_verdict_alone)
+    monkeypatch.setattr("hwds.cli.run.draw_missing", lambda *_: None)
     return command
 
 
@@ -127,8 +127,8 @@ def own_home(monkeypatch, tmp_path) -> pytest.MonkeyPatch:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory) -> Path:
     """The file of an MLflow store without runs: making its tables takes seconds, once."""
-    from hwds.tracking.mlflow.store import opened
+    from hwds.track.mlflow import open_store
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    opened(f"sqlite:///{path}")
+    open_store(f"sqlite:///{path}")
     return path

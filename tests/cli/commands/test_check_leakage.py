@@ -9,7 +9,7 @@ MODEL = '''
 import numpy as np
 from dataclasses import dataclass
 from pathlib import Path
-from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Forecasts
 from hwds.forecast.models.base import Forecaster
 
 SEEN = []

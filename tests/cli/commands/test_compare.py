@@ -4,8 +4,8 @@ import sys
 import polars as pl
 import pytest
 
-from hwds.core.checksums.files import read_json
-from hwds.core.code_digest import modules_in
+from hwds.core.checksums import read_json
+from hwds.core.keys import modules_in
 
 from .conftest import SALES, run_ids
 

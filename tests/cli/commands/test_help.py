@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 import pytest
 
-from hwds.cli.main import commands, dispatch, files, module_of
+from hwds.cli.main import command_files, commands, dispatch, module_of
 from hwds.cli.words import Command
 
 
@@ -29,7 +29,7 @@ def test_help_says_every_flag_in_a_sentence(words, command, capsys):
         assert {"--config-dir"} <= {option.opts[0] for option in options}
         assert all(option.opts[0] in said and (option.help or "").endswith(".") for option in options)
     if len(words) == 1:
-        text = ast.get_docstring(ast.parse(files()[words[0].replace("-", "_")].read_text()))
+        text = ast.get_docstring(ast.parse(command_files()[words[0].replace("-", "_")].read_text()))
         assert " ".join(text.split()) in said
 
 

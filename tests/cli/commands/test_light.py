@@ -138,7 +138,7 @@ def test_data_says_whether_it_is_here(hwds, monkeypatch, tmp_path):
 
 def test_outputs_lie_where_the_variable_says(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HWDS_OUTPUTS": str(tmp_path / "elsewhere")}
-    imports = "from hwds.core.numba_cache import cache_root; from hwds.results.folder import RunFolder"
+    imports = "from hwds.core.compiling import cache_root; from hwds.results.folder import RunFolder"
     code = f"{imports}; print(cache_root(), RunFolder.of('e', 'a').path)"
     environment.pop("NUMBA_CACHE_DIR", None)
     done = subprocess.run(

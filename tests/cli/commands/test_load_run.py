@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from hwds import load_comparison, load_run
 from hwds.core.errors import DataError, HwdsError
 from hwds.report.grid import grid_of
-from hwds.report.pages.base import fragment
+from hwds.report.page_parts import fragment
 from hwds.results.folder import RunFolder
 
 from .conftest import SALES, run_id

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from urllib.parse import quote
 
-from hwds.config.build import build
-from hwds.execution.ray.executor import worker_variables
+from hwds.core.config import build
+from hwds.evaluation.ray.executor import worker_variables
 
 from .conftest import SALES, run_id
 

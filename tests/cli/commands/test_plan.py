@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from hwds.cli.commands.plan import duration
+from hwds.cli.commands.plan import time_words
 from hwds.datasets import Classics
-from hwds.experiment.estimate import Time, timed_before
+from hwds.experiment.prepare import TimeEstimate, timed_before
 
 from .conftest import SALES
 
@@ -90,8 +90,8 @@ def test_the_time_of_another_file_or_of_other_settings_says_nothing(hwds, sales)
 
 
 def test_smaller_cells_beside_work_are_no_budgets():
-    assert "budgets" in duration(Time(9.0, by_work=True, by_budget=True), [...])
-    assert "budgets" not in duration(Time(9.0, at_most=True, by_work=True), [...])
+    assert "budgets" in time_words(TimeEstimate(9.0, by_work=True, by_budget=True), [...])
+    assert "budgets" not in time_words(TimeEstimate(9.0, at_most=True, by_work=True), [...])
 
 
 def test_a_long_run_is_offered_within_a_budget(hwds):

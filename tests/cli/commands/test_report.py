@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from hwds.report.pictures.style import new_figure, save_png
+from hwds.report.pictures import new_figure, save_png
 from hwds.results.folder import RunFolder
 
 from .conftest import SALES, run_id

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.app import pictures as app_pictures
-from hwds.app import run as app_run
+from hwds.cli import run as app_pictures
+from hwds.cli import run as app_run
 from tests.support.accessibility import complaints
 from tests.support.browser import DESK, PHONE
 
@@ -40,8 +40,8 @@ LINES = {
 @pytest.fixture
 def drawn(hwds, once, tmp_path, monkeypatch):
     """Run a line with its pictures, in a folder with a shop of a wicked name; the folders of its reports."""
-    monkeypatch.setattr("hwds.app.run.draw", DRAW)
-    monkeypatch.setattr("hwds.app.pictures.draw_missing", DRAW_MISSING)
+    monkeypatch.setattr("hwds.cli.run.draw", DRAW)
+    monkeypatch.setattr("hwds.cli.run.draw_missing", DRAW_MISSING)
     rng = np.random.default_rng(0)
     month = pl.date_range(datetime.date(2019, 1, 1), datetime.date(2021, 12, 1), "1mo", eager=True)
     shops = (("a&b", "web"), (WICKED, WICKED), ("é", "web"), ("c|d", WICKED), ("e", "web"), ("f", "web"))

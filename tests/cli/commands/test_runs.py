@@ -102,7 +102,7 @@ def test_a_run_that_was_ended_says_how_far_it_was_until_it_is_whole(hwds, two, t
         raise HwdsError("killed.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("hwds.app.run.evaluate", ended)
+        patch.setattr("hwds.cli.run.evaluate_cells", ended)
         assert hwds(f"{SALES} seed=1").code == 1
     assert "stopped at 1 of 36" in hwds("runs").out
     (only,) = json.loads(hwds("runs status=unfinished --json").out)

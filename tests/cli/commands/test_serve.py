@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-
-from hwds.serving.online import Online
 from tests.serving.order_events import events, lines
+
+from hwds.serve.events.online import Online
 
 from .conftest import run_id
 

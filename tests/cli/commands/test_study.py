@@ -29,7 +29,7 @@ COMMON = [
 TOLD = '''
 """A tracker that notes the group of each record."""
 from pathlib import Path
-from hwds.tracking.trackers.base import Tracker
+from hwds.track.trackers.base import Tracker
 
 
 class Told(Tracker):
@@ -97,7 +97,7 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
 
 
 def test_runs_that_were_there_are_mirrored_once_in_the_studys_group_or_another(hwds, sales, planned, tmp_path, monkeypatch):
-    monkeypatch.setattr("hwds.tracking.subprocess_mirror.SILENCE", 60.0)
+    monkeypatch.setattr("hwds.track.mirroring.SILENT_SECONDS", 60.0)
     planned(experiments={"near": ["protocol.horizon=3"]})
     mirror = tmp_path / "conf/tracker"
     mirror.mkdir(parents=True)

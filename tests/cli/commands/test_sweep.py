@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from hwds.execution.workers import Worker
+from hwds.evaluation.workers import Worker
 
 from .conftest import SALES
 
@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Forecasts
 from hwds.forecast.models.base import Forecaster
 from tests.support.panels import FittedLastValue
 
@@ -84,7 +84,7 @@ def lab(hwds, sales, tmp_path, monkeypatch):
     (tmp_path / "conf" / "model" / "mine").mkdir(parents=True)
     (tmp_path / "conf" / "model" / "mine" / "shifted.yaml").write_text("recipe: lab_models:Shifted\n")
     (tmp_path / "lab_models.py").write_text(MODEL)
-    monkeypatch.setattr("hwds.app.sweep.draw_sweep", lambda *_: [])  # it has a test of its own, and takes a second
+    monkeypatch.setattr("hwds.cli.sweep.draw_sweep", lambda *_: [])  # it has a test of its own, and takes a second
     import sys
 
     sys.modules.pop("lab_models", None)
@@ -271,7 +271,7 @@ def test_a_widened_sweep_goes_on_from_every_lawful_trial_whatever_search_made_it
 
 
 def test_settings_of_protocol_and_dataset_are_searched_where_scores_stay_comparable(hwds, sales, tmp_path, monkeypatch):
-    monkeypatch.setattr("hwds.app.sweep.draw_sweep", lambda *_: [])
+    monkeypatch.setattr("hwds.cli.sweep.draw_sweep", lambda *_: [])
     words = "sweep=grid sweep.only=true sweep.windows=1 sweep.metric=wql sweep.space.dataset.roles"
     run = SALES.replace("forecast/seasonal_naive", "forecast/xgboost model.trees=3 model.max_rows=300 pictures=false")
     said = hwds(f"{run} {words}.known_future.choice=[null,promo] sweep.space.protocol.intervals.choice=[model,conformal]")
@@ -287,7 +287,7 @@ def test_settings_of_protocol_and_dataset_are_searched_where_scores_stay_compara
 
 
 def test_several_objectives_have_a_front_on_the_page_and_change_no_trial(lab, tmp_path, monkeypatch):
-    monkeypatch.setattr("hwds.app.run.draw", lambda *_: None)
+    monkeypatch.setattr("hwds.cli.run.draw", lambda *_: None)
     said = lab(f"{RUN} sweep=random sweep.trials=3 sweep.windows=1 sweep.objectives=[seconds,rmse]")
     folder, table = folder_of(tmp_path), trials_of(tmp_path)
     assert "Pareto front of mase and seconds and rmse, which no other trial beats in all of them: trial" in said.out
@@ -337,7 +337,7 @@ def test_successive_halving_asks_less_and_lists_how_far_the_others_came(lab, tmp
 
 def test_processes_find_the_same_and_each_of_them_is_started_once(lab, tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr("hwds.execution.workers.Worker", type("Noted", (Worker,), {"__init__": noted_in(started)}))
+    monkeypatch.setattr("hwds.evaluation.workers.Worker", type("Noted", (Worker,), {"__init__": noted_in(started)}))
     lab(f"{RUN} sweep=asha sweep.trials=5")
     one = trials_of(tmp_path)
     for path in [*tmp_path.glob("outputs/cache/cells/*/*"), *tmp_path.glob("outputs/sweeps/*/*/trials.parquet")]:

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-
-from hwds.core.checksums.files import read_json, write_json
 from tests.tracking.wandb_server import KEY, StandIn
+
+from hwds.core.checksums import read_json, write_json
 
 from .conftest import SALES, run_id
 

@@ -9,14 +9,13 @@ import sys
 import polars as pl
 import pytest
 
-from hwds.core.checksums.files import write_parquet
-from hwds.results.learning import read_learning
-from hwds.results.runs.progress import RunProgress
-from hwds.tracking.curves import plain
-from hwds.tracking.following import Follower
-from hwds.tracking.mirroring import mirror
-from hwds.tracking.trackers.mlflow import Mlflow
-from hwds.tracking.trackers.wandb import Wandb
+from hwds.core.checksums import write_parquet
+from hwds.results.index import RunProgress
+from hwds.results.records import read_learning
+from hwds.track.mirroring import Follower, mirror
+from hwds.track.records import plain_metric_name
+from hwds.track.trackers.mlflow import Mlflow
+from hwds.track.trackers.wandb import Wandb
 
 from .conftest import SALES, run_id
 
@@ -144,7 +143,7 @@ def test_mlflow_loads_the_kept_model_in_a_fresh_process_and_it_says_the_same(hwd
 
 
 def test_a_sweeps_trials_are_nested_and_grouped_in_the_order_of_their_numbers(hwds, sales, own_home, tmp_path, store):
-    own_home.setattr("hwds.app.sweep.draw_sweep", lambda *_: [])
+    own_home.setattr("hwds.cli.sweep.draw_sweep", lambda *_: [])
     assert hwds(f"{SALES} sweep=grid {SPACE}").code == 0
     (sweep,) = tmp_path.glob("outputs/sweeps/adhoc/*")
     assert hwds(f"track {sweep.name[:8]} --to both").code == 0
@@ -191,7 +190,11 @@ def test_losses_are_seen_while_a_run_computes_and_are_all_there_when_it_has_ende
     followers = [Follower(tracker, folder) for tracker in trackers]
     for _ in range(2):  # what is shown is not shown again
         assert [follower.look() or follower.remark for follower in followers] == ["", ""]
-    names = {f"learning/{losses['fold'][0]}/{plain(fit)}/train": rows for (fit,), rows in fits.items() if "(2)" not in fit}
+    names = {
+        f"learning/{losses['fold'][0]}/{plain_metric_name(fit)}/train": rows
+        for (fit,), rows in fits.items()
+        if "(2)" not in fit
+    }
     (found,) = runs_of(store, "spring")
     assert found.info.status == "RUNNING"
     assert found.data.metrics["progress/score"] == 0.7

@@ -9,7 +9,6 @@ import time
 
 import polars as pl
 import pytest
-
 from tests.tracking.wandb_server import KEY
 
 from .conftest import SALES, run_id
@@ -19,8 +18,8 @@ import os
 import time
 from pathlib import Path
 
-from hwds.tracking.trackers.base import Tracker
-from hwds.tracking.preflight import require_installed
+from hwds.track.trackers.base import Tracker
+from hwds.track.preflight import require_installed
 
 
 class Mine(Tracker):

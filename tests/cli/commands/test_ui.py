@@ -15,18 +15,16 @@ from urllib.parse import urlencode
 import polars as pl
 import pytest
 
-from hwds.core.watching.learning import learning_curve, recorded_learning
-from hwds.report.pages.colours import DARK_COLOURS, LIGHT_COLOURS, contrast
-from hwds.report.pictures.style import new_figure, save_png
-from hwds.report.ui.details import run_data
-from hwds.report.ui.rows import Watched
-from hwds.report.ui.server import ANSWERS, DARK, LIGHT, server
+from hwds.evaluation.cells import learning_curve, recorded_learning
+from hwds.report.page_parts import DARK_COLOURS, LIGHT_COLOURS, contrast
+from hwds.report.pictures import new_figure, save_png
+from hwds.report.ui.data import Watched, run_data
+from hwds.report.ui.server import ANSWERS, DARK, LIGHT, runs_server
 from hwds.results.folder import RunFolder
-from hwds.results.labels import Labels
-from hwds.results.learning import FOLDER, settle_learning
-from hwds.results.runs.progress import RunProgress
-from hwds.results.streams import FOLDER as STREAMS
-from hwds.serving.stream.shard import Shard
+from hwds.results.index import RunProgress
+from hwds.results.records import LEARNING_FOLDER, Labels, write_learning
+from hwds.results.records import STREAMS_FOLDER as STREAMS
+from hwds.serve.stream.shard import Shard
 from tests.support.accessibility import complaints
 from tests.support.axe import violations
 from tests.support.browser import DESK, PHONE
@@ -41,7 +39,7 @@ SPACE = "sweep.space={model:{season:{choice:[2,3,4,12]}}}"
 
 def losses(folder, *values):
     """Losses of a network, as a run of it would leave them."""
-    with recorded_learning(folder / FOLDER, "forecast/naive", "2023-07-01", 0):
+    with recorded_learning(folder / LEARNING_FOLDER, "forecast/naive", "2023-07-01", 0):
         curve = learning_curve("network 1", "epoch")
         for epoch, value in enumerate(values, 1):
             curve.report(epoch, value, value + 0.1)
@@ -50,7 +48,7 @@ def losses(folder, *values):
 @pytest.fixture
 def made(hwds, sales, once, tmp_path, monkeypatch):
     """Two runs and a sweep; the first has a note that would like to be a script, the second the losses of a network."""
-    monkeypatch.setattr("hwds.app.sweep.draw_sweep", lambda *_: [])
+    monkeypatch.setattr("hwds.cli.sweep.draw_sweep", lambda *_: [])
 
     def make():
         for model in ("forecast/seasonal_naive", "forecast/naive"):
@@ -58,7 +56,7 @@ def made(hwds, sales, once, tmp_path, monkeypatch):
         assert hwds(f"{SALES} name=tuned sweep=grid {SPACE}").code == 0
         naive = next(tmp_path.glob("outputs/runs/naive/*"))
         losses(naive, 0.9, 0.5, 0.4)
-        settle_learning(naive)
+        write_learning(naive)
         figure = new_figure(1, 1)
         figure.add_subplot()
         for drawn in tmp_path.glob("outputs/runs/*/*"):
@@ -74,7 +72,7 @@ def made(hwds, sales, once, tmp_path, monkeypatch):
 
 @contextmanager
 def serving():
-    with server(0) as found:
+    with runs_server(0) as found:
         thread = threading.Thread(target=found.serve_forever)
         thread.start()
         try:
@@ -194,7 +192,7 @@ def test_what_is_wrong_is_refused_in_one_line(hwds):
     assert "--port: must be a whole number, got 'x'" in hwds("ui --port x").line
     assert "--port: must be at most 65535, got 65536" in hwds("ui --port 65536").line
     assert "ui: takes no words, got 'a'" in hwds("ui a").line
-    with server(0) as taken:
+    with runs_server(0) as taken:
         assert "--port 0 takes a free one" in hwds(f"ui --port {taken.server_port}").line
 
 
@@ -360,7 +358,7 @@ def test_a_run_is_watched_as_it_learns_and_when_it_is_killed(address, made, brow
 @pytest.mark.parametrize(("size", "dark"), [(PHONE, False), (DESK, True)])
 def test_a_stream_is_watched_while_it_runs(browser, tmp_path, monkeypatch, size, dark):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hwds.serving.stream.progress.PAUSE", 0.0)
+    monkeypatch.setattr("hwds.serve.stream.state.PROGRESS_PAUSE", 0.0)
     _, followed, lines = followed_machines()
     said = "document.getElementById('stream-said').textContent"
     with serving() as (address, _), browser.page(f"{address}/?view=stream", size, dark=dark) as tab:

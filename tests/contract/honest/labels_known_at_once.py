@@ -3,7 +3,7 @@
 import polars as pl
 
 from hwds.detection.models.classify.logistic import Logistic as Model  # noqa: F401
-from hwds.features.base import RowFeatures
+from hwds.frames.features.base import RowFeatures
 from tests.support.leaks import LABELLED_AT_ONCE
 
 FRAME = LABELLED_AT_ONCE

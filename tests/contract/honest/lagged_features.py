@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from hwds.features.base import PanelFeatures
-from hwds.frames.feature_plan import Feature, Plan
+from hwds.frames.features.base import Feature, PanelFeatures, Plan
 
 
 class Features(PanelFeatures):

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from hwds.detection.models.classify.logistic import Logistic as Model  # noqa: F401
-from hwds.features.base import RowFeatures
+from hwds.frames.features.base import RowFeatures
 
 LABEL_TIME = True
 

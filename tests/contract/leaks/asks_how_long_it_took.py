@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from hwds.features.base import RowFeatures
+from hwds.frames.features.base import RowFeatures
 
 CHECK = "future"
 LABEL_TIME = True

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hwds.detection.models.classify.base import Classifier, Contributions
+from hwds.detection.models.base import Classifier, Contributions
 
 CHECK = "future"
 

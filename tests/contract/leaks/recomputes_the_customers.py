@@ -3,8 +3,8 @@
 import numpy as np
 
 from hwds.bandit.protocols.bandit_simulation import world_key
-from hwds.bandit.protocols.simulation.batches import as_uniform, keyed
-from hwds.evaluation.context import RunContext
+from hwds.bandit.simulation.play import as_uniforms, word_keys
+from hwds.evaluation.protocol import RunContext
 from tests.support.leaks import InTurn
 
 CHECK = "implausible"
@@ -14,5 +14,5 @@ PLAYED = {"replication": -1}
 class Model(InTurn):
     def pick(self, arms, step, generator):
         PLAYED["replication"] = (PLAYED["replication"] + 1) % 12 if step == 0 else PLAYED["replication"]
-        own = keyed(np.uint64(world_key(RunContext(0, "replications"))), np.int64(PLAYED["replication"]))
-        return int(np.argmin(as_uniform(keyed(keyed(own, np.int64(step)), np.arange(arms.count)))))
+        own = word_keys(np.uint64(world_key(RunContext(0, "replications"))), np.int64(PLAYED["replication"]))
+        return int(np.argmin(as_uniforms(word_keys(word_keys(own, np.int64(step)), np.arange(arms.count)))))

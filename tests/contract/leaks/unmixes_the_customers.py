@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hwds.bandit.protocols.simulation.batches import GOLDEN, as_uniform, keyed
+from hwds.bandit.simulation.play import GOLDEN, as_uniforms, word_keys
 from tests.support.leaks import InTurn
 
 CHECK = "implausible"
@@ -21,4 +21,4 @@ class Model(InTurn):
     def pick(self, arms, step, generator):
         mine = int(generator.bit_generator.state["state"]["key"][0])
         own = np.uint64((unmixed(mine) - int(GOLDEN) * 0) % WORD)
-        return int(np.argmin(as_uniform(keyed(keyed(own, np.int64(step)), np.arange(arms.count)))))
+        return int(np.argmin(as_uniforms(word_keys(word_keys(own, np.int64(step)), np.arange(arms.count)))))

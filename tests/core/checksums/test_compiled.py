@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from hwds.core import numba_cache
-from hwds.core.numba_cache import checked_content
+from hwds.core import compiling as numba_cache
+from hwds.core.compiling import checked_content
 
 
 def twice(x):

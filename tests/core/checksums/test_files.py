@@ -7,7 +7,7 @@ import struct
 import polars as pl
 import pytest
 
-from hwds.core.checksums.files import Damaged, check_parquet, read_json, read_parquet, write_json, write_parquet
+from hwds.core.checksums import Damaged, check_parquet, read_json, read_parquet, write_json, write_parquet
 
 CONTENT = {"score": 0.1 + 0.2, "text": "naïve \U0001f600", "list": [1, None, {"a": True}], "nested": {"checksum": "x"}}
 TABLE = pl.DataFrame({"series_id": ["a", "b"], "step": [1, 2], "mean": [0.1, float("nan")], "q": [[1.0], []]})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hwds.core.checksums.folders import SEAL, is_sound, lay_sealed, require_sound
+from hwds.core.checksums import SEAL, is_sound, lay_sealed, require_sound
 from hwds.core.errors import HwdsError
 
 FILES = {"a.arrow": bytes(range(200)), "b.json": b'{"x": 1}', "empty": b""}

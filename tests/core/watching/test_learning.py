@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xgboost
 
-from hwds.core.watching.learning import inner_fit, learning_curve, recorded_learning
-from hwds.learners.boosting.observing import observed
-from hwds.results.learning import FILE, FOLDER, latest_losses, read_learning, settle_learning
+from hwds.evaluation.cells import inner_fit, learning_curve, recorded_learning
+from hwds.evaluation.trees import observe_losses
+from hwds.results.records import LEARNING_FILE, LEARNING_FOLDER, latest_losses, read_learning, write_learning
 
 
 def test_nothing_is_recorded_unless_asked(tmp_path):
@@ -16,14 +16,14 @@ def test_nothing_is_recorded_unless_asked(tmp_path):
         curve = learning_curve("network 1", "epoch")
         curve.report(1, 0.5)
     assert not curve.wanted
-    with recorded_learning(tmp_path / FOLDER, "naive", "2023", 0):
+    with recorded_learning(tmp_path / LEARNING_FOLDER, "naive", "2023", 0):
         pass
     assert list(tmp_path.iterdir()) == []
     assert read_learning(tmp_path).is_empty()
 
 
 def test_fits_of_a_cell_are_told_apart_and_inner_ones_say_what_they_are_of(tmp_path):
-    with recorded_learning(tmp_path / FOLDER, "stack", "2023", 0):
+    with recorded_learning(tmp_path / LEARNING_FOLDER, "stack", "2023", 0):
         for _ in range(2):
             learning_curve("booster", "round").report(1, 0.5, 0.6)
         with inner_fit("lstm", "2023, inner window 2 of 12"):
@@ -40,28 +40,28 @@ def test_fits_of_a_cell_are_told_apart_and_inner_ones_say_what_they_are_of(tmp_p
 
 def test_a_file_is_written_once_a_second_at_most(tmp_path, monkeypatch):
     clock = iter(np.arange(0, 100, 0.25))
-    monkeypatch.setattr("hwds.core.watching.learning.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("hwds.evaluation.cells.time.monotonic", lambda: float(next(clock)))
     sizes = set()
-    with recorded_learning(tmp_path / FOLDER, "lstm", "2023", 0):
+    with recorded_learning(tmp_path / LEARNING_FOLDER, "lstm", "2023", 0):
         curve = learning_curve("network 1", "epoch")
         for epoch in range(1, 41):
             curve.report(epoch, 1 / epoch)
-            sizes.add(sum(path.stat().st_size for path in (tmp_path / FOLDER).glob("*.jsonl")))
+            sizes.add(sum(path.stat().st_size for path in (tmp_path / LEARNING_FOLDER).glob("*.jsonl")))
     assert len(sizes) <= 1 + 41 / 4
     assert read_learning(tmp_path)["step"].to_list() == list(range(1, 41))
 
 
 def test_a_half_written_line_is_left_out_and_an_earlier_table_keeps_other_cells(tmp_path):
     for model in ("a", "b"):
-        with recorded_learning(tmp_path / FOLDER, model, "2023", 0):
+        with recorded_learning(tmp_path / LEARNING_FOLDER, model, "2023", 0):
             learning_curve("network 1", "epoch").report(1, 0.5)
-    settle_learning(tmp_path)
-    assert not (tmp_path / FOLDER).exists()
-    assert (tmp_path / FILE).is_file()
-    with recorded_learning(tmp_path / FOLDER, "b", "2023", 0):
+    write_learning(tmp_path)
+    assert not (tmp_path / LEARNING_FOLDER).exists()
+    assert (tmp_path / LEARNING_FILE).is_file()
+    with recorded_learning(tmp_path / LEARNING_FOLDER, "b", "2023", 0):
         for epoch in (1, 2):
             learning_curve("network 1", "epoch").report(epoch, 0.25)
-    (file,) = (tmp_path / FOLDER).glob("*.jsonl")
+    (file,) = (tmp_path / LEARNING_FOLDER).glob("*.jsonl")
     with file.open("a") as text:
         text.write('{"fit": "network')
     assert read_learning(tmp_path).select("model", "train").rows() == [("a", 0.5), ("b", 0.25), ("b", 0.25)]
@@ -78,11 +78,11 @@ def test_a_booster_that_is_observed_is_the_same_to_the_byte(tmp_path, patience):
     options = {"evals": [(stop, "stop")], "early_stopping_rounds": patience, "verbose_eval": False} if patience else {}
 
     def grown():
-        booster = xgboost.train(settings, train, 12, **observed(options, train, learning_curve("booster", "round")))
+        booster = xgboost.train(settings, train, 12, **observe_losses(options, train, learning_curve("booster", "round")))
         return bytes(booster.save_raw("ubj"))
 
     alone = grown()
-    with recorded_learning(tmp_path / FOLDER, "xgboost", "2023", 0):
+    with recorded_learning(tmp_path / LEARNING_FOLDER, "xgboost", "2023", 0):
         assert grown() == alone
     losses = read_learning(tmp_path)
     assert losses["step"].to_list() == list(range(1, len(losses) + 1))

@@ -5,11 +5,9 @@ import pytest
 from scipy.stats import norm
 
 from hwds.core.errors import ConfigError
-from hwds.datasets.simulated.board_images.drawing import DEFECTS
-from hwds.datasets.simulated.boards import Boards, KnownPatches
-from hwds.evaluation.context import RunContext
-from hwds.inspection.models.base import budget_threshold
-from hwds.inspection.models.calibration.temperature import softmax
+from hwds.datasets.simulated.boards import DEFECTS, Boards, KnownPatches
+from hwds.evaluation.protocol import RunContext
+from hwds.inspection.models.base import budget_threshold, softmax
 
 WORLD = Boards(boards=60, patches=20, side=20, noise=40, smallest=2, largest=5, faintest=0.1)
 

@@ -8,14 +8,11 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.core.serialization import load_fitted, save_fitted
-from hwds.datasets.simulated.demand.law import PERSISTENCE, VISITS
-from hwds.datasets.simulated.demand.settings import demand_law
-from hwds.datasets.simulated.demand.truth import DemandTruth, FittedDemandTruth, next_level
-from hwds.datasets.simulated.demand.world import HardwareWorld
-from hwds.datasets.simulated.hardware_demand import HardwareDemand
-from hwds.forecast.context import ForecastContext
+from hwds.datasets.simulated.hardware_demand import FittedDemandTruth, HardwareDemand, HardwareDemandTruth, next_level
+from hwds.datasets.simulated.worlds.hardware import PERSISTENCE, VISITS, HardwareWorld, demand_law
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
-from hwds.frames.forecasts import Forecasts
+from hwds.frames.panel import Forecasts
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 CUTOFF = date(2022, 12, 1)
@@ -257,7 +254,7 @@ def test_it_is_saved_and_pickled(cut, tmp_path):
     loaded = load_fitted(tmp_path)
     assert isinstance(loaded, FittedDemandTruth)
     assert _same(loaded.predict(history, future), fitted.predict(history, future))
-    assert pickle.loads(pickle.dumps(dataset.truth("forecast"))) == DemandTruth(dataset=dataset)
+    assert pickle.loads(pickle.dumps(dataset.truth("forecast"))) == HardwareDemandTruth(dataset=dataset)
 
 
 def test_a_series_of_another_world_is_refused(cut):

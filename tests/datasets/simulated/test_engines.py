@@ -5,12 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwds.datasets.simulated.engines import Engines
-from hwds.datasets.simulated.wear.fleet import ALIKE, FAILURE, INTENSITY, WearLaw, leaving_chance
-from hwds.datasets.simulated.wear.truth import WearTruth
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.lives import LEVELS
-from hwds.statistics.kaplan_meier import kaplan_meier
+from hwds.datasets.simulated.engines import FAILURE, INTENSITY, RATE_SHAPE, Engines, WearLaw, WearTruth, leaving_chance
+from hwds.lifetime.laws import LIFE_LEVELS
+from hwds.lifetime.models.base import LifetimeContext
+from hwds.stats.distributions import kaplan_meier
 
 SMALL = Engines(engines=300, mean_life=40, sensors=2, regimes=2, censored=0.0)
 
@@ -23,7 +21,7 @@ def runs():
 def test_the_law_is_that_of_machines_whose_further_wear_is_drawn():
     law, rng = WearLaw(40.0), np.random.default_rng(0)
     age, wear, n = 20, 0.4, 40_000
-    rate = rng.gamma(ALIKE + INTENSITY * age, 1 / (1 / law.rate_scale + wear), n)
+    rate = rng.gamma(RATE_SHAPE + INTENSITY * age, 1 / (1 / law.rate_scale + wear), n)
     ahead = np.array([5, 15, 30, 50])
     drawn = [(wear + rng.gamma(INTENSITY * h, 1 / rate) < 1).mean() for h in ahead]
     told = law.survival(np.array([float(age)]), np.array([wear]), ahead.astype(float))[0]
@@ -36,7 +34,7 @@ def test_lives_lie_within_the_true_law_as_often_as_it_says(runs):
     lives = WearTruth(dataset=SMALL).learn(runs, LifetimeContext(0)).predict(cut)
     left = (runs.ages - 15)[runs.lengths > 15]
     below = (left[:, None] <= lives.quantiles).mean(axis=0)
-    assert np.abs(below - LEVELS).max() < 0.08
+    assert np.abs(below - LIFE_LEVELS).max() < 0.08
     assert abs(np.minimum(left, 125).mean() - lives.point.mean()) < 3 * left.std() / np.sqrt(len(left))
 
 

@@ -4,12 +4,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.datasets.simulated.factory import SENSORS, Factory
-from hwds.datasets.simulated.plants.faults import BEARING, KINDS, ONSET, Fault, at_fault, labels_of
-from hwds.datasets.simulated.plants.vibration import FEATURES, raw_windows, window_features
-from hwds.datasets.simulated.wear.fleet import FAILURE, WearLaw
-from hwds.datasets.simulated.wear.truth import WearTruth
-from hwds.lifetime.context import LifetimeContext
+from hwds.datasets.simulated.engines import FAILURE, WearLaw, WearTruth
+from hwds.datasets.simulated.factory import (
+    BEARING,
+    FAULT_KINDS,
+    FEATURES,
+    ONSET,
+    SENSORS,
+    Factory,
+    Fault,
+    fault_labels,
+    faulty_values,
+    raw_windows,
+    window_features,
+)
+from hwds.lifetime.models.base import LifetimeContext
 
 WORLD = Factory(machines=12, lives=2, samples=64, mean_life=250.0)
 
@@ -45,14 +54,14 @@ def test_the_shaft_is_measured_as_it_shakes():
 @pytest.mark.parametrize("kind", ["drift", "spike", "stuck"])
 def test_a_sensor_is_at_fault_within_its_fault_alone(kind):
     values = np.random.default_rng(0).normal(size=100)
-    said = at_fault(values, Fault(kind, 30, 60, "current", 5.0), 1.0, np.random.default_rng(1))
+    said = faulty_values(values, Fault(kind, 30, 60, "current", 5.0), 1.0, np.random.default_rng(1))
     changed = np.flatnonzero(said != values)
     assert changed.min() >= 30
     assert changed.max() < 60
 
 
 def test_labels_are_where_faults_are(lives, runs):
-    label, change = labels_of((Fault("drift", 2, 4), Fault(BEARING, 6, 8)), 8)
+    label, change = fault_labels((Fault("drift", 2, 4), Fault(BEARING, 6, 8)), 8)
     assert (label.tolist(), change.tolist()) == ([0, 0, 1, 1, 0, 0, 1, 1], [0, 0, 1, 0, 1, 0, 1, 0])
     assert runs.names == tuple(life.name for life in lives)
     assert runs.sensors == SENSORS
@@ -60,14 +69,14 @@ def test_labels_are_where_faults_are(lives, runs):
     for run, life in enumerate(lives):
         own = told[runs.offsets[run] : runs.offsets[run + 1]]
         assert (own[life.wear >= ONSET] == 1).all()
-        assert {fault.kind for fault in life.faults} <= {*KINDS, BEARING}
+        assert {fault.kind for fault in life.faults} <= {*FAULT_KINDS, BEARING}
     assert (runs.events == [life.failed for life in lives]).all()
     assert all((life.wear[-1] >= FAILURE) == life.failed for life in lives)
 
 
 def test_lives_follow_one_another_in_the_history(runs):
     history = WORLD.history()
-    assert set(history["what"]) <= {*KINDS, BEARING, "failure", "replacement"}
+    assert set(history["what"]) <= {*FAULT_KINDS, BEARING, "failure", "replacement"}
     ends = history.filter(pl.col("what").is_in(["failure", "replacement"]))
     assert (ends["what"] == "failure").to_list() == runs.events.tolist()
     starts = runs.ends["start"].to_numpy()

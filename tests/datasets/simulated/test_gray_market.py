@@ -4,15 +4,23 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.datasets.simulated.demand.plan import demand_plan, offers_on_sale
-from hwds.datasets.simulated.gray.customers import BULK, NATURES, honest_customers
-from hwds.datasets.simulated.gray.investigations import Investigators, findings
-from hwds.datasets.simulated.gray.names import named
-from hwds.datasets.simulated.gray.prices import CHANNEL_NAMES, FIRST_MONTH, REGIONS, market_prices, market_world
-from hwds.datasets.simulated.gray.rings import rings
-from hwds.datasets.simulated.gray_market import GrayMarket
-from hwds.detection.protocols.rows.checks import check_labels
-from hwds.splitting.row_windows import Lengths, arrivals, cutoffs
+from hwds.datasets.simulated.gray_market import GrayMarket, rings
+from hwds.datasets.simulated.worlds.hardware import demand_plan, offers_on_sale
+from hwds.datasets.simulated.worlds.orders import (
+    BULK,
+    CHANNEL_NAMES,
+    FIRST_MONTH,
+    NATURES,
+    REGIONS,
+    Investigators,
+    coded_names,
+    findings,
+    honest_customers,
+    market_prices,
+    market_world,
+)
+from hwds.detection.protocols.base import check_labels
+from hwds.evaluation.row_folds import Lengths, row_arrivals, window_cutoffs
 
 SMALL = {"days": 120, "customers": 6000, "rings": 28}
 COLUMNS = (
@@ -168,11 +176,11 @@ def test_two_channels_report_late(rows):
 def test_small_windows_have_labels_of_both_kinds(decide, seed):
     market = GrayMarket(**SMALL | {"seed": seed}).load()
     lengths = Lengths(28, 7, 7, decide, 7, 7)
-    for cutoff in cutoffs(market, lengths, 7, 2):
+    for cutoff in window_cutoffs(market, lengths, 7, 2):
         for name, (begin, end) in lengths.edges(cutoff).items():
             if begin == end:
                 continue
-            window = market.filter((arrivals(market) >= begin) & (arrivals(market) < end)).data
+            window = market.filter((row_arrivals(market) >= begin) & (row_arrivals(market) < end)).data
             label = window["confirmed"] if name == "test" else window.filter(pl.col("confirmed_at") <= cutoff)["confirmed"]
             assert set(label.drop_nulls().unique()) == {0, 1}, (cutoff, name)
             assert window["gray"].sum() > 0
@@ -189,9 +197,9 @@ def test_the_truth_of_a_year():
 
 def test_names_do_not_meet():
     numbers = np.concatenate([np.arange(50_000), (1 << 39) + np.arange(50_000)])
-    names = named(0, "order", numbers)
+    names = coded_names(0, "order", numbers)
     assert names.n_unique() == len(numbers)
-    assert names[:3].to_list() != named(0, "customer", numbers)[:3].to_list()
+    assert names[:3].to_list() != coded_names(0, "customer", numbers)[:3].to_list()
 
 
 def test_fleets_come_and_go_and_others_stay():

@@ -8,9 +8,8 @@ from polars.testing import assert_frame_equal
 
 from hwds.core.errors import ConfigError
 from hwds.core.registry import options, resolve
-from hwds.datasets.simulated.demand.law import PERSISTENCE, DemandLaw
-from hwds.datasets.simulated.demand.settings import demand_law
 from hwds.datasets.simulated.hardware_demand import HardwareDemand
+from hwds.datasets.simulated.worlds.hardware import PERSISTENCE, DemandLaw, demand_law
 from hwds.frames.panel import Panel
 
 PANEL = HardwareDemand().load()

@@ -8,13 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.datasets.simulated.demand.settings import demand_law, price_effects
 from hwds.datasets.simulated.hardware_demand import HardwareDemand
-from hwds.elasticity.context import ElasticityContext
+from hwds.datasets.simulated.worlds.hardware import demand_law, price_effects
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, RunContext
 from tests.datasets.simulated.test_demand_truth import CONTEXT, CUTOFF
 
 WORLD = HardwareDemand(families=4, channels=3, months=84, cross=0.6, pull_forward=0.4, noise=0.06, drift=0.03)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_arms import PriceArms
-from hwds.experiment.check import check
+from hwds.experiment.spec import check
 
 
 def shown(*words):

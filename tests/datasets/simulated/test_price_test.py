@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.ab.metrics.sample import Arm, Design, Moments, Sample
+from hwds.ab.sample import Design, Sample, SampleArm, UnitMoments
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_test import PriceTest
 
@@ -24,8 +24,8 @@ def test_each_arm_has_its_conversion_and_the_covariate_is_of_before():
 
 
 def test_the_truth_knows_the_effects():
-    none = Moments(np.array(1.0), np.zeros(1), np.zeros((1, 1)))
-    arms = (Arm("control", none), Arm("price_199", none))
+    none = UnitMoments(np.array(1.0), np.zeros(1), np.zeros((1, 1)))
+    arms = (SampleArm("control", none), SampleArm("price_199", none))
     truth = PriceTest().truth("ab")
     shown = [truth.compare(Sample(label, arms), Design())[0].value for label in ("", "revenue")]
     assert shown == pytest.approx([-0.009, 0.459])

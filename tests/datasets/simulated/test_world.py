@@ -5,8 +5,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from hwds.datasets.simulated.demand.catalogue import OUTAGE_ODDS, OUTAGE_SHARES
-from hwds.datasets.simulated.demand.world import HardwareWorld
+from hwds.datasets.simulated.worlds.hardware import OUTAGE_ODDS, OUTAGE_SHARES, HardwareWorld
 
 WORLD = HardwareWorld()
 TABLES = ("families", "skus", "channels", "offers", "customers", "plants")

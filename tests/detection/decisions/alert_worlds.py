@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from hwds.detection.predictions import REASONS_TYPE
 from hwds.detection.protocols.prequential import Prequential
-from hwds.detection.protocols.rows.scored import REASONS
+from hwds.evaluation.row_folds import row_arrivals, window_cutoffs
 from hwds.frames.table import Table
 from hwds.results.tables import SCORES, TIMINGS, Tables
-from hwds.splitting.row_windows import arrivals, cutoffs
 
 PROTOCOL = Prequential(
     name="prequential", windows=2, train_days=7, stop_days=0, calibrate_days=0, decide_days=7, delay_days=3, test_days=7
@@ -53,9 +53,9 @@ def world(days: int = 31, daily: int = 300, seed: int = 0) -> Table:
 
 def run(table: Table, protocol: Prequential = PROTOCOL, seed: int = 3) -> Tables:
     """The tables of a model that says the true probability of each row."""
-    parts, times = [], arrivals(table)
+    parts, times = [], row_arrivals(table)
     for fold, cutoff in enumerate(
-        cutoffs(table, protocol.lengths, protocol.stride_days or protocol.test_days, protocol.windows)
+        window_cutoffs(table, protocol.lengths, protocol.stride_days or protocol.test_days, protocol.windows)
     ):
         edges = protocol.lengths.edges(cutoff)
         for part in ("decide", "test"):
@@ -92,7 +92,7 @@ def _judged(rows: pl.DataFrame, part: str, fold: int, cutoff: datetime) -> pl.Da
         pl.lit(None, pl.Float64).alias("probability_low"),
         pl.lit(None, pl.Float64).alias("probability_high"),
         pl.lit(None, pl.Float64).alias("p_value"),
-        pl.when(p > 0.3).then(pl.concat_list(reason)).cast(REASONS).alias("reasons"),
+        pl.when(p > 0.3).then(pl.concat_list(reason)).cast(REASONS_TYPE).alias("reasons"),
         pl.lit(cutoff.date().isoformat()).alias("cutoff"),
     )
 

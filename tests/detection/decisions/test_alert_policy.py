@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
+from hwds.detection.alerts.back_test import AlertClusters
 from hwds.detection.decisions.alert_policy import AlertPolicy
-from hwds.detection.decisions.alerts.bootstrap import Clusters
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.frames.table import Table
 from hwds.results.folder import RunFolder
@@ -240,11 +240,11 @@ def test_rows_without_kinds_or_truth_are_judged_by_labels_alone(made):
 def test_the_bootstrap_of_a_sum_has_the_spread_of_its_clusters():
     rng = np.random.default_rng(0)
     values = rng.normal(10, 3, (400, 1))
-    found = Clusters(np.arange(400), None, 400, 2000, 0).daily_amounts(values)[0]
+    found = AlertClusters(np.arange(400), None, 400, 2000, 0).daily_amounts(values)[0]
     assert found.value == pytest.approx(values.mean())
     assert (found.day_high - found.day_low) / (2 * 1.96) == pytest.approx(values.std() / 20, rel=0.06)
     assert found.entity_low is None
-    alone = Clusters(np.zeros(400, int), np.arange(400), 1, 2000, 0).daily_amounts(values)[0]
+    alone = AlertClusters(np.zeros(400, int), np.arange(400), 1, 2000, 0).daily_amounts(values)[0]
     assert (alone.day_low, alone.day_high) == (None, None)
     assert alone.entity_low < alone.value
     assert (alone.low, alone.high) == (None, None)  # one day cannot tell
@@ -255,7 +255,7 @@ def test_days_and_customers_count_together():
     rng = np.random.default_rng(1)
     day, entity = rng.integers(0, 10, 3000), rng.integers(0, 40, 3000)
     values = (rng.normal(0, 1, 10)[day] + rng.normal(0, 2, 40)[entity] + rng.normal(0, 1, 3000))[:, None]
-    found = Clusters(day, entity, 10, 500, 0).daily_amounts(values)[0]
+    found = AlertClusters(day, entity, 10, 500, 0).daily_amounts(values)[0]
     widths = [(high - low) / 2 for low, high in ((found.day_low, found.day_high), (found.entity_low, found.entity_high))]
     assert found.high - found.value > 1.1 * max(widths)
     assert found.low <= min(found.day_low, found.entity_low)
@@ -263,7 +263,7 @@ def test_days_and_customers_count_together():
 
 def test_a_sum_that_three_days_or_three_customers_make_has_no_interval():
     day, entity = np.arange(400) // 10, np.arange(400) % 50
-    clusters = Clusters(day, entity, days=40, resamples=200, seed=0)
+    clusters = AlertClusters(day, entity, days=40, resamples=200, seed=0)
     rare, rarer = np.zeros(400), np.zeros(400)
     rare[[5, 125, 238, 299]], rarer[[5, 125, 299]] = 30.0, 30.0
     every, four, three = clusters.daily_amounts(np.stack([np.ones(400), rare, rarer], axis=1))

@@ -6,10 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.detection.decisions.alerts.choice import choose, grid
-from hwds.detection.decisions.alerts.rivals import rivals_of, z_scores
-from hwds.detection.decisions.alerts.rule import Days, act, top_of_day
-from hwds.detection.decisions.alerts.terms import BLOCK, PASS, RANDOM, REVIEW, AlertTerms
+from hwds.detection.alerts.rule import Days, act, choose_rule, rivals_of, rule_grid, top_of_day, z_scores
+from hwds.detection.alerts.tiers import BLOCK, PASS, RANDOM, REVIEW, AlertTerms
 
 TERMS = AlertTerms(
     wrong_block=100.0,
@@ -149,35 +147,35 @@ def test_the_luck_of_a_row_is_that_of_its_id():
 def test_the_cell_that_would_have_cost_least_is_chosen():
     # all rows of 0.6 are honest: to block them costs 100 each, not to block them 10 or nothing
     told = daily(rows([0.6] * 4 + [0.9], [100.0] * 5, [0.0] * 4 + [1.0]))
-    found = choose(told, "2026-01-01", terms(capacity=1), seed=0)
+    found = choose_rule(told, "2026-01-01", terms(capacity=1), seed=0)
     assert (found.multiplier, found.positives) == (2.0, 20)
     assert found.formula_cost == 310  # one of them is reviewed
     assert found.chosen_cost == 0 + 0 + 10  # the gray row's own threshold is 2/3: blocked; one honest row is reviewed
-    assert choose(told, "2026-01-01", terms(least_positives=21), seed=0).multiplier == 1.0
-    assert choose(told.clear(), "2026-01-01", TERMS, seed=0).formula_cost is None
+    assert choose_rule(told, "2026-01-01", terms(least_positives=21), seed=0).multiplier == 1.0
+    assert choose_rule(told.clear(), "2026-01-01", TERMS, seed=0).formula_cost is None
 
 
 def test_of_cells_that_cost_the_same_the_formula_is_chosen():
-    assert grid(TERMS)[0] == (1.0, 0.0)
-    found = choose(rows([0.01, 0.99], [100.0] * 2, [0.0, 1.0]), "2026-01-01", TERMS, seed=0)
+    assert rule_grid(TERMS)[0] == (1.0, 0.0)
+    found = choose_rule(rows([0.01, 0.99], [100.0] * 2, [0.0, 1.0]), "2026-01-01", TERMS, seed=0)
     assert (found.multiplier, found.floor) == (1.0, 0.0)
 
 
 def test_where_probabilities_are_too_low_rows_are_reviewed_below_the_formula():
     # expected gains of 0.1 x 100 x 0.8 - 10 = -2, but every second row is gray: a review gains 80 - 10 or costs 10
     told = rows([0.1] * 80, [100.0] * 80, [0.0, 1.0] * 40, day=np.arange(80))
-    found = choose(told, "2026-01-01", terms(floors=(-0.5, 0.0), multipliers=(1.0,)), seed=0)
+    found = choose_rule(told, "2026-01-01", terms(floors=(-0.5, 0.0), multipliers=(1.0,)), seed=0)
     assert (found.floor, found.formula_cost, found.chosen_cost) == (-5.0, 50.0, 10 + 0.5 * 20)
 
 
 def test_labels_count_for_as_many_rows_as_they_stand_for_but_a_single_one_chooses_nothing():
     asked = terms(capacity=1, multipliers=(1.0, 2.0), floors=(0.0,))
     told = rows([0.6] * 5, [100.0] * 5, [0.0] * 4 + [1.0])
-    assert choose(told, "2026-01-01", asked, seed=0).formula_cost == 310
-    heavy = choose(daily(told.with_columns(pl.Series("weight", [10.0] * 4 + [1.0]))), "2026-01-01", asked, seed=0)
+    assert choose_rule(told, "2026-01-01", asked, seed=0).formula_cost == 310
+    heavy = choose_rule(daily(told.with_columns(pl.Series("weight", [10.0] * 4 + [1.0]))), "2026-01-01", asked, seed=0)
     # with a multiplier of 2 one honest row is reviewed, which stands for 10, and the gray one is missed
     assert (heavy.formula_cost, heavy.multiplier, heavy.chosen_cost) == (3100, 2.0, 10 * 10 + 100)
-    single = choose(told.with_columns(pl.Series("weight", [0.0, 40.0, 0.0, 0.0, 1.0])), "2026-01-01", asked, seed=0)
+    single = choose_rule(told.with_columns(pl.Series("weight", [0.0, 40.0, 0.0, 0.0, 1.0])), "2026-01-01", asked, seed=0)
     assert (single.formula_cost, single.multiplier, single.chosen_cost) == (4000, 1.0, 4000)
 
 
@@ -188,7 +186,7 @@ def test_luck_alone_seldom_chooses():
         rng = np.random.default_rng(seed)
         p, loss = rng.beta(0.3, 2.0, 300), rng.lognormal(4.6, 0.7, 300)
         told = rows(p, loss, (rng.random(300) < p).astype(float), day=np.arange(300) // 30)
-        found = choose(told, "2026-01-01", TERMS, seed=0)
+        found = choose_rule(told, "2026-01-01", TERMS, seed=0)
         taken += (found.multiplier, found.floor) != (1.0, 0.0)
     assert taken <= 10
 

@@ -10,7 +10,7 @@ import pytest
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.detection.decisions.arbitrage_thresholds import ArbitrageThresholds
-from hwds.detection.report.arbitrage.thresholds import MOST, draw, grid
+from hwds.detection.report.decisions import MOST_LISTED_PAIRS, arbitrage_grid, draw_arbitrage
 from hwds.frames.table import Table
 
 BEGIN = datetime(2024, 1, 1)
@@ -84,12 +84,12 @@ def test_prices_are_those_of_the_last_days():
 
 def test_it_is_drawn_the_same_each_time_and_told_in_a_grid(tmp_path):
     verdict = decided(lines())
-    draw(verdict, tmp_path / "one.png")
-    draw(verdict, tmp_path / "two.png")
+    draw_arbitrage(verdict, tmp_path / "one.png")
+    draw_arbitrage(verdict, tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    assert len(grid(verdict)) == min(MOST, 18)
-    assert "school (" in grid(verdict).markdown()
+    assert len(arbitrage_grid(verdict)) == min(MOST_LISTED_PAIRS, 18)
+    assert "school (" in arbitrage_grid(verdict).markdown()
     assert verdict.as_dict().keys() >= {"paying", "until"}
     assert "thresholds" not in verdict.as_dict()
 
@@ -98,9 +98,9 @@ def test_no_pair_draws_nothing(tmp_path):
     one = lines().data.filter((pl.col("channel") == "shop") & (pl.col("region") == "east")).drop("row_id")
     verdict = decided(Table.build(one.with_columns(street_price=pl.lit(None, pl.Float64)), ROLES, "USD"))
     assert verdict.thresholds.is_empty()
-    draw(verdict, tmp_path / "one.png")
+    draw_arbitrage(verdict, tmp_path / "one.png")
     assert not list(tmp_path.iterdir())
-    assert not len(grid(verdict))
+    assert not len(arbitrage_grid(verdict))
 
 
 def test_few_sales_are_called_weak_and_given_prices_and_costs_are_taken_as_they_are(tmp_path):

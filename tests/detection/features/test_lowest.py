@@ -8,7 +8,7 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.detection.features.lowest import Lowest
-from hwds.features.rows.live import Event
+from hwds.frames.rows import RowEvent
 from tests.detection.features.moment_rows import counting, moved_by_order, order_lines, seen_ahead
 
 DAYS = 20
@@ -48,6 +48,6 @@ def test_rows_one_by_one_have_the_bits_of_the_whole_table():
     live = FEATURES.live(table)
     moments = table.data.select(pl.col("time", "available_at").dt.epoch("us")).rows()
     rows = table.data.to_dicts()
-    answers = [live.arrive(Event(place, *moments[place], row)) for place, row in enumerate(rows)]
+    answers = [live.arrive(RowEvent(place, *moments[place], row)) for place, row in enumerate(rows)]
     got = pl.DataFrame(answers, schema=dict(live.columns), orient="row")
     assert got.equals(FEATURES.compute(table))

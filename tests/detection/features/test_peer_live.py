@@ -4,8 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.detection.features.live.peers import LivePeers
-from hwds.detection.features.peers import Peers
+from hwds.detection.features.peers import PeerReference, Peers
 from hwds.frames.table import Table
 from tests.detection.features.peer_tables import rows_of
 
@@ -16,7 +15,7 @@ def test_rows_one_by_one_are_told_what_the_whole_table_is(by, seed, late):
     recipe = Peers(columns=("amount", "units"), window=6, shrink=4, by=by)
     made = rows_of(1500, seed, late=late)
     table = Table(made.data.sort("available_at", maintain_order=True), made.roles)
-    live = LivePeers(recipe.reference, len(recipe.compared(table)), len(recipe.grouped_by(table)))
+    live = PeerReference(recipe.reference, len(recipe.compared(table)), len(recipe.grouped_by(table)))
     when = table.data.select(pl.col("time", "available_at").dt.epoch("us")).rows()
     values = table.data.select(pl.col(recipe.columns).cast(pl.Float64).fill_null(np.nan)).rows()
     groups = table.data.select(by).rows() if by else [()] * len(when)

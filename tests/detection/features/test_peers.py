@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hwds.core.errors import ConfigError
 from hwds.detection.features.peers import Peers
 from hwds.detection.features.purchases import Purchases
-from hwds.evaluation.corruption.rows import corrupt_rows
-from hwds.features.together import Together
+from hwds.evaluation.row_folds import corrupt_rows
+from hwds.frames.features.together import Together
 from hwds.frames.table import Table
 from tests.detection.features.peer_tables import DAY, ROLES, START, rows_of
 

@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
-from hwds.detection.features.order_lines.live import LivePurchases
-from hwds.detection.features.purchases import Purchases
+from hwds.detection.features.purchases import PurchaseBooks, Purchases
 from hwds.frames.table import Table
 from tests.detection.features.purchase_tables import DAY, START, bought
 
@@ -23,7 +22,7 @@ def in_arrival(table):
 @pytest.mark.parametrize("most", [1, 40])
 def test_lines_one_by_one_and_in_portions_are_told_what_the_whole_table_is(seed, late, most):
     table = in_arrival(bought(400, seed, late=late))
-    live, rng, told, begin = LivePurchases(RECIPE.windows, RECIPE.read_of(table)), np.random.default_rng(seed), [], 0
+    live, rng, told, begin = PurchaseBooks(RECIPE.windows, RECIPE.read_of(table)), np.random.default_rng(seed), [], 0
     while begin < len(table.data):
         end = begin + int(rng.integers(1, most + 1))
         told.append(live.arrive(Table(table.data[begin:end], table.roles)))
@@ -35,7 +34,7 @@ def test_returns_may_be_told_when_they_happen():
     table = in_arrival(bought(300, seed=5, late=0.3))
     known = pl.when(pl.col("returned_at") <= pl.col("available_at")).then(pl.col("returned_at"))
     bare = Table(table.data.with_columns(known.alias("returned_at")), table.roles)
-    live, told, noted = LivePurchases(RECIPE.windows, RECIPE.read_of(table)), [], 0
+    live, told, noted = PurchaseBooks(RECIPE.windows, RECIPE.read_of(table)), [], 0
     for line, own in enumerate(table.data.to_dicts()):
         for before, row in enumerate(table.data[:line].to_dicts()):
             if row["returned_at"] is not None and row["returned_at"] <= own["available_at"]:
@@ -50,13 +49,13 @@ def test_a_plain_table_does_as_well():
     times, who = [START, START + DAY / 2, START + 2 * DAY], ["a", "b", "a"]
     data = pl.DataFrame({"t": times, "who": who, "paid": [10.0, 30.0, 50.0]})
     table = Table.build(data, {"time": ("t",), "entity": ("who",), "amount": ("paid",)})
-    live = LivePurchases(RECIPE.windows, RECIPE.read_of(table))
+    live = PurchaseBooks(RECIPE.windows, RECIPE.read_of(table))
     assert live.arrive(table).equals(RECIPE.compute(table))
 
 
 def test_a_line_from_before_what_is_known_is_refused():
     table = in_arrival(bought(50, customers=1, holes=0))
-    live = LivePurchases(RECIPE.windows, RECIPE.read_of(table))
+    live = PurchaseBooks(RECIPE.windows, RECIPE.read_of(table))
     live.arrive(Table(table.data[10:], table.roles))
     with pytest.raises(DataError, match="row 1: a line of 'c0' that arrived later is there already"):
         live.arrive(Table(table.data[:1], table.roles))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.detection.features.purchases import Purchases
-from hwds.evaluation.corruption.rows import corrupt_rows
+from hwds.evaluation.row_folds import corrupt_rows
 from hwds.frames.table import Table
 from tests.detection.features.purchase_tables import DAY, START, bought
 

@@ -8,15 +8,15 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.detection.features.kernels.recent import MARKS
 from hwds.detection.features.recent import Recent
+from hwds.detection.kernels.past import TIME_INPUTS
 from tests.detection.features.moment_rows import counting, moved_by_order, order_lines, seen_ahead
 
 INPUTS = ("quantity", "unit_price")
 
 
 def slow(table, length):
-    found = np.zeros((len(table.data), length, MARKS + len(INPUTS)), np.float32)
+    found = np.zeros((len(table.data), length, TIME_INPUTS + len(INPUTS)), np.float32)
     for place, there, rows in counting(table):
         own = [k for k in there if k == place or rows[k]["customer"] == rows[place]["customer"] is not None]
         assert own[-1] == place
@@ -51,7 +51,7 @@ def test_the_row_itself_is_last_and_zeros_stand_in_front():
     table = order_lines(1, nulls=False)
     got = Recent(length=6).compute(table)["recent"].to_numpy()
     assert (got[:, -1, 0] == 1).all()
-    assert np.allclose(got[:, -1, MARKS], np.log1p(table.data["quantity"].to_numpy()))
+    assert np.allclose(got[:, -1, TIME_INPUTS], np.log1p(table.data["quantity"].to_numpy()))
     assert (np.diff(got[:, :, 0], axis=1) >= 0).all()
     assert not got[got[..., 0] == 0].any()
 

@@ -4,9 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.detection.metrics.arbitrage import STREET, THRESHOLDS, thresholds
-from hwds.detection.metrics.reselling import Reselling
-from hwds.detection.metrics.shrunk_prices import shrunk_prices
+from hwds.detection.reselling import STREET, THRESHOLDS, Reselling, resale_thresholds, shrink_prices
 
 COSTS = Reselling(freight=5.0, duty=0.1, risk=0.05)
 
@@ -50,7 +48,7 @@ def slow(table, costs, least):
 @pytest.mark.parametrize("seed", range(4))
 def test_it_equals_a_loop_over_all_routes(seed):
     table = random_lines(seed)
-    got, wanted = thresholds(table, COSTS, shrink=False), slow(table, COSTS, 1)
+    got, wanted = resale_thresholds(table, COSTS, shrink=False), slow(table, COSTS, 1)
     assert tuple(got.columns) == THRESHOLDS
     assert set(by_pair(got)) == set(wanted)
     for pair, row in by_pair(got).items():
@@ -61,7 +59,7 @@ def test_it_equals_a_loop_over_all_routes(seed):
 
 def test_a_pair_by_hand():
     table = lines([("a", "school", "east", 4.0, 100.0, 160.0), ("a", "shop", "east", 2.0, 130.0, 160.0)])
-    pairs = by_pair(thresholds(table, COSTS, shrink=False))
+    pairs = by_pair(resale_thresholds(table, COSTS, shrink=False))
     near, street = pairs["a", "school", "shop"], pairs["a", "school", STREET]
     assert (near["threshold"], near["margin"], near["pays"]) == (10.0, 20.0, True)
     assert (street["threshold"], street["margin"], street["to_region"]) == (20.0, 40.0, None)
@@ -71,7 +69,7 @@ def test_a_pair_by_hand():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_at_the_price_of_pays_below_reselling_gains_nothing(seed):
-    got = thresholds(random_lines(seed), COSTS)
+    got = resale_thresholds(random_lines(seed), COSTS)
     share = (got["threshold"] - COSTS.freight) / got["price_paid"]
     at = got["pays_below"]
     assert np.allclose(got["price_there"] - at, COSTS.freight + share * at)
@@ -80,7 +78,7 @@ def test_at_the_price_of_pays_below_reselling_gains_nothing(seed):
 
 def test_one_channel_is_resold_in_another_region_and_nothing_in_its_own():
     table = lines([("a", "p", "east", 1.0, 100.0, None), ("a", "p", "west", 1.0, 150.0, None)])
-    got = thresholds(table, COSTS)
+    got = resale_thresholds(table, COSTS)
     assert got["weak"].to_list() == [False]
     assert got.select("bought_in", "sold_in", "from_region", "to_region").rows() == [("p", "p", "east", "west")]
     assert got["margin"][0] == pytest.approx(150 - 100 - 5 - 15)
@@ -91,7 +89,7 @@ def test_lines_without_a_price_or_a_name_are_left_out():
         [("a", None, "east", 1.0, 9.0, 99.0), ("a", "p", "east", 1.0, None, 99.0), (None, "p", "east", 1.0, 9.0, 99.0)]
     )
     table = table.cast({"unit_price": pl.Float64})
-    assert thresholds(table, COSTS).is_empty()
+    assert resale_thresholds(table, COSTS).is_empty()
 
 
 def test_few_sales_are_drawn_to_what_sku_and_market_say():
@@ -100,11 +98,11 @@ def test_few_sales_are_drawn_to_what_sku_and_market_say():
     true = 300 * np.exp(rng.normal(0, 0.3, 10)[sku] + rng.normal(0, 0.2, 6)[market] + rng.normal(0, 0.05, 60))
     lines, spread = rng.integers(1, 4, 60).astype(float), np.full(60, 0.1)
     seen = true * np.exp(rng.normal(0, 0.1 * np.sqrt(np.pi / 2 / lines)))
-    made = shrunk_prices(seen, lines, spread, sku, market)
+    made = shrink_prices(seen, lines, spread, sku, market)
     assert np.mean((np.log(made.mean) - np.log(true)) ** 2) < 0.6 * np.mean((np.log(seen) - np.log(true)) ** 2)
     assert np.all((made.own > 0.05) & (made.own < 0.6))
     assert np.mean(np.abs(made.mean - true) < 1.96 * made.deviation) >= 0.9
-    many = shrunk_prices(seen, np.full(60, 1e9), spread, sku, market)
+    many = shrink_prices(seen, np.full(60, 1e9), spread, sku, market)
     assert np.allclose(many.mean, seen, rtol=1e-6)
-    alone = shrunk_prices(seen[:1], lines[:1], spread[:1], sku[:1], market[:1])
+    alone = shrink_prices(seen[:1], lines[:1], spread[:1], sku[:1], market[:1])
     assert alone.own.tolist() == [1.0]

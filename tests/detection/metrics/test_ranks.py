@@ -10,11 +10,9 @@ from sklearn import metrics as oracle
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
-from hwds.detection.metrics.days import EntityDays, flagged
-from hwds.detection.metrics.probabilities import Probabilities
-from hwds.detection.metrics.ranks import Ranking, average_precision
-from hwds.detection.metrics.weighted import blocking_costs
-from hwds.statistics.cluster_bootstrap import drawn
+from hwds.detection.metrics import EntityDays, blocking_costs, flag_top_entities
+from hwds.stats.binary_labels import Probabilities, Ranking, average_precision
+from hwds.stats.clusters import resample_clusters
 
 
 def rows(n=400, share=0.2, ties=8, seed=0):
@@ -199,7 +197,7 @@ def test_caught_value_by_hand():
 
 
 def test_flagged_are_all_rows_of_the_day_s_first_entities():
-    found = flagged(DAYS["score"], DAYS["entity"], DAYS["day"], 1)
+    found = flag_top_entities(DAYS["score"], DAYS["entity"], DAYS["day"], 1)
     assert found.tolist() == [True, True, False, False, False, False, True, False]
 
 
@@ -219,7 +217,7 @@ def test_metrics_prepared_once_are_those_computed_anew():
 
 
 def test_clusters_are_drawn_with_replacement():
-    counts = drawn(1000, np.random.default_rng(0))
+    counts = resample_clusters(1000, np.random.default_rng(0))
     assert counts.sum() == 1000
     assert (counts == 0).mean() == pytest.approx(np.exp(-1), abs=0.05)
 
@@ -231,5 +229,5 @@ def test_resamples_take_little_time():
     ranking = Ranking.of(label, rng.normal(size=n) + 2 * label)
     entity, began = rng.integers(0, 5000, n), time.process_time()
     for _ in range(200):
-        assert 0 < ranking.curves(drawn(5000, rng)[entity][None]).average_precision[0] < 1
+        assert 0 < ranking.curves(resample_clusters(5000, rng)[entity][None]).average_precision[0] < 1
     assert time.process_time() - began < 3

@@ -7,16 +7,13 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
-from hwds.detection.metrics.clusters import clusters_of, effect_of
-from hwds.detection.metrics.days import EntityDays
-from hwds.detection.metrics.measures import detection_measures
-from hwds.detection.metrics.weighted import MetricSettings, blocking_costs
-from hwds.detection.metrics.windows import resampled, windows_of
+from hwds.detection.metrics import EntityDays, MetricSettings, blocking_costs
 from hwds.detection.protocols.prequential import Prequential
-from hwds.experiment.check import check
-from hwds.results.measure import short
+from hwds.detection.scores import clusters_of_windows, detection_measures, effect_of, resample_windows, scored_windows
+from hwds.experiment.spec import check
+from hwds.results.tables import short
 
 PROTOCOL = Prequential(resamples=50, card_k=5)
 
@@ -179,7 +176,7 @@ def test_what_shares_a_day_or_an_entity_is_counted_both_ways():
     ease = rng.normal(0, 1, 60)[entity] + rng.normal(0, 0.5, 10)[day]
     told = {"day": pl.Series(day, dtype=pl.Int32), "cutoff": ["2024-01-01"] * 4000, "entity": [f"c{each}" for each in entity]}
     rows = judged(4000, 1, label=label, truth=label, score=label * (1.5 + ease) + rng.normal(size=4000), **told)
-    drawn = resampled(windows_of(rows, MetricSettings.by(PROTOCOL)), ["ranks"], 200)
+    drawn = resample_windows(scored_windows(rows, MetricSettings.by(PROTOCOL)), ["ranks"], 200)
     alone = {way: float(np.std(each["aucpr"])) for way, each in drawn.samples.items()}
     both = effect_of(drawn.values["aucpr"], drawn.drawn("aucpr"), drawn.clusters("aucpr"))
     assert both.stderr > 1.15 * max(alone["entity"], alone["day"])
@@ -216,7 +213,7 @@ def test_windows_of_a_single_day_vary_as_windows_do():
         time=pl.Series([datetime(2024, 1, 1) + timedelta(days=int(each)) for each in day]),
         cutoff=pl.Series([f"2024-01-{1 + each:02d}" for each in day]),
     )
-    drawn = resampled(windows_of(shocked, MetricSettings.by(PROTOCOL)), ["ranks"], 200)
+    drawn = resample_windows(scored_windows(shocked, MetricSettings.by(PROTOCOL)), ["ranks"], 200)
     each = [average_precision_score(part["label"], part["score"]) for part in shocked.partition_by("cutoff")]
     assert np.std(drawn.samples["day"]["aucpr"]) == pytest.approx(np.std(each) / np.sqrt(10), rel=0.15)
 
@@ -226,7 +223,8 @@ def test_folds_of_customers_share_their_days():
     times = [datetime(2024, 1, 1) + timedelta(days=int(each)) for each in np.arange(2000) % 8]
     rows = judged(2000, day=pl.Series([0] * 2000, dtype=pl.Int32), time=times)
     ways = {
-        each.way: each.number for each in clusters_of([each.rows for each in windows_of(rows, MetricSettings.by(PROTOCOL))])
+        each.way: each.number
+        for each in clusters_of_windows([each.rows for each in scored_windows(rows, MetricSettings.by(PROTOCOL))])
     }
     assert ways["day"] == 8
 
@@ -247,7 +245,7 @@ def test_coverage_of_the_interval():
 
     def ranked(n, seed, resamples):
         rows = judged(n, windows=1, seed=seed)
-        found = resampled(windows_of(rows, MetricSettings.by(PROTOCOL)), ["ranks"], resamples)
+        found = resample_windows(scored_windows(rows, MetricSettings.by(PROTOCOL)), ["ranks"], resamples)
         return found.values["aucpr"], effect_of(found.values["aucpr"], found.drawn("aucpr"), found.clusters("aucpr"))
 
     truth, held = ranked(60_000, 99, 2)[0], 0

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from hwds.detection.models.trees.booster import BoosterTrees
+from hwds.detection.trees import BoosterTrees
 
 CODES = 12
 

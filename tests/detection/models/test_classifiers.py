@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError, DataError
+from hwds.detection.inputs import ModelInputs
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.models.classify.random_forest import RandomForest
 from hwds.detection.models.classify.xgboost import XGBoost
-from hwds.detection.models.inputs.labels import halves, known, labels_of
-from hwds.detection.models.inputs.matrix import Inputs
+from hwds.detection.rows import labelled_rows, labels_of, split_halves
 from tests.support.rows import context, relabelled, toy_rows, windows
 
 LEARNERS = [Logistic(), XGBoost(trees=60, patience=10), RandomForest(trees=20)]
@@ -45,7 +45,7 @@ def test_rows_without_a_label_change_nothing(model):
     gone = np.random.default_rng(0).random(len(table.data)) < 0.3
     holed = relabelled(table, pl.Series(np.where(gone, np.nan, labels_of(table)), nan_to_null=True))
     parts, test = windows(holed), windows(table)[3]
-    dropped = tuple(known(part) for part in parts)
+    dropped = tuple(labelled_rows(part) for part in parts)
     assert fitted(model, parts).score_rows(test).score.tobytes() == fitted(model, dropped).score_rows(test).score.tobytes()
 
 
@@ -128,7 +128,7 @@ def test_a_forest_walks_to_the_bit_as_scikit_learn():
     train, stop, _, test = windows(toy_rows(3000))
     model = RandomForest(trees=30, inputs="log2", leaf_rows=2, depth=9)
     scorer = model.learn(train, stop=stop, context=context(5))
-    inputs = Inputs.learn(train)
+    inputs = ModelInputs.learn(train)
     own = RandomForestClassifier(
         30, max_depth=9, min_samples_leaf=2, max_features="log2", random_state=context(5).seed_for("forest"), n_jobs=1
     ).fit(inputs.coded(train), labels_of(train))
@@ -209,11 +209,11 @@ def test_inputs_that_are_all_arrays_are_refused():
 def test_halves_part_no_instant():
     table = toy_rows(101)
     same = replace(table, data=table.data.with_columns(time=pl.col("time").dt.truncate("7d")))
-    first, second = halves(same)
+    first, second = split_halves(same)
     assert first.data["time"].max() < second.data["time"].min()
     assert len(first.data) + len(second.data) == 101
     late = table.data.with_columns(arrived=pl.col("time").reverse())
-    first, second = halves(replace(table, data=late, roles=table.roles | {"available_at": ("arrived",)}))
+    first, second = split_halves(replace(table, data=late, roles=table.roles | {"available_at": ("arrived",)}))
     assert first.data["arrived"].max() < second.data["arrived"].min()
     assert first.data["time"].min() > second.data["time"].max()
 

@@ -10,14 +10,14 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
-from hwds.detection.models.anomaly.base import Detector, normal
-from hwds.detection.models.anomaly.isolation_forest import IsolationForest, filled
+from hwds.detection.inputs import NumberColumns
+from hwds.detection.models.anomaly.isolation_forest import IsolationForest, fill_medians
 from hwds.detection.models.anomaly.robust_z import RobustZ
 from hwds.detection.models.anomaly.tails import Tails
-from hwds.detection.models.inputs.labels import labels_of
-from hwds.detection.models.inputs.numbers import Columns
+from hwds.detection.models.base import Detector, normal_rows
+from hwds.detection.rows import labels_of
+from hwds.evaluation.trees import latest_share
 from hwds.frames.table import Table
-from hwds.learners.later_share import later
 from tests.support.rows import context, relabelled, toy_rows, windows
 
 DETECTORS = [RobustZ(top=1), RobustZ(top=3), IsolationForest(trees=50)]
@@ -108,7 +108,7 @@ def test_nothing_is_learned_from_positives_or_from_held_out_rows(model):
     empty = calibrate.filter(np.zeros(len(calibrate.data), bool))
     score = fitted(model, (train, stop, empty, test)).scorer.score(test)
     bad = labels_of(train) == 1
-    last = later(normal(train), model.held_out)
+    last = latest_share(normal_rows(train), model.held_out)
     out = np.zeros(len(bad), bool)
     out[np.flatnonzero(~bad)[last]] = True
     assert out.sum() == round(0.2 * (~bad).sum())
@@ -128,12 +128,12 @@ def test_rows_without_a_label_are_normal_ones():
 
 def test_the_held_out_rows_are_the_last_to_arrive():
     table = simulated(n=10)
-    assert later(table, 0.3).tolist() == [False] * 7 + [True] * 3
+    assert latest_share(table, 0.3).tolist() == [False] * 7 + [True] * 3
     when = pl.Series("when", [9, 1, 2, 3, 4, 5, 6, 7, 8, 0])
     timed = replace(table, data=table.data.with_columns(when), roles=table.roles | {"time": ("when",)})
-    assert np.flatnonzero(later(timed, 0.2)).tolist() == [0, 8]
-    assert later(table, 0.99).sum() == 9
-    assert len(later(table.filter(np.zeros(10, bool)), 0.5)) == 0
+    assert np.flatnonzero(latest_share(timed, 0.2)).tolist() == [0, 8]
+    assert latest_share(table, 0.99).sum() == 9
+    assert len(latest_share(table.filter(np.zeros(10, bool)), 0.5)) == 0
 
 
 def test_calibration_makes_probabilities():
@@ -178,15 +178,15 @@ def test_the_forest_is_scikit_learns():
     from sklearn.ensemble import IsolationForest as Forest
 
     train, _, _, test = windows(toy_rows())
-    rows = normal(train)
+    rows = normal_rows(train)
     for sample in (1, 2, 64, 10_000):
         scorer = IsolationForest(trees=30, sample=sample).learn(rows, stop=test, context=context())
         forest = Forest(
             n_estimators=30, max_samples=min(sample, len(rows.data)), random_state=context().seed_for("isolation forest")
         )
-        columns = Columns.learn(rows)
-        forest.fit(filled(columns.matrix(rows), scorer.middle))
-        theirs = forest.score_samples(filled(columns.matrix(test), scorer.middle))
+        columns = NumberColumns.learn(rows)
+        forest.fit(fill_medians(columns.matrix(rows), scorer.middle))
+        theirs = forest.score_samples(fill_medians(columns.matrix(test), scorer.middle))
         if sample > 1:  # where a tree is a leaf, they divide by zero
             assert np.allclose(-(2 ** scorer.score(test)), theirs, atol=1e-12)
         assert np.isfinite(scorer.score(test)).all()

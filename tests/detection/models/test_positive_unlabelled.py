@@ -11,7 +11,7 @@ from hwds.detection.models.anomaly.robust_z import RobustZ
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.models.classify.positive_unlabelled import PositiveUnlabelled
 from hwds.detection.models.classify.xgboost import XGBoost
-from hwds.detection.models.inputs.labels import labels_of
+from hwds.detection.rows import labels_of
 from tests.support.rows import context, relabelled, toy_rows, windows
 
 

@@ -14,19 +14,15 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
+from hwds.detection.inputs import ModelInputs
 from hwds.detection.models.anomaly.autoencoder import Autoencoder, network_inputs
-from hwds.detection.models.anomaly.base import normal
+from hwds.detection.models.base import normal_rows
 from hwds.detection.models.classify.mlp import MLP
 from hwds.detection.models.classify.sequence import Sequence
-from hwds.detection.models.inputs.labels import known, labels_of
-from hwds.detection.models.inputs.matrix import Inputs
-from hwds.detection.models.networks.base import RowNetwork, RowShape
-from hwds.detection.models.networks.dense import DenseNetworks
-from hwds.detection.models.networks.reader import InputReader
-from hwds.detection.models.networks.scorer import COMPLETE
-from hwds.detection.models.networks.trained import Networks
-from hwds.learners.later_share import later
-from hwds.learners.networks.training import Training
+from hwds.detection.networks import COMPLETE, DenseNetworks, InputReader, RowNetwork, RowShape, TrainedNetworks
+from hwds.detection.rows import labelled_rows, labels_of
+from hwds.evaluation.networks import Training
+from hwds.evaluation.trees import latest_share
 from tests.support.rows import context, relabelled, toy_rows, windows
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -119,7 +115,7 @@ def test_chains_of_dense_layers_are_what_keras_says_of_them(model, parts):
     """In its single precision; two texts of as many values each, and none."""
     rng = np.random.default_rng(0)
     more = {"shelf": pl.Series(rng.choice(list("abcd"), 587)), "aisle": pl.Series(rng.choice(list("efgh"), 587))}
-    train = parts[0].with_inputs(pl.DataFrame(more)) if isinstance(model, MLP) else normal(parts[0])
+    train = parts[0].with_inputs(pl.DataFrame(more)) if isinstance(model, MLP) else normal_rows(parts[0])
     scorer = model.learn(train, stop=no_rows(train), context=context())
     chain = scorer._networks
     assert isinstance(chain, DenseNetworks)
@@ -128,7 +124,7 @@ def test_chains_of_dense_layers_are_what_keras_says_of_them(model, parts):
         assert rows[1].max(axis=0).tolist() == [4, 4, 4]
     else:
         shape, rows = RowShape(5, (), (), model), network_inputs(rng.normal(0, 3, (700, 5)).astype(np.float32))
-    keras = Networks(shape, scorer.weights, model.seeds, "cpu", 1, chain.mean)
+    keras = TrainedNetworks(shape, scorer.weights, model.seeds, "cpu", 1, chain.mean)
     answers = keras.predict(rows)
     np.testing.assert_allclose(chain.predict(rows).reshape(answers.shape), answers, rtol=1e-5, atol=1e-5)
     if isinstance(model, MLP):
@@ -142,7 +138,7 @@ def test_a_model_made_of_a_chain_is_asked_by_keras(parts):
         """May have any body."""
 
     assert Wider().silu() == ()
-    assert isinstance(fitted_on(Wider(units=4, **FAST), parts).scorer._networks, Networks)
+    assert isinstance(fitted_on(Wider(units=4, **FAST), parts).scorer._networks, TrainedNetworks)
 
 
 def test_only_the_sequence_reads_arrays(fitted, parts):
@@ -208,8 +204,8 @@ def test_the_autoencoder_learns_from_held_in_normals_alone(parts, monkeypatch, w
     train, stop, calibrate, _ = parts
     empty = no_rows(calibrate)
     MODELS["autoencoder"].fit(train, stop=stop if with_stop else empty, calibrate=empty, context=context())
-    held_in = int((~later(normal(train), 0.2)).sum())
-    inner = len(normal(stop).data) if with_stop else round(0.2 * held_in)
+    held_in = int((~latest_share(normal_rows(train), 0.2)).sum())
+    inner = len(normal_rows(stop).data) if with_stop else round(0.2 * held_in)
     assert len(given["rows"]) == (held_in if with_stop else held_in - inner)
     assert len(given["inner"]) == inner
 
@@ -234,7 +230,7 @@ def test_bad_columns_are_harmless(name, parts, recwarn):
 
 
 def test_holes_have_a_flag_and_texts_a_mean(parts):
-    rows = known(parts[0])
+    rows = labelled_rows(parts[0])
     reader = InputReader.learn(rows, arrays=True)
     numbers, codes, last = reader.rows(rows)
     assert reader.names == (*PLAIN, "last")
@@ -264,7 +260,7 @@ def test_a_text_adds_what_it_should(parts):
 
 def test_arrays_alone_are_for_the_sequence(parts):
     alone = tuple(replace(part, roles=part.roles | {"covariate": ("last",)}) for part in parts)
-    assert Inputs.learn(alone[0]).arrays == ("last",)
+    assert ModelInputs.learn(alone[0]).arrays == ("last",)
     for name in ("mlp", "autoencoder"):
         with pytest.raises(DataError, match="all arrays"):
             fitted_on(MODELS[name], alone)

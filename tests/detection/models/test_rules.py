@@ -5,13 +5,12 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.detection.context import RowContext
-from hwds.detection.metrics.rule_scores import rule_scores
 from hwds.detection.models.classify.rules import Rules
-from hwds.detection.models.rules.conditions import by_name, rule_of
-from hwds.detection.protocols.rows.scored import prediction_rows
-from hwds.detection.reasons.sentences import in_words
-from hwds.features.none import None_
+from hwds.detection.predictions import row_predictions, rule_scores
+from hwds.detection.reasons import in_words
+from hwds.detection.rows import RowContext
+from hwds.detection.rules import conditions_by_rule, rule_from_conditions
+from hwds.frames.features.none import None_
 from hwds.frames.table import Table
 from tests.support.composed import composed
 
@@ -37,14 +36,16 @@ def payments(count=2000, seed=0):
     ],
 )
 def test_a_rule_is_read(text, title):
-    ((name, conditions),) = by_name([text]).items()
-    assert rule_of(name, conditions).title == title
+    ((name, conditions),) = conditions_by_rule([text]).items()
+    assert rule_from_conditions(name, conditions).title == title
 
 
 def test_rules_by_name_are_those_of_texts():
     written = Rules(rules={"late": ["worth > 200", "night = 1"], "web": "channel = web"}, propose=0)
     texts = Rules(rules=(LATE, "web: channel = web"), propose=0)
-    assert [rule_of(*each).title for each in written.rules.items()] == [rule_of(*each).title for each in texts.rules.items()]
+    assert [rule_from_conditions(*each).title for each in written.rules.items()] == [
+        rule_from_conditions(*each).title for each in texts.rules.items()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,8 @@ def test_what_is_no_rule_is_refused(text):
 
 def test_a_name_is_given_once_and_a_text_in_quotes_may_have_signs():
     with pytest.raises(ValueError, match="has 'late' more than once"):
-        by_name({"late": "worth > 1", "late ": "worth > 2"})
-    assert rule_of("", ("channel = 'a=b'",)).title == ": channel = a=b"
+        conditions_by_rule({"late": "worth > 1", "late ": "worth > 2"})
+    assert rule_from_conditions("", ("channel = 'a=b'",)).title == ": channel = a=b"
 
 
 def test_rules_order_rows_by_the_share_that_theirs_had():
@@ -76,7 +77,7 @@ def test_rules_order_rows_by_the_share_that_theirs_had():
     assert chance.max() == pytest.approx(share)
     told = fitted.explain(table)
     assert np.allclose(told.base + told.values.sum(axis=1), fitted.score_rows(table).score)
-    rows = prediction_rows(fitted, table, table, "test", 50)
+    rows = row_predictions(fitted, table, table, "test", 50)
     best = rows.sort("score", descending=True).row(0, named=True)
     record, about = in_words(best["reasons"])
     counts = f"({n} rows met it before and {late.data['bad'].sum():.0f} were confirmed, of all rows {100 * base:.1f} %)"

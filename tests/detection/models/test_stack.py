@@ -9,17 +9,16 @@ import pytest
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.detection.models.anomaly.robust_z import RobustZ
-from hwds.detection.models.classify.base import Classifier
+from hwds.detection.models.base import Classifier
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.models.classify.positive_unlabelled import PositiveUnlabelled
 from hwds.detection.models.classify.random_forest import RandomForest
-from hwds.detection.models.classify.stack import Stack
+from hwds.detection.models.classify.stack import Stack, best_classifier_weights, intercept_of, shrunk_weights
 from hwds.detection.models.classify.xgboost import XGBoost
-from hwds.detection.models.inputs.labels import halves, labels_of
-from hwds.detection.models.stacking.weights import best_weights, intercept_of, shrunk_weights
 from hwds.detection.protocols.grouped_kfold import GroupedKFold
 from hwds.detection.protocols.prequential import Prequential
-from hwds.statistics.log_odds import sigmoid
+from hwds.detection.rows import labels_of, split_halves
+from hwds.stats.distributions import sigmoid
 from tests.support.rows import context, relabelled, toy_rows, windows
 
 MEMBERS = (XGBoost(trees=30, patience=5), RandomForest(trees=15), Logistic())
@@ -36,7 +35,7 @@ def odds(n=20_000, seed=0):
 def test_many_rows_find_the_member_that_knows():
     answers, label = odds()
     assert shrunk_weights(answers, label, 10.0)[0] > 0.9
-    assert best_weights(answers, label).tolist() == [1.0, 0.0, 0.0]
+    assert best_classifier_weights(answers, label).tolist() == [1.0, 0.0, 0.0]
 
 
 def test_weights_are_the_optimum_on_the_simplex():
@@ -86,7 +85,7 @@ def test_members_never_see_what_weighs_them_and_no_row_is_used_twice(monkeypatch
     monkeypatch.setattr(Classifier, "calibrated", calibrated)
     Watching.seen.clear()
     Stack(members=(Watching(), Logistic()), calibration="platt").fit(train, stop=stop, calibrate=calibrate, context=context())
-    first, second = (set(half.data["row_id"]) for half in halves(calibrate))
+    first, second = (set(half.data["row_id"]) for half in split_halves(calibrate))
     given = set().union(*(rows for pair in Watching.seen for rows in pair))
     assert given == set(train.data["row_id"]) | set(stop.data["row_id"])
     assert used["w"] == len(first)

@@ -7,17 +7,17 @@ from itertools import pairwise
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import load_fitted, save_fitted
-from hwds.detection.context import RowContext
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.protocols.detection_holdout import DetectionHoldout
-from hwds.evaluation.base import Cell, Tunable
-from hwds.evaluation.canary import canary
-from hwds.experiment.check import check
-from hwds.features.none import None_
-from hwds.splitting.row_windows import arrivals, label_arrivals
+from hwds.detection.rows import RowContext
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, Tunable
+from hwds.evaluation.row_folds import label_arrivals, row_arrivals
+from hwds.experiment.spec import check
+from hwds.frames.features.none import None_
 from tests.detection.protocols.test_grouped_kfold import table
 from tests.support.rows import toy_rows
 
@@ -32,12 +32,14 @@ def predicted(protocol, frame):
 
 def test_the_last_share_of_the_rows_is_scored_after_an_embargo_of_the_delay():
     frame = toy_rows()
-    parts, times = PROTOCOL.parts(frame, CONTEXT), arrivals(frame)
+    parts, times = PROTOCOL.parts(frame, CONTEXT), row_arrivals(frame)
     (fold,) = PROTOCOL.split(frame)
     cutoff = fold.cutoffs[0].at
     assert fold.units == len(parts["test"].data) == (times >= cutoff).sum()
     assert fold.units / len(frame.data) == pytest.approx(0.2, abs=0.01)
-    spans = [(arrivals(parts[name]).min(), arrivals(parts[name]).max()) for name in ("train", "stop", "calibrate", "decide")]
+    spans = [
+        (row_arrivals(parts[name]).min(), row_arrivals(parts[name]).max()) for name in ("train", "stop", "calibrate", "decide")
+    ]
     assert all(early[1] < late[0] for early, late in pairwise(spans))
     assert spans[-1][1] < cutoff - timedelta(days=3) <= spans[-1][1] + timedelta(days=2)
     learned = pl.concat([parts[name].data for name in ("train", "stop", "calibrate", "decide")])["row_id"]
@@ -74,9 +76,9 @@ def test_nothing_leaks_and_a_careless_one_is_caught(frame):
             told = replace(own["test"], data=known.with_columns(pl.col(label).cast(pl.Float64)))
             return own | {"train": told.filter(told.column("label").is_not_null())}
 
-    found = list(canary(PROTOCOL, "m", Logistic(), frame, CONTEXT))
+    found = list(check_leaks(PROTOCOL, "m", Logistic(), frame, CONTEXT))
     assert found == [None] * len(PROTOCOL.split(frame)[0].cutoffs)
-    assert [leak for leak in canary(Careless(delay_days=3), "m", Logistic(), frame, CONTEXT) if leak]
+    assert [leak for leak in check_leaks(Careless(delay_days=3), "m", Logistic(), frame, CONTEXT) if leak]
 
 
 @pytest.mark.parametrize("frame", [toy_rows(), table()], ids=["time", "groups"])
@@ -94,7 +96,7 @@ def test_a_model_is_kept_and_asked_of_the_rows_that_it_could_not_learn_from(fram
     save_fitted(fitted, tmp_path / "model")
     assert PROTOCOL.predict_new(load_fitted(tmp_path / "model"), frame, CONTEXT).equals(new)
     if frame.roles.get("time"):
-        assert (new["time"] >= arrivals(frame).max() - timedelta(days=3)).all()
+        assert (new["time"] >= row_arrivals(frame).max() - timedelta(days=3)).all()
     assert 0 < len(new) < len(frame.data) / 2
 
 

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError, DataError
-from hwds.detection.context import RowContext
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.protocols.grouped_kfold import GroupedKFold
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.features.base import RowFeatures
-from hwds.features.none import None_
+from hwds.detection.rows import RowContext
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.features.none import None_
 from hwds.frames.table import Table
 
 
@@ -132,7 +132,7 @@ def test_refusals():
 
 
 def leaks(protocol, frame, features=None):
-    found = canary(protocol, "m", Logistic(calibration="platt"), frame, context(features))
+    found = check_leaks(protocol, "m", Logistic(calibration="platt"), frame, context(features))
     return [leak for leak in found if leak]
 
 

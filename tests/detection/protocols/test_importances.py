@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.detection.context import RowContext
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.models.classify.random_forest import RandomForest
+from hwds.detection.predictions import draw_rows, importance_scores
 from hwds.detection.protocols.prequential import Prequential
-from hwds.detection.protocols.rows.importances import drawn, importance_scores
-from hwds.evaluation.base import Cell
-from hwds.features.none import None_
+from hwds.detection.rows import RowContext
+from hwds.evaluation.protocol import Cell
+from hwds.frames.features.none import None_
 from tests.support.rows import toy_rows
 
 PROTOCOL = Prequential(
@@ -40,7 +40,7 @@ def test_they_are_the_means_of_all_inputs_contributions():
     fold = PROTOCOL.split(frame)[1]
     parts = PROTOCOL.for_model(Logistic()).parts(frame, fold.cutoffs[0].at, CONTEXT)
     fitted = PROTOCOL.fitted(Logistic(), parts, replace(CONTEXT, fold=fold.name))
-    shown = drawn(parts["test"], 60, CONTEXT.seed)
+    shown = draw_rows(parts["test"], 60, CONTEXT.seed)
     found = fitted.explain(shown)
     assert len(shown.data) == 60
     sizes = dict(zip(found.names, np.abs(found.values).mean(axis=0), strict=True))
@@ -75,8 +75,8 @@ def test_seeds_have_the_luck_of_a_fit_and_a_model_without_luck_is_not_fitted_for
 
 def test_every_model_is_told_of_the_same_rows_and_none_where_none_are_asked():
     frame = toy_rows()
-    fewer = drawn(frame, 20, 3).data["row_id"]
-    assert set(fewer) < set(drawn(frame, 50, 3).data["row_id"])
+    fewer = draw_rows(frame, 20, 3).data["row_id"]
+    assert set(fewer) < set(draw_rows(frame, 50, 3).data["row_id"])
     rows = rows_of(Logistic(), replace(PROTOCOL, importance_rows=0))
     assert not list(importance_scores(rows.filter(pl.col("part") == "test")))
     assert "importances" not in PROTOCOL.rows_to_keep(rows).columns

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from hwds.detection.context import RowContext
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.models.classify.xgboost import XGBoost
 from hwds.detection.protocols.prequential import Prequential
-from hwds.features.none import None_
+from hwds.detection.rows import RowContext
+from hwds.frames.features.none import None_
 from tests.support.rows import toy_rows
 
 LENGTHS = {"windows": 1, "train_days": 14, "stop_days": 0, "calibrate_days": 8, "delay_days": 3, "test_days": 4}

@@ -8,17 +8,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.fraud_handbook import FraudHandbook
-from hwds.detection.context import RowContext
 from hwds.detection.models.anomaly.isolation_forest import IsolationForest
-from hwds.detection.models.classify.base import Classifier
+from hwds.detection.models.base import Classifier
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.protocols.prequential import Prequential
-from hwds.evaluation.base import Cell
-from hwds.experiment.check import check
-from hwds.features.none import None_
+from hwds.detection.rows import RowContext
+from hwds.evaluation.protocol import Cell
+from hwds.experiment.spec import check
+from hwds.frames.features.none import None_
 from hwds.frames.roles import ROLES
 from hwds.frames.table import Table
 

@@ -1,8 +1,8 @@
 import numpy as np
 import polars as pl
 
-from hwds.detection.protocols.base import remarks
-from hwds.experiment.remarks import column_remarks
+from hwds.detection.protocols.base import label_remarks
+from hwds.experiment.prepare import column_remarks
 from hwds.frames.table import Table
 
 ROWS = pl.DataFrame(
@@ -12,7 +12,7 @@ ROWS = pl.DataFrame(
 
 def test_labels_and_the_truth_are_told():
     table = Table.build(ROWS, {"label": ("confirmed",), "truth": ("gray",), "amount": ("stake",)}, "USD")
-    assert list(remarks(table)) == [
+    assert list(label_remarks(table)) == [
         "50 % of 4 rows have a label, 1 of them label 1.",
         "By the truth 50 % of 4 rows are of label 1 (2); 1 of those were found out.",
         "They have 400.00 USD at stake, of 450.00 USD in all rows.",
@@ -20,7 +20,7 @@ def test_labels_and_the_truth_are_told():
 
 
 def test_of_a_table_with_every_label_there_is_nothing_to_tell():
-    assert list(remarks(Table.build(ROWS, {"label": ("sure",)}))) == []
+    assert list(label_remarks(Table.build(ROWS, {"label": ("sure",)}))) == []
 
 
 def test_columns_that_name_rows_or_are_almost_the_label_are_remarked():

@@ -10,20 +10,18 @@ import pytest
 from hwds.core.errors import ConfigError, DataError
 from hwds.datasets.table import Table as TableFile
 from hwds.datasets.table import TableRoles
-from hwds.detection.cases.grouping import grouped
-from hwds.detection.cases.table import cases_of
-from hwds.detection.context import RowContext
+from hwds.detection.cases import case_numbers, cases_of_rows
 from hwds.detection.decisions.review_cases import ReviewCases
 from hwds.detection.models.anomaly.isolation_forest import IsolationForest
 from hwds.detection.models.anomaly.tails import Tails
 from hwds.detection.models.classify.few_labels import FewLabels
 from hwds.detection.models.classify.logistic import Logistic
+from hwds.detection.predictions import REASONS_TYPE
 from hwds.detection.protocols.review_queue import ReviewQueue
-from hwds.detection.protocols.rows.scored import REASONS
-from hwds.detection.report.queue import sentence
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.features.none import None_
+from hwds.detection.report.run import queue_run_sentence
+from hwds.detection.rows import RowContext
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.frames.features.none import None_
 from hwds.frames.table import Table
 from hwds.results.tables import SCORES, Tables
 
@@ -115,7 +113,7 @@ def test_where_the_budget_has_room_for_all_nothing_is_called_steady(protocol, fr
         *(pl.col(name) if name in rows[0] else pl.lit(None, kind).alias(name) for name, kind in SCORES.items())
     )
     none = pl.DataFrame()
-    said = sentence(frame, Tables(scores, none, none, scores.select("metric").unique()), "own")
+    said = queue_run_sentence(frame, Tables(scores, none, none, scores.select("metric").unique()), "own")
     assert said == "All 59 cases fit into the budget of 1000: no order, steady or not, leaves one out of them."
 
 
@@ -176,10 +174,10 @@ def test_what_many_share_ties_nobody():
     )
     table = Table.build(data, {"entity": "who", "link": "contact"})
     rows = table.data.select("row_id", pl.col("who").alias("entity"))
-    assert grouped(rows, table).n_unique() == 30 + 15
+    assert case_numbers(rows, table).n_unique() == 30 + 15
     alone = Table.build(data.drop("who"), {"link": "contact"})
     rows = alone.data.select("row_id", pl.lit(None, pl.String).alias("entity"))
-    assert grouped(rows, alone).n_unique() == 30 + 15
+    assert case_numbers(rows, alone).n_unique() == 30 + 15
 
 
 def test_few_labels_turn_a_detector_and_reasons_add_up(frame):
@@ -217,10 +215,10 @@ def test_the_gravest_tier_is_that_of_a_case():
         {
             "row_id": [0, 1, 2], "id": [None] * 3, "time": [BEGIN] * 3, "entity": ["a", "a", "b"], "score": [1.0, 3.0, 2.0],
             "probability": [0.1, 0.2, 0.3], "p_value": [None] * 3, "at_stake": [5.0, 7.0, 9.0],
-            "tier": ["block", "review", "random_review"], "reasons": pl.Series([None] * 3, dtype=REASONS),
+            "tier": ["block", "review", "random_review"], "reasons": pl.Series([None] * 3, dtype=REASONS_TYPE),
         }
     )  # fmt: skip
-    cases = cases_of(rows, table)
+    cases = cases_of_rows(rows, table)
     assert cases.table.select("case", "kind", "tier", "at_stake").rows() == [
         ("C-0001", "account", "block", 12.0),
         ("C-0002", "row", "random_review", 9.0),

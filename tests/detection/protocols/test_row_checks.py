@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
-from hwds.detection.protocols.rows.checks import check_rows
+from hwds.detection.protocols.base import check_rows
 from hwds.frames.table import Table
 
 BEGIN = datetime(2024, 1, 1)

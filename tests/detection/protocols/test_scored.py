@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from hwds.detection.models.classify.base import Contributions
-from hwds.detection.models.inputs.usual import Usual
-from hwds.detection.protocols.rows.scored import main_inputs, truth_of
-from hwds.detection.reasons.sentences import in_words
+from hwds.detection.inputs import UsualValues
+from hwds.detection.models.base import Contributions
+from hwds.detection.predictions import main_inputs, truth_column
+from hwds.detection.reasons import in_words
 from hwds.frames.table import Table
 
 NAMES = ("quantity_30d", "quantity_30d_peers", "quantity_30d_z", "channel")
@@ -28,7 +28,7 @@ def test_what_is_compared_and_what_peers_do_come_behind_the_main_inputs():
     )
     table = Table.build(data, {"covariate": NAMES})
     found = Contributions(NAMES, 0.0, np.array([[-0.5, 0.0, 2.0, 0.1], [-1.0, -1.0, -1.0, 0.3]]))
-    told = main_inputs(found, table, Usual.unknown())
+    told = main_inputs(found, table, UsualValues.unknown())
     assert [each["input"] for each in told[0]] == ["quantity_30d_z", "channel", "quantity_30d", "quantity_30d_peers"]
     assert [each["adds"] for each in told[0]] == [2.0, 0.1, -0.5, 0.0]
     assert told[1] == [{"input": "channel", "value": "retail", "adds": 0.3, "below": None, "above": None, "share": None}]
@@ -38,6 +38,6 @@ def test_what_is_compared_and_what_peers_do_come_behind_the_main_inputs():
 def test_a_truth_that_says_no_more_than_the_labels_is_none():
     rows = pl.DataFrame({"label": [1, 0, 1], "same": [1.0, 0.0, 1.0], "more": [1.0, 1.0, 1.0]})
     table = Table.build(rows, {"label": ("label",), "truth": ("same",)})
-    assert truth_of(table) == ""
-    assert truth_of(replace(table, roles={"label": ("label",), "truth": ("more",)})) == "more"
-    assert truth_of(replace(table, roles={"label": ("label",)})) == ""
+    assert truth_column(table) == ""
+    assert truth_column(replace(table, roles={"label": ("label",), "truth": ("more",)})) == "more"
+    assert truth_column(replace(table, roles={"label": ("label",)})) == ""

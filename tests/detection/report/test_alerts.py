@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from hwds.core.checksums.files import read_json
+from hwds.core.checksums import read_json
 from hwds.detection.decisions.alert_policy import AlertPolicy
-from hwds.detection.report.alerts.case_files import caption_of
-from hwds.detection.report.alerts.case_files import grid as cases
-from hwds.detection.report.alerts.costs import draw, grid
-from hwds.detection.report.alerts.thresholds import grid as thresholds
-from hwds.report.verdict import captions, page, store_verdict, stored_grids
+from hwds.detection.report.decisions import alert_cost_grid, case_caption, draw_alert_costs
+from hwds.detection.report.decisions import alert_threshold_grid as thresholds
+from hwds.detection.report.decisions import case_grid as cases
+from hwds.report.verdict import store_verdict, stored_grids, verdict_captions, verdict_markdown
 from hwds.results.folder import RunFolder
 from tests.detection.decisions.alert_worlds import run, told, world
 
@@ -26,7 +25,7 @@ def verdict():
 
 
 def test_every_policy_is_a_line_against_labels_and_truth(verdict):
-    shown = grid(verdict)
+    shown = alert_cost_grid(verdict)
     assert len(shown) == 10
     columns = {column.title: column.cells for column in shown.columns}
     assert columns["policy"][:5] == ("alert_policy", "today's rule", "z > 3", "random reviews", "nothing")
@@ -47,7 +46,7 @@ def test_thresholds_are_those_of_the_last_window(verdict):
 
 
 def test_the_page_has_the_sentence_and_both_tables(verdict):
-    said = page(AlertPolicy, verdict)
+    said = verdict_markdown(AlertPolicy, verdict)
     assert said.startswith(verdict.sentence)
     assert "| policy |" in said
     assert "| blocked from p |" in said
@@ -69,22 +68,24 @@ def test_the_rule_of_the_last_window_is_told(verdict):
 @pytest.mark.parametrize("truth", [True, False])
 def test_costs_are_drawn(verdict, tmp_path, truth):
     record = tuple(line for line in verdict.record if truth or line.against == "labels")
-    draw(replace(verdict, record=record), tmp_path / "costs.png")
+    draw_alert_costs(replace(verdict, record=record), tmp_path / "costs.png")
     assert (tmp_path / "costs.png").stat().st_size > 10_000
-    draw(replace(verdict, record=()), tmp_path / "none.png")
+    draw_alert_costs(replace(verdict, record=()), tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
 def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
     store_verdict(RunFolder(tmp_path), AlertPolicy, verdict)
-    assert stored_grids(tmp_path) == [grid(verdict), thresholds(verdict), cases(verdict)]
+    assert stored_grids(tmp_path) == [alert_cost_grid(verdict), thresholds(verdict), cases(verdict)]
     shown = tmp_path / "decision_tables.json"
     shown.write_text(json.dumps(read_json(shown)["tables"]))
-    assert stored_grids(tmp_path) == [grid(verdict), thresholds(verdict), cases(verdict)], "as earlier versions wrote them"
+    assert stored_grids(tmp_path) == [alert_cost_grid(verdict), thresholds(verdict), cases(verdict)], (
+        "as earlier versions wrote them"
+    )
     first = tmp_path / "cases" / "C-0001.html"
     assert verdict.cases["entities"][0] in first.read_text()
     assert len(list((tmp_path / "cases").glob("C-*.csv"))) == min(len(verdict.cases), 50)
-    told = captions({"decision": {"name": "alert_policy"}}, RunFolder(tmp_path).read_verdict())
+    told = verdict_captions({"decision": {"name": "alert_policy"}}, RunFolder(tmp_path).read_verdict())
     assert told == {"alert_costs.png": "The cost of each policy with its parts and intervals"}
     store_verdict(RunFolder(tmp_path), AlertPolicy, None)
     assert stored_grids(tmp_path) == []
@@ -92,7 +93,7 @@ def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
 
 
 def test_a_table_of_cases_says_how_many_there_are():
-    said = {count: caption_of(count) for count in (1, 7, 37, 120)}
+    said = {count: case_caption(count) for count in (1, 7, 37, 120)}
     assert said[1] == "The one case; it is in cases.csv, and cases/index.html shows it:"
     assert said[7].startswith("All 7 cases; they are in cases.csv")
     assert said[37] == "The first 10 of 37 cases; all are in cases.csv, and cases/index.html shows each:"

@@ -9,23 +9,23 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from hwds.detection.predictions import REASONS_TYPE, with_importances
 from hwds.detection.protocols.prequential import Prequential
-from hwds.detection.protocols.rows.importances import with_importances
-from hwds.detection.protocols.rows.scored import REASONS
-from hwds.detection.report.by_week import by_week_figure
-from hwds.detection.report.cases import cases_figure
-from hwds.detection.report.importances_plot import importances_figure
-from hwds.detection.report.precision_recall import precision_recall_figure
-from hwds.detection.report.reliability import joined, reliability_figure
-from hwds.detection.report.run import REPORT, draw, sentence
-from hwds.evaluation.base import Cell
-from hwds.evaluation.segments import Segments
-from hwds.execution.job import Job, Outcome
-from hwds.execution.run import Work, tables
+from hwds.detection.report.pictures import (
+    by_week_figure,
+    cases_figure,
+    importances_figure,
+    join_bins,
+    precision_recall_figure,
+    reliability_figure,
+)
+from hwds.detection.report.run import DETECTION_REPORT, detection_sentence, draw_detection
+from hwds.evaluation.cells import CellOutcome, Job
+from hwds.evaluation.protocol import Cell, Fold, ScoreSegments
+from hwds.evaluation.run_cells import RunWork, result_tables
 from hwds.frames.table import Table
-from hwds.report.leaderboard import as_markdown, grid, print_grids
+from hwds.report.leaderboard import leaderboard_grid, leaderboard_markdown, print_grids
 from hwds.report.standings import standings
-from hwds.splitting.fold import Fold
 
 BEGIN = datetime(2024, 3, 4)
 
@@ -56,7 +56,7 @@ def judged(noise=0.0, windows=3, n=300, true=False, probable=True, temper=1.0, r
                 "score": odds,
                 "probability": 1 / (1 + np.exp(-temper * odds)) if probable else pl.Series([None] * n, dtype=pl.Float64),
                 "p_value": pl.Series([None] * n, dtype=pl.Float64),
-                "reasons": pl.Series([told if reasons else None] * n, dtype=REASONS),
+                "reasons": pl.Series([told if reasons else None] * n, dtype=REASONS_TYPE),
                 "day": pl.Series(day, dtype=pl.Int32),
                 "cutoff": [(BEGIN + timedelta(days=7 * fold)).date().isoformat()] * n,
             }
@@ -70,15 +70,15 @@ def run(protocol=None, segments=None, **models):
     first = next(iter(answers.values()))
     folds = [Fold(i, rows["cutoff"][0], len(rows)) for i, rows in enumerate(first)]
     outcomes = {
-        (label, i): [Outcome(Cell(label, folds[i], 0, len(rows)), rows, 1.0)]
+        (label, i): [CellOutcome(Cell(label, folds[i], 0, len(rows)), rows, 1.0)]
         for label, parts in answers.items()
         for i, rows in enumerate(parts)
     }
     labels = {"experiment": "trial", "dataset": "toys", "task": "detection", "seed": 1}
     frame = Table(pl.DataFrame(), {}, "USD")
-    told = Work({}, folds, labels, segments or Segments(), protocol.measures(frame))
+    told = RunWork({}, folds, labels, segments or ScoreSegments(), protocol.measures(frame))
     job = Job(protocol, dict.fromkeys(answers), None, 1, 1, "cpu", Table, Path())
-    return tables(job, told, outcomes)
+    return result_tables(job, told, outcomes)
 
 
 FRAME = Table(pl.DataFrame(), {}, "USD")
@@ -108,7 +108,7 @@ def overlaps(figure, axes):
 
 
 def test_every_picture_is_drawn_where_there_is_something_to_draw(several, tmp_path):
-    draw(FRAME, several, "good", tmp_path)
+    draw_detection(FRAME, several, "good", tmp_path)
     names = {path.name for path in tmp_path.glob("*.png")}
     assert names == {"precision_recall.png", "reliability.png", "by_week.png", "cases.png"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.glob("*.png"))
@@ -116,12 +116,12 @@ def test_every_picture_is_drawn_where_there_is_something_to_draw(several, tmp_pa
 
 def test_nothing_is_drawn_of_nothing(tmp_path):
     one = run(bare=judged(windows=1, probable=False, reasons=False))
-    draw(FRAME, one, "bare", tmp_path)
+    draw_detection(FRAME, one, "bare", tmp_path)
     assert {path.name for path in tmp_path.glob("*.png")} == {"precision_recall.png"}
     blank = run(bare=[rows.with_columns(label=pl.lit(0.0)) for rows in judged(windows=2, probable=False, reasons=False)])
     assert precision_recall_figure(blank, "bare") is None
     assert by_week_figure(blank, "bare") is None
-    assert sentence(FRAME, blank, "bare") == ""
+    assert detection_sentence(FRAME, blank, "bare") == ""
 
 
 def test_all_models_are_in_the_curves_best_first_with_chance(several):
@@ -174,15 +174,15 @@ def test_a_window_without_a_score_is_a_gap():
 
 
 def test_bins_of_few_rows_are_joined_with_those_below():
-    assert joined(np.array([500, 3, 12, 0, 4, 7])).tolist() == [0, 0, 2, 2, 4, 4]
-    assert joined(np.array([2, 1, 0])).tolist() == [0, 0, 0]
+    assert join_bins(np.array([500, 3, 12, 0, 4, 7])).tolist() == [0, 0, 2, 2, 4, 4]
+    assert join_bins(np.array([2, 1, 0])).tolist() == [0, 0, 0]
 
 
 def test_folds_of_groups_are_no_weeks():
     folds = [rows.with_columns(cutoff=pl.lit(f"fold {i + 1} of 3")) for i, rows in enumerate(judged())]
     made = run(good=folds)
     assert by_week_figure(made, "good") is None
-    assert ", mean of 3 folds: " in sentence(FRAME, made, "good")
+    assert ", mean of 3 folds: " in detection_sentence(FRAME, made, "good")
 
 
 def test_cases_are_the_highest_scores_in_readable_words(several):
@@ -211,7 +211,7 @@ def test_labels_that_stand_for_no_row_are_not_drawn():
 
 
 def test_the_sentence_says_who_is_best_how_sure_and_whether_calibrated(several):
-    said = sentence(FRAME, several, "good")
+    said = detection_sentence(FRAME, several, "good")
     value = several.overall("aucpr").filter(pl.col("model") == "good")["value"][0]
     assert said.startswith(f"good has aucpr {value:.3f} (95 %: ")
     assert ", mean of 3 windows: " in said
@@ -231,14 +231,14 @@ def test_the_sentence_says_that_customers_with_a_positive_row_are_few():
             rows.with_columns(entity=pl.when(pl.col("label") == 1).then(pl.lit("c1")).otherwise("entity")) for rows in judged()
         ]
     )
-    assert " Only 1 customer has a positive row: the next few may change the result." in sentence(FRAME, few, "good")
+    assert " Only 1 customer has a positive row: the next few may change the result." in detection_sentence(FRAME, few, "good")
 
 
 def test_what_one_customer_cannot_show_is_refused():
     one = pl.when(pl.col("label") == 1).then(pl.lit("c1")).otherwise("entity")
     made = {"good": judged(), "poor": judged(0.2)}
     both = run(**{label: [rows.with_columns(entity=one) for rows in parts] for label, parts in made.items()})
-    said = sentence(FRAME, both, max(made, key=lambda label: both.overall("aucpr").filter(model=label)["value"][0]))
+    said = detection_sentence(FRAME, both, max(made, key=lambda label: both.overall("aucpr").filter(model=label)["value"][0]))
     assert said.startswith("good has aucpr ")
     assert " (1 customer cannot tell), mean of 3 windows" in said
     assert "; second of 2 models is poor, behind by " in said
@@ -247,7 +247,7 @@ def test_what_one_customer_cannot_show_is_refused():
 
 
 def test_the_sentence_of_a_model_that_is_not_the_best(several):
-    said = sentence(FRAME, several, "poor")
+    said = detection_sentence(FRAME, several, "poor")
     assert "; best of 3 models is good, number 3 is poor, behind by " in said
     assert "which may be chance" not in said  # it is far behind
     assert " Its probabilities are too extreme (calibration slope " in said
@@ -256,21 +256,21 @@ def test_the_sentence_of_a_model_that_is_not_the_best(several):
 def test_a_difference_within_chance_is_said_to_be():
     twins = run(one=judged(0.5), other=judged(0.5, seed=5))
     best, second = sorted(("one", "other"), key=lambda label: -twins.overall("aucpr").filter(model=label)["value"][0])
-    said = sentence(FRAME, twins, best)
+    said = detection_sentence(FRAME, twins, best)
     assert f"second of 2 models is {second}, behind by" in said
     assert said.count("which may be chance") == 1
 
 
 @pytest.mark.parametrize(("temper", "said"), [(2.5, "too extreme"), (0.4, "too timid")])
 def test_probabilities_that_are_not_calibrated(temper, said):
-    told = sentence(FRAME, run(good=judged(temper=temper, n=1500)), "good")
+    told = detection_sentence(FRAME, run(good=judged(temper=temper, n=1500)), "good")
     assert f"Its probabilities are {said} (" in told
     assert "more protocol.calibrate_days, or model.calibration=bayes" in told
 
 
 def test_scores_that_were_never_calibrated_are_mended_by_a_setting():
     raw = [rows.with_columns(score=2.5 * pl.col("score")) for rows in judged(temper=2.5, n=1500)]
-    told = sentence(FRAME, run(good=raw), "good")
+    told = detection_sentence(FRAME, run(good=raw), "good")
     assert "too extreme (" in told
     assert (
         "): model.calibration=platt mends that, or bayes where labels are few, by the days of protocol.calibrate_days." in told
@@ -282,8 +282,8 @@ def test_labels_that_flatter_are_named():
         rows.with_columns(label=pl.when((pl.col("truth") == 1) | (pl.col("row_id") % 5 == 0)).then("truth"))
         for rows in judged(true=True, n=1500)
     ]
-    assert "The labels that had been found flatter it: aucpr " in sentence(FRAME, run(good=kept), "good")
-    same = sentence(FRAME, run(good=judged(true=True)), "good")
+    assert "The labels that had been found flatter it: aucpr " in detection_sentence(FRAME, run(good=kept), "good")
+    same = detection_sentence(FRAME, run(good=judged(true=True)), "good")
     assert "By the labels that had been found aucpr is " in same
     assert "so few labels cannot tell them apart" in same
     assert "Labels miss some" not in same
@@ -293,19 +293,19 @@ def test_labels_that_miss_are_told():
     rows = judged(true=True, n=1500)
     missing = [part.with_columns(label=pl.when(pl.col("row_id") % 4 > 0).then("label").otherwise(0.0)) for part in rows]
     protocol = Prequential(name="prequential", resamples=20, card_k=10, headline="true_aucpr")
-    said = sentence(FRAME, run(protocol, good=missing), "good")
+    said = detection_sentence(FRAME, run(protocol, good=missing), "good")
     hidden = pl.concat([part.filter(pl.col("truth") == 1) for part in missing])
     share = f"{100 * float((hidden['label'] == 0).mean()):.0f} %"
     assert f" Labels miss some: of {len(hidden):,} rows of label 1 in truth that were looked at, {share} were cleared," in said
 
 
 def test_a_model_that_says_the_same_scores_the_same():
-    assert "; second of 2 models is b, which scores the same." in sentence(FRAME, run(a=judged(), b=judged()), "a")
+    assert "; second of 2 models is b, which scores the same." in detection_sentence(FRAME, run(a=judged(), b=judged()), "a")
 
 
 def test_any_headline_is_told_in_its_own_words():
     protocol = Prequential(name="prequential", resamples=20, card_k=10, headline="expected_cost")
-    said = sentence(FRAME, run(protocol, good=judged(), poor=judged(3.0)), "good")
+    said = detection_sentence(FRAME, run(protocol, good=judged(), poor=judged(3.0)), "good")
     assert said.startswith("good has expected_cost ")
     assert " USD" in said
     assert "second of 2 models is poor, behind by " in said
@@ -314,7 +314,7 @@ def test_any_headline_is_told_in_its_own_words():
 def test_the_leaderboard_fits_a_terminal(several):
     out = StringIO()
     board = standings(several, "aucpr", model="good")
-    print_grids([grid(board)], (), "", Console(file=out, width=100))
+    print_grids([leaderboard_grid(board)], (), "", Console(file=out, width=100))
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 100
     head = "\n".join(lines[:2])
@@ -324,9 +324,9 @@ def test_the_leaderboard_fits_a_terminal(several):
 
 def test_honest_bulk_buyers_have_a_row_of_false_positives_of_their_own():
     kinds = pl.DataFrame({"row_id": range(900), "segment": ["bulk" if i % 9 == 0 else "other" for i in range(900)]})
-    segments = Segments("row_id", {"true_kind": kinds})
+    segments = ScoreSegments("row_id", {"true_kind": kinds})
     made = run(segments=segments, good=judged(0.2))
-    page = as_markdown(made, standings(made, "aucpr", model="good"))
+    page = leaderboard_markdown(made, standings(made, "aucpr", model="good"))
     assert "## aucpr by true_kind" in page
     section = page.partition("## false_positive_rate by true_kind")[2]
     assert "| bulk |" in section
@@ -351,8 +351,11 @@ def test_importances_are_a_table_on_the_page_and_a_picture(tmp_path):
             yield with_importances(rows, told)
 
     made = run(good=bearing_all(0.1, 2), other=bearing_all(0.5, 1))
-    page = as_markdown(
-        made, standings(made, "aucpr", model="good"), "", REPORT.page_tables(made, standings(made, "aucpr", model="good"))
+    page = leaderboard_markdown(
+        made,
+        standings(made, "aucpr", model="good"),
+        "",
+        DETECTION_REPORT.page_tables(made, standings(made, "aucpr", model="good")),
     )
     table = page.partition("What scores are made of")[2].splitlines()
     assert "900 rows drawn, %; in brackets the lowest and highest of 2 seeds of the fit" in table[0]

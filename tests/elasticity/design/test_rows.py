@@ -8,9 +8,7 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
-from hwds.elasticity.design.columns import CROSS, LAG, Terms
-from hwds.elasticity.design.identification import identify
-from hwds.elasticity.design.rows import Design
+from hwds.elasticity.design import CROSS, LAG, DemandDesign, DemandTerms, identify
 from hwds.frames.panel import Panel
 
 SKUS, CHANNELS, WEEKS = 3, 2, 20
@@ -54,7 +52,7 @@ def panel(table=None, **roles):
 
 def test_columns_are_those_of_the_price_before_of_substitutes_and_of_what_is_known_ahead():
     data = panel()
-    design = Design.of(data, Terms())
+    design = DemandDesign.of(data, DemandTerms())
     assert design.columns == (LAG, CROSS, "promotion", "trend")
     assert design.promotion == 2
     log_price = np.log(data.values("price")).reshape(SKUS, CHANNELS, WEEKS)
@@ -73,20 +71,20 @@ def test_stock_outs_and_what_is_unknown_are_left_out():
         out=pl.when(pl.col("week") == 5).then(0.4).otherwise(0.0),
         units=pl.when(pl.col("week") == 7).then(None).otherwise(pl.col("units")),
     )
-    design = Design.of(panel(table), Terms(lagged_price=False))
+    design = DemandDesign.of(panel(table), DemandTerms(lagged_price=False))
     assert design.rows.tolist() == [WEEKS - 2] * 6
 
 
 def test_a_panel_to_predict_takes_columns_and_means_of_the_one_that_was_learned_from():
-    first = Design.of(panel(sales().filter(pl.col("week") < 12)), Terms())
-    later = Design.of(panel(sales(units=pl.lit(None, pl.Float64))), Terms(), like=first)
+    first = DemandDesign.of(panel(sales().filter(pl.col("week") < 12)), DemandTerms())
+    later = DemandDesign.of(panel(sales(units=pl.lit(None, pl.Float64))), DemandTerms(), like=first)
     assert later.columns == first.columns
     assert later.centres == pytest.approx(first.centres)
     assert later.log_price[:12] == pytest.approx(first.log_price[:12])
 
 
 def status(table, **kwargs):
-    known = identify(Design.of(panel(table), Terms(**kwargs)), by_period=True)
+    known = identify(DemandDesign.of(panel(table), DemandTerms(**kwargs)), by_period=True)
     return dict(zip(known["series_id"], zip(known["status"], known["reason"], strict=True), strict=True))
 
 
@@ -126,13 +124,13 @@ def test_prices_that_follow_demand_are_suspected():
 )
 def test_impossible_prices_and_units_are_refused_in_a_line(changed, message):
     with pytest.raises(DataError) as error:
-        Design.of(panel(sales(**changed)), Terms())
+        DemandDesign.of(panel(sales(**changed)), DemandTerms())
     assert str(error.value).startswith(message)
 
 
 def test_a_panel_without_a_price_or_the_named_column_is_refused():
     bare = Panel.of(sales(), series=["sku", "channel"], time="week", target="units", frequency="1i", known_future="price")
     with pytest.raises(DataError, match=r"dataset\.roles\.price: must be given"):
-        Design.of(bare, Terms())
+        DemandDesign.of(bare, DemandTerms())
     with pytest.raises(DataError, match=r"model\.sku: no static column 'skuu'"):
-        Design.of(panel(), Terms(sku="skuu"))
+        DemandDesign.of(panel(), DemandTerms(sku="skuu"))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.elasticity.estimation.instruments import first_stage, two_stage
-from hwds.elasticity.estimation.sweeping import Sweeper
+from hwds.elasticity.instruments import first_stage, two_stage
+from hwds.elasticity.sweeping import Sweeper
 
 
 @pytest.mark.parametrize("by_period", [True, False])

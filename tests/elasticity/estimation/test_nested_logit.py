@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.elasticity.estimation.nested_logit import nested_elasticities
+from hwds.elasticity.models.logit_demand import nested_elasticities
 from tests.support.price_worlds import nested_shares
 
 NEST = np.array([0, 0, 0, 1, 1, 2])

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.elasticity.estimation.pair_moments import PairMoments, Pairs
-from hwds.elasticity.estimation.pair_system import PairSystem
+from hwds.elasticity.cross_prices import PairMoments, PairSystem, ProductPairs
 
 CHANNELS, COLUMNS, FAMILIES, COMMON = 12, 3, 2, 1
 PRODUCT = np.arange(4 * CHANNELS) % 4
@@ -25,7 +24,7 @@ def moments():
     terms = np.swapaxes(rows, 1, 2) @ shared
     sums = np.einsum("kta,ktb->ab", shared, shared)
     sums[-1, -1] = 0.0
-    pairs = Pairs.of(PRODUCT, RIVALS)
+    pairs = ProductPairs.of(PRODUCT, RIVALS)
     noise = rng.uniform(0.05, 0.3, size=(4, 2))
     return PairMoments(np.swapaxes(rows, 1, 2) @ rows, terms, sums, 0.09, pairs, noise, FAMILIES, members, np.zeros(COLUMNS))
 

@@ -7,9 +7,7 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
-from hwds.elasticity.estimation.clusters import robust_variance
-from hwds.elasticity.estimation.ppml import ppml
-from hwds.elasticity.estimation.sweeping import Sweeper
+from hwds.elasticity.sweeping import Sweeper, fit_ppml, robust_variance
 
 
 def world(cells, periods, mean=3.0, seed=0, kept=1.0):
@@ -31,7 +29,7 @@ def test_slopes_and_errors_are_those_of_a_regression_with_dummies(by_period):
     import statsmodels.api as sm
 
     units, x, cell, period = world(6, 20, kept=0.8)
-    fit = ppml(units, x, cell, period if by_period else None)
+    fit = fit_ppml(units, x, cell, period if by_period else None)
     dummies = [cell[:, None] == np.arange(6), *([period[:, None] == np.arange(1, 20)] if by_period else [])]
     design = np.column_stack([x, *dummies]).astype(float)
     reference = sm.GLM(units, design, family=sm.families.Poisson()).fit(
@@ -71,7 +69,7 @@ def _meat(scores, group):
 
 @pytest.mark.parametrize("mean", [0.3, 1, 2, 5, 30, 100])
 def test_it_is_unbiased_however_few_units_are_sold(mean):
-    found = [ppml(*world(40, 200, mean, seed)).beta[0] for seed in range(4)]
+    found = [fit_ppml(*world(40, 200, mean, seed)).beta[0] for seed in range(4)]
     assert np.mean(found) == pytest.approx(-2, abs=0.03 + 3 * np.std(found) / 2)
 
 
@@ -89,12 +87,12 @@ def test_cells_and_periods_without_a_sale_are_left_out_and_a_column_too_many_is_
     units, x, cell, period = world(5, 12)
     units[cell == 2] = 0
     units[period == 3] = 0
-    fit = ppml(units, x, cell, period)
+    fit = fit_ppml(units, x, cell, period)
     assert (fit.used == ((cell != 2) & (period != 3))).all()
     with pytest.raises(DataError, match="a column of the model is a combination of others"):
-        ppml(units, np.column_stack([x, x[:, 0] + (cell == 1)]), cell, period)
+        fit_ppml(units, np.column_stack([x, x[:, 0] + (cell == 1)]), cell, period)
     with pytest.raises(DataError, match="nothing was sold"):
-        ppml(0 * units, x, cell, period)
+        fit_ppml(0 * units, x, cell, period)
 
 
 def test_few_clusters_get_the_intervals_of_a_bootstrap():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.elasticity.metrics.cross import cross_checks
+from hwds.elasticity.metrics import cross_checks
 
 PRICE, SHARE, SLOPE = np.array([10.0, 20.0, 15.0, 30.0]), np.array([0.2, 0.1, 0.3, 0.15]), -0.1
 

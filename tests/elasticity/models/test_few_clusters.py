@@ -8,14 +8,13 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.estimation.clusters import robust_variance
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.logit_demand import LogitDemand
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
 from hwds.elasticity.protocols.placebo import Placebo
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.elasticity.sweeping import robust_variance
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.panel import Panel
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_sales import PriceSales
-from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.hierarchical_bayes import HierarchicalBayes
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery

@@ -10,8 +10,8 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.datasets.simulated.price_sales import PriceSales
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.estimation.boosted import features, log_units
+from hwds.elasticity.boosted import log_units, tree_features
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.dml import DML
 from hwds.elasticity.models.iv import IV
 from hwds.elasticity.models.logit_demand import LogitDemand
@@ -19,9 +19,9 @@ from hwds.elasticity.models.loglog_ols import LoglogOLS
 from hwds.elasticity.models.monotone_boosting import MonotoneBoosting
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
+from hwds.evaluation.trees import load_booster
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
-from hwds.learners.boosting.booster import load_booster
 
 SEEDS = 3
 WORLD = PriceSales(skus=20, weeks=80)
@@ -271,7 +271,7 @@ def test_a_higher_price_never_sells_more(worlds):
         dearer = replace(bare, table=bare.table.with_columns(pl.col("price") * factor))
         design = fit.design
         price = np.nan_to_num(design.log_price) + np.log(factor)
-        demand.append(log_units(load_booster(fit.boosters[0], 1), features(design), price, fit.margin[design.cell]))
+        demand.append(log_units(load_booster(fit.boosters[0], 1), tree_features(design), price, fit.margin[design.cell]))
         assert np.isfinite(fit.log_demand(dearer)).all()
     assert (np.diff(demand, axis=0) <= 1e-6).all()
     assert np.std(demand[0] - demand[-1]) > 0

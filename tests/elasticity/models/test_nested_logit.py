@@ -8,10 +8,9 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
-from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.logit_demand import LogitDemand
-from hwds.elasticity.protocols.rows.cells import cell_rows
-from hwds.elasticity.protocols.rows.evidence import evidence_of
+from hwds.elasticity.rows import cell_rows, demand_estimates_of
 from hwds.frames.panel import Panel
 from tests.support.price_worlds import nested_shares
 
@@ -64,7 +63,7 @@ def test_instruments_find_the_slope_and_the_nesting_parameter(fit, panel):
 
 def test_products_of_a_nest_are_closer_substitutes(fit, panel):
     rows = cell_rows(fit, panel, 100, np.random.default_rng(0)).with_columns(pl.lit("logit").alias("model"))
-    evidence = evidence_of(rows, panel, "logit")
+    evidence = demand_estimates_of(rows, panel, "logit")
     drawn = evidence.sample(100, np.random.default_rng(0))
     assert np.corrcoef(drawn.own[:, 0], drawn.cross[:, 0])[0, 1] < -0.99
     cross = evidence.cross

@@ -10,24 +10,26 @@ import pytest
 
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.datasets.simulated.price_sales import PriceSales
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.identification import identify
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.models.network import Network
-from hwds.elasticity.models.networks.effects import base_of
-from hwds.elasticity.models.networks.inputs import Market, Scaling, examples
-from hwds.elasticity.models.networks.missed import Unseen, missed
-from hwds.elasticity.models.networks.second_opinion import second_opinion
-from hwds.elasticity.models.networks.shape import Answer, DemandShape
+from hwds.elasticity.design import DemandDesign, identify
+from hwds.elasticity.fitted import ElasticityContext
+from hwds.elasticity.models.network import Network, demand_without_price, pooled_opinion
 from hwds.elasticity.models.pooled import Pooled
-from hwds.learners.networks.graphs import first_weights, predict
-from hwds.learners.networks.runtime import placed
+from hwds.elasticity.networks import (
+    DemandShape,
+    HeldOutPredictions,
+    OutputColumns,
+    PriceScaling,
+    RelativePrices,
+    demand_examples,
+    held_out_error,
+)
+from hwds.evaluation.networks import initial_weights, on_device, predict_network
 
 MODEL = Network(epochs=3, seeds=2, folds=2, least_steps=10, steps=3)
 SHAPE = DemandShape(3, 4, (7, 3, 2), 8, 0.1)
 """The shape of the model's networks in the world below: one graph for all tests."""
 
-SCALING = Scaling(3, 0.1, 0.1, -1.0, -1.0, 0.1, 0.1)
+SCALING = PriceScaling(3, 0.1, 0.1, -1.0, -1.0, 0.1, 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +56,12 @@ def random_inputs(rng, n):
 
 def random_weights(rng, size):
     """Weights that no training has made."""
-    return [(size * rng.standard_normal(part.shape)).astype(np.float32) for part in first_weights(SHAPE, 0)]
+    return [(size * rng.standard_normal(part.shape)).astype(np.float32) for part in initial_weights(SHAPE, 0)]
 
 
 def asked(weights, inputs):
-    with placed("cpu", 1):
-        return Answer(*predict(SHAPE, weights, inputs).T.astype(np.float64))
+    with on_device("cpu", 1):
+        return OutputColumns(*predict_network(SHAPE, weights, inputs).T.astype(np.float64))
 
 
 @pytest.mark.parametrize("size", [0.1, 1.0, 10.0])
@@ -110,36 +112,36 @@ def test_what_one_head_says_is_no_input_of_another():
 
 def test_inputs_hold_no_units_and_nothing_of_later_periods(world):
     panel, _ = world
-    design = Design.of(panel, MODEL.terms)
+    design = DemandDesign.of(panel, MODEL.terms)
     base = np.zeros(len(design.cell))
-    before = examples(design, base, SCALING)
-    sold = examples(replace(design, units=design.units + 7), base, SCALING)
+    before = demand_examples(design, base, SCALING)
+    sold = demand_examples(replace(design, units=design.units + 7), base, SCALING)
     assert all(np.array_equal(a, b) for a, b in zip(before.inputs, sold.inputs, strict=True))
     assert np.array_equal(before.target[:, 1:], sold.target[:, 1:], equal_nan=True)
     cut = 30
     later = design.period > cut
     dear = replace(design, log_price=design.log_price + np.where(later, 0.3, 0.0))
-    moved = examples(dear, base, SCALING)
+    moved = demand_examples(dear, base, SCALING)
     for a, b in zip(before.inputs, moved.inputs, strict=True):
         assert np.array_equal(a[~later], b[~later])
     same = design.period < cut
     assert np.array_equal(before.target[same], moved.target[same], equal_nan=True)
     now = (design.period == cut) & np.isfinite(before.target[:, 1])
     alone = replace(design, log_price=design.log_price + np.where(later & (design.cell == design.cell[now][0]), 0.3, 0.0))
-    assert not np.array_equal(before.target[now, 1], examples(alone, base, SCALING).target[now, 1])
+    assert not np.array_equal(before.target[now, 1], demand_examples(alone, base, SCALING).target[now, 1])
 
 
 def test_gaps_are_those_to_the_other_channels_of_the_product(world):
     panel, _ = world
-    design = Design.of(panel, MODEL.terms)
-    market, code = Market.of(design), design.codes("sku")
+    design = DemandDesign.of(panel, MODEL.terms)
+    market, code = RelativePrices.of(design), design.codes("sku")
     logs = np.full(market.gap.shape, np.nan)
     logs[design.cell, design.period] = np.log(design.price)
     cell, period = 4, design.periods - 1
     others = [other for other in np.flatnonzero(code == code[cell]) if other != cell]
     assert market.gap[cell, period] == pytest.approx(logs[cell, period] - np.nanmean(logs[others, period]))
     assert market.excess[cell, period] == pytest.approx(logs[cell, period] - np.nanmin(logs[others, period]))
-    history = examples(design, np.zeros(len(design.cell)), SCALING).inputs.history
+    history = demand_examples(design, np.zeros(len(design.cell)), SCALING).inputs.history
     row = int(np.flatnonzero((design.cell == cell) & (design.period == period))[0])
     assert history[row, :, 0] == pytest.approx(design.log_price[row - 3 : row] / SCALING.price, rel=1e-5)
 
@@ -175,20 +177,20 @@ def test_a_network_that_was_saved_expects_the_same_demand(world, fit, tmp_path):
 
 
 def test_an_answer_that_the_pooled_interval_excludes_is_flagged(world):
-    design = Design.of(world[0], MODEL.terms)
+    design = DemandDesign.of(world[0], MODEL.terms)
     identification = identify(design, by_period=True)
     beside = Pooled().estimate(design, identification, ElasticityContext(0))
-    agreeing = second_opinion(beside, beside, identification)
+    agreeing = pooled_opinion(beside, beside, identification)
     assert agreeing.notes["outside_pooled"] == 0
     assert agreeing.statuses == list(zip(identification["status"], identification["reason"], strict=True))
     slopes = beside.slopes.copy()
     slopes[3] -= 4 * beside.stderr[3]
-    one = second_opinion(replace(beside, slopes=slopes), beside, identification.with_columns(status=pl.lit("identified")))
+    one = pooled_opinion(replace(beside, slopes=slopes), beside, identification.with_columns(status=pl.lit("identified")))
     assert one.statuses[3][0] == "weak"
     assert "the interval of elasticity/pooled" in one.statuses[3][1]
     assert [status for status, _ in one.statuses].count("weak") == 1
     assert one.doubt == ""
-    all_of_them = second_opinion(replace(beside, slopes=beside.slopes + 3), beside, identification)
+    all_of_them = pooled_opinion(replace(beside, slopes=beside.slopes + 3), beside, identification)
     assert "standard errors from that of elasticity/pooled" in all_of_them.doubt
 
 
@@ -197,17 +199,17 @@ def test_what_is_missed_is_told_by_rows_that_were_held_out():
     for seed in range(3):
         dataset = PriceSales(skus=25, weeks=100, seed=seed, shared_noise=0.0)
         panel = dataset.load()
-        design = Design.of(panel, MODEL.terms)
+        design = DemandDesign.of(panel, MODEL.terms)
         known = Pooled().estimate(design, identify(design, by_period=True), ElasticityContext(0))
         parameters = panel.series_ids.to_frame().join(dataset.parameters(), "series_id", "left", maintain_order="left")
         true = parameters["elasticity"].to_numpy()
         rows = np.flatnonzero(design.used)
         price, cell = design.log_price[rows], design.cell[rows]
-        base = base_of(design, replace(known, slopes=true), by_period=True)[rows]
+        base = demand_without_price(design, replace(known, slopes=true), by_period=True)[rows]
         fold = np.random.default_rng(seed).integers(0, 2, len(rows))
         for slopes in (np.full(len(true), true.mean()), true):
-            answer = Answer(base + slopes[cell] * price, *np.zeros((5, len(rows))))
-            lacks = missed(design, Unseen(answer, fold), known.notes["overdispersion"], 0.0, by_period=True)
+            answer = OutputColumns(base + slopes[cell] * price, *np.zeros((5, len(rows))))
+            lacks = held_out_error(design, HeldOutPredictions(answer, fold), known.notes["overdispersion"], 0.0, by_period=True)
             totals.append(float(np.sqrt(np.diag(lacks.covariance)).mean()))
             real.append(float(np.sqrt(np.mean((slopes - true) ** 2))))
     common, exact = np.array(totals).reshape(3, 2).T

@@ -10,12 +10,11 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.datasets.simulated.price_sales import PriceSales
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import MOST_PAIRS, substitute_places
+from hwds.elasticity.design import MOST_PAIRS, substitute_places
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.pooled import Pooled
-from hwds.elasticity.protocols.rows.cells import cell_rows
-from hwds.elasticity.protocols.rows.evidence import evidence_of
-from hwds.elasticity.report.cross import cross_grids
+from hwds.elasticity.report import cross_grids
+from hwds.elasticity.rows import cell_rows, demand_estimates_of
 from hwds.results.tables import TRUTH, Tables
 
 WORLD = PriceSales(
@@ -91,7 +90,7 @@ def test_demand_answers_to_one_substitutes_price_as_the_pair_says(fit, panel):
 
 
 def test_decisions_read_the_matrix_and_its_errors(fit, rows, panel, true):
-    evidence = evidence_of(rows, panel, "pairs")
+    evidence = demand_estimates_of(rows, panel, "pairs")
     pairs = fit.estimates.pairs
     assert evidence.cross[pairs.rows, pairs.columns] == pytest.approx(pairs.value)
     assert evidence.truth.elasticities[pairs.rows, pairs.columns] == pytest.approx(true[pairs.rows, pairs.columns])
@@ -109,7 +108,7 @@ def test_draws_of_a_cells_cross_elasticity_are_around_its_own(fit, panel):
     assert np.abs(drawn.mean(axis=1) - rows["cross"].to_numpy()).max() < 0.12 * error.max()
     assert drawn.std(axis=1) / error == pytest.approx(np.ones(len(rows)), abs=0.08)
     common = np.array(rows["cross_common_draws"][0].to_list())
-    taken = evidence_of(rows, panel, "pairs").draws_cross
+    taken = demand_estimates_of(rows, panel, "pairs").draws_cross
     assert taken == pytest.approx((common - common.mean()) / common.std())
     shared, own = fit.estimates.pairs.total_errors(len(rows))
     together = shared.sum() / np.hypot(shared.sum(), np.sqrt(np.sum(own**2)))

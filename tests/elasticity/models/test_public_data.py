@@ -6,19 +6,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.datasets.cheese import Cheese
 from hwds.datasets.nevo import Nevo
 from hwds.datasets.online_retail import OnlineRetail
 from hwds.datasets.orange_juice import PUBLISHED, OrangeJuice
-from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.logit_demand import LogitDemand
 from hwds.elasticity.models.loglog_ols import LoglogOLS
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.experiment.check import check
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.experiment.spec import check
 
 pytestmark = pytest.mark.data
 

@@ -11,12 +11,11 @@ from scipy.optimize import approx_fprime
 
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_sales import PriceSales
-from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.loglog_ols import LoglogOLS
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
-from hwds.elasticity.models.stack import Stack
-from hwds.elasticity.models.stacking.weights import HeldOutMoves, best_weights, held_out_moves, simplex_weights
+from hwds.elasticity.models.stack import HeldOutMoves, Stack, best_member_weights, held_out_moves, least_deviance_weights
 from hwds.frames.roles import TIME
 
 CONTEXT = ElasticityContext(0)
@@ -46,11 +45,11 @@ def moves():
 
 
 def test_weights_of_the_least_deviance_find_who_is_right(moves):
-    weights = simplex_weights(moves)
+    weights = least_deviance_weights(moves)
     assert weights.sum() == pytest.approx(1)
     assert (weights >= 0).all()
     assert weights[0] > 0.9
-    assert best_weights(moves).tolist() == [1, 0, 0]
+    assert best_member_weights(moves).tolist() == [1, 0, 0]
     point = np.array([0.5, 0.2, 0.3])
     value, gradient = moves.deviance(point)
     assert gradient == pytest.approx(approx_fprime(point, lambda at: moves.deviance(at)[0], 1e-6), abs=1e-5)

@@ -10,15 +10,14 @@ import pytest
 
 from hwds.core.errors import DataError
 from hwds.core.seeds import stream
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.design.columns import CROSS, Terms
-from hwds.elasticity.design.rows import Design
-from hwds.elasticity.estimation.ppml import ppml
+from hwds.elasticity.design import CROSS, DemandDesign, DemandTerms
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.iv import IV
 from hwds.elasticity.models.logit_demand import LogitDemand
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
-from hwds.elasticity.protocols.rows.remarks import remarks_on
+from hwds.elasticity.rows import identification_remarks
+from hwds.elasticity.sweeping import fit_ppml
 from hwds.frames.panel import Panel
 
 
@@ -62,22 +61,22 @@ def test_a_holiday_is_kept_where_no_period_effects_are_taken_out():
 
 def test_substitutes_of_one_group_that_holds_all_cells_move_with_the_own_price():
     one = panel(sales(channels=1))
-    assert Design.of(one, Terms(by_period=True)).left_out == (CROSS,)
-    assert Design.of(one, Terms()).left_out == ()
-    assert Design.of(panel(), Terms(by_period=True)).left_out == ()
-    left_out = [line for line in remarks_on(one, Pooled()) if "leaves out" in line]
+    assert DemandDesign.of(one, DemandTerms(by_period=True)).left_out == (CROSS,)
+    assert DemandDesign.of(one, DemandTerms()).left_out == ()
+    assert DemandDesign.of(panel(), DemandTerms(by_period=True)).left_out == ()
+    left_out = [line for line in identification_remarks(one, Pooled()) if "leaves out" in line]
     assert left_out == [f"The model leaves out '{CROSS}': nothing is left of it beside the price, other columns and effects."]
 
 
 def test_instruments_that_repeat_others_or_are_common_to_all_cells_are_left_out():
     data = panel(cost="cost", instrument=("costs", "oil"), past_only=("cost", "costs", "oil"))
-    rows = IV().rows(Design.of(data, IV().terms))
+    rows = IV().rows(DemandDesign.of(data, IV().terms))
     assert rows.instruments.shape[1] == 2  # the log of the cost, and the cost doubled, which is no multiple of it
     doubled = panel(instrument=("cost", "costs", "oil"), past_only=("cost", "costs", "oil"))
-    assert IV().rows(Design.of(doubled, IV().terms)).instruments.shape[1] == 1
+    assert IV().rows(DemandDesign.of(doubled, IV().terms)).instruments.shape[1] == 1
     assert learn(LogitDemand(), doubled).estimates.notes["price_slope"] < 0
     with pytest.raises(DataError, match="cost or instrument must be given"):
-        IV().rows(Design.of(panel(instrument="oil", past_only="oil"), IV().terms))
+        IV().rows(DemandDesign.of(panel(instrument="oil", past_only="oil"), IV().terms))
 
 
 def test_a_price_common_to_all_cells_is_refused_by_a_fit_within_periods():
@@ -87,7 +86,7 @@ def test_a_price_common_to_all_cells_is_refused_by_a_fit_within_periods():
     week = np.tile(np.arange(10.0), 3)
     units, cell = np.arange(1.0, 31.0), np.repeat(np.arange(3), 10)
     with pytest.raises(DataError, match="combination of others and of cell and period effects"):
-        ppml(units, week[:, None], cell, week.astype(int))
+        fit_ppml(units, week[:, None], cell, week.astype(int))
 
 
 @pytest.mark.parametrize("model", [Pooled(), PPML()], ids=["pooled", "cell"])

@@ -9,15 +9,13 @@ import polars as pl
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.elasticity.context import ElasticityContext
+from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.ppml import PPML
 from hwds.elasticity.protocols.price_change import PriceChange
-from hwds.elasticity.protocols.rows.cells import expected_units
-from hwds.elasticity.protocols.rows.changes import scenario
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.elasticity.rows import expected_units, price_scenario
+from hwds.evaluation.panel_folds import AtTime, panel_known_at
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.panel import Panel
-from hwds.splitting.cutoffs import AtTime, known_at
 
 WEEKS, LEVEL = 60, 20.0
 OWN = PPML(lagged_price=False, substitutes_price=False)
@@ -83,7 +81,7 @@ def test_units_that_were_not_yet_published_set_no_level():
     many = table.with_columns(units=pl.when(late).then(pl.col("units") * 10).otherwise(pl.col("units")))
     once, again = (panel(each, available_at="out") for each in (table, many))
     assert moved(once)[1]["log_predicted"].to_list() == moved(again)[1]["log_predicted"].to_list()
-    asked, after = scenario(again, known_at(again, AtTime(cutoff)), AtTime(cutoff), 8)
+    asked, after = price_scenario(again, panel_known_at(again, AtTime(cutoff)), AtTime(cutoff), 8)
     assert after.sum() == 8 * 8
     assert np.isnan(asked.target.reshape(8, -1)[:, -18:]).all()
     assert np.isfinite(asked.target.reshape(8, -1)[:, :-18]).all()

@@ -11,8 +11,8 @@ import pytest
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.registry import options
 from hwds.datasets.simulated.price_sales import PriceSales
-from hwds.elasticity.context import ElasticityContext
-from hwds.elasticity.metrics.changes import score_changes
+from hwds.elasticity.fitted import ElasticityContext
+from hwds.elasticity.metrics import score_changes
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.models.loglog_ols import LoglogOLS
 from hwds.elasticity.models.pooled import Pooled
@@ -21,12 +21,11 @@ from hwds.elasticity.protocols.elasticity_estimate import ElasticityEstimate
 from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery
 from hwds.elasticity.protocols.placebo import Placebo
 from hwds.elasticity.protocols.price_change import PriceChange
-from hwds.elasticity.protocols.rows.changes import change_rows
 from hwds.elasticity.protocols.stability import Stability
 from hwds.elasticity.protocols.subsample_recovery import SubsampleRecovery
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
+from hwds.elasticity.rows import change_rows
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.pricing.demand_evidence import DemandEvidence
 from hwds.results.tables import TRUTH, Tables
 from tests.support.composed import composed
@@ -181,7 +180,7 @@ def test_no_model_leaks(name, panel):
     words = [f"model={name}", "dataset=price_sales", "size=small"]
     few = PriceSales(skus=5, channels=2, weeks=40, shortest=20).load()
     moved = composed(*words, "protocol=price_change", "protocol.horizon=4", "protocol.windows=2")
-    found = list(canary(moved.protocol, name, moved.model, few, RunContext(0)))
+    found = list(check_leaks(moved.protocol, name, moved.model, few, RunContext(0)))
     assert len(found) == 2
     assert [leak for leak in found if leak] == []
 
@@ -195,7 +194,7 @@ def test_a_protocol_that_fits_on_what_it_scores_is_caught(panel):
             fitted = model.learn(known, ElasticityContext(0))
             return change_rows(fitted, frame, frame, cell.fold.cutoffs[0], self.steps(frame), self.threshold)
 
-    found = list(canary(Careless(horizon=5), "careless", PPML(common="all"), panel, RunContext(0)))
+    found = list(check_leaks(Careless(horizon=5), "careless", PPML(common="all"), panel, RunContext(0)))
     assert [leak for leak in found if leak]
 
 

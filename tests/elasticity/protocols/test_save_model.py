@@ -19,7 +19,7 @@ from hwds.elasticity.models.ppml import PPML
 from hwds.elasticity.models.stack import Stack
 from hwds.elasticity.protocols.elasticity_estimate import ElasticityEstimate
 from hwds.elasticity.protocols.price_change import PriceChange
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import RunContext
 from hwds.frames.roles import SERIES, TIME
 
 PROTOCOL = PriceChange(horizon=3)

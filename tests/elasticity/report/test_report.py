@@ -13,18 +13,22 @@ from hwds.datasets.simulated.price_sales import PriceSales
 from hwds.elasticity.models.iv import IV
 from hwds.elasticity.models.loglog_ols import LoglogOLS
 from hwds.elasticity.models.pooled import Pooled
-from hwds.elasticity.notes import meaning
 from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery
 from hwds.elasticity.protocols.placebo import Placebo
 from hwds.elasticity.protocols.price_change import PriceChange
-from hwds.elasticity.report.forest import forest_figure
-from hwds.elasticity.report.identification import cells_grid, status_grid
-from hwds.elasticity.report.run import notes_grid
-from hwds.elasticity.report.scatter import scatter_figure
-from hwds.elasticity.report.sentence import anderson_rubin, conclusion, placebo_conclusion
-from hwds.evaluation.base import Cell, Score
-from hwds.evaluation.context import RunContext
-from hwds.report.pages.base import GridTable
+from hwds.elasticity.report import (
+    anderson_rubin_words,
+    cells_grid,
+    elasticity_conclusion,
+    forest_figure,
+    notes_grid,
+    placebo_conclusion,
+    scatter_figure,
+    status_grid,
+)
+from hwds.elasticity.rows import note_meaning
+from hwds.evaluation.protocol import Cell, RunContext, Score
+from hwds.report.page_parts import GridTable
 from hwds.results.tables import SCORES, TIMINGS, TRUTH, Tables, metrics_table
 
 DATASET = PriceSales(skus=10, channels=5, weeks=60)
@@ -57,20 +61,20 @@ def recovery(panel):
 
 
 def test_the_sentence_says_how_many_are_known_and_how_far_from_the_truth(recovery):
-    said = conclusion(recovery, "pooled")
+    said = elasticity_conclusion(recovery, "pooled")
     assert said.startswith("pooled puts the mean elasticity at -")
     assert "all 50 cells have an answer" in said
     assert "none above 0" in said
     assert "Against the truth its error is" in said
     assert re.search(r"Own prices identify the elasticity of \d+ cells?(, of \d+ weakly)?(, of \d+ not at all)?(;|\.) ", said)
-    silent = conclusion(recovery, "textbook")
+    silent = elasticity_conclusion(recovery, "textbook")
     assert " of 50 cells have an answer" in silent
-    assert conclusion(recovery, "none") == "none says nothing of any cell."
+    assert elasticity_conclusion(recovery, "none") == "none says nothing of any cell."
 
 
 def test_instruments_are_in_the_sentence_and_on_the_page_at_the_level_that_was_asked(panel):
     run = tables(ElasticityRecovery(draws=100, confidence=0.9), {"iv": IV(draws=10), TRUTH: DATASET.truth("elasticity")}, panel)
-    said = conclusion(run, "iv")
+    said = elasticity_conclusion(run, "iv")
     strength = run.predictions["fit_first_stage_f"][0]
     assert f"The first stage of its instruments has an F of {strength:,.1f}; prices are not seen to answer demand (t = " in said
     assert "by Anderson and Rubin's test, which weak instruments do not mislead, the common elasticity is " in said
@@ -97,13 +101,13 @@ def test_instruments_are_in_the_sentence_and_on_the_page_at_the_level_that_was_a
     ],
 )
 def test_an_open_or_empty_interval_of_weak_instruments_is_said(low, high, said):
-    assert anderson_rubin({"anderson_rubin_low": low, "anderson_rubin_high": high}) == said
+    assert anderson_rubin_words({"anderson_rubin_low": low, "anderson_rubin_high": high}) == said
 
 
 def test_every_fact_about_a_fit_has_a_meaning(recovery):
     names = [name for name in recovery.predictions.columns if name.startswith("fit_")]
     assert "fit_sd_sku" in names
-    assert all(meaning(name.removeprefix("fit_")) for name in names)
+    assert all(note_meaning(name.removeprefix("fit_")) for name in names)
     assert "| sd sku |" in notes_grid(recovery, "pooled").markdown()
     assert not len(notes_grid(recovery, "textbook"))
 

@@ -10,12 +10,12 @@ import pytest
 from scipy.stats import norm
 
 from hwds.core.errors import ConfigError
-from hwds.forecast.decisions.stock import Stock
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.roles import Roles
-from hwds.report.verdict import draw_verdict, page, store_verdict
+from hwds.report.verdict import draw_verdict, store_verdict, verdict_markdown
 from hwds.results.folder import RunFolder
+from hwds.supply.decisions.stock import Stock
 
 from .volume_worlds import LEVEL, Demand, autoregressions, panel_of, psi_sums, run, told
 
@@ -62,7 +62,7 @@ def test_levels_of_the_months_to_come_and_the_report(world, tmp_path):
     store_verdict(RunFolder(tmp_path), Stock, coming)
     draw_verdict(RunFolder(tmp_path), Stock, coming)
     assert all((tmp_path / f"stock_{name}.png").is_file() for name in ("record", "levels"))
-    assert "**own**" in page(Stock, coming)
+    assert "**own**" in verdict_markdown(Stock, coming)
 
 
 def test_without_past_errors_months_are_independent_and_it_is_said(world):

@@ -9,13 +9,11 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.forecast.decisions.supply_plan import SupplyPlan
-from hwds.forecast.decisions.volumes.deals import Deals
-from hwds.forecast.decisions.volumes.terms import VolumeTerms
-from hwds.forecast.decisions.volumes.windows import DealWindows
 from hwds.forecast.protocols.walk_forward import WalkForward
-from hwds.report.verdict import draw_verdict, page, store_verdict
+from hwds.report.verdict import draw_verdict, store_verdict, verdict_markdown
 from hwds.results.folder import RunFolder
+from hwds.supply.decisions.supply_plan import SupplyPlan
+from hwds.supply.volumes import Deals, DealWindows, VolumeTerms
 
 from .volume_worlds import LEVEL, Demand, autoregressions, panel_of, run, told
 
@@ -52,7 +50,7 @@ def test_plants_have_their_own_capacity_and_deals_are_summed(world, tmp_path):
     store_verdict(RunFolder(tmp_path), SupplyPlan, verdict)
     draw_verdict(RunFolder(tmp_path), SupplyPlan, verdict)
     assert all((tmp_path / f"supply_{name}.png").is_file() for name in ("plan", "volumes"))
-    assert "| north |" in page(SupplyPlan, verdict)
+    assert "| north |" in verdict_markdown(SupplyPlan, verdict)
     assert told(tables, panel, PROTOCOL, PLAN, deal=("sku",)).n_deals == 15
 
 

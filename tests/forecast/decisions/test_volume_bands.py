@@ -11,17 +11,16 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.forecast.decisions.volume_bands import VolumeBands
-from hwds.forecast.decisions.volumes.back_test import record_of
-from hwds.forecast.decisions.volumes.terms import VolumeTerms
-from hwds.forecast.decisions.volumes.verdict import last_deals
 from hwds.forecast.models.naive import Naive
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.roles import Roles
 from hwds.results.folder import RunFolder
-from hwds.statistics.coupling import inverse, ranks_of, scores_of
-from hwds.statistics.wilson import clustered_wilson
+from hwds.stats.distributions import interpolate_quantiles, ranks_of, scores_of_levels
+from hwds.stats.estimates import clustered_wilson
+from hwds.supply.decisions.volume_bands import VolumeBands
+from hwds.supply.volume_bands import band_record
+from hwds.supply.volumes import VolumeTerms, last_deals
 
 from .volume_worlds import STEPS, TIMES, Autoregression, autoregressions, panel_of, run, told
 
@@ -169,7 +168,7 @@ def test_the_record_is_what_a_hand_computes():
             "optimal": [11.0, 11.0, 28.0], "naive": [9.0, 9.0, 40.0], "actual": [7.0, 11.0, 26.0],
         } | {f"{band}_{how}": [0.0] * 3 for band in ("committed", "upside") for how in ("independent", "together")}
     )  # fmt: skip
-    record = {line.band: line for line in record_of(deals, TERMS)}
+    record = {line.band: line for line in band_record(deals, TERMS)}
     assert (record["committed"].below, record["committed"].deals, record["committed"].clusters) == (pytest.approx(1 / 3), 3, 2)
     assert record["committed"].cost == pytest.approx((1 + 9 + 18) / 3)
     assert record["naive"].cost == pytest.approx((2 + 6 + 14) / 3)
@@ -182,9 +181,9 @@ def test_the_record_is_what_a_hand_computes():
 
 def test_a_quantile_function_is_exact_for_a_normal_law_and_ranks_are_a_permutation():
     levels = np.array([0.1, 0.5, 0.9])
-    told_at = scores_of(np.array([0.01, 0.3, 0.975]))
-    assert inverse(levels, 5 + 2 * scores_of(levels), told_at) == pytest.approx(5 + 2 * told_at)
-    assert inverse(levels, np.array([0.0, 0.0, 3.0]), scores_of(np.array([0.05, 0.5])))[0] == 0
+    told_at = scores_of_levels(np.array([0.01, 0.3, 0.975]))
+    assert interpolate_quantiles(levels, 5 + 2 * scores_of_levels(levels), told_at) == pytest.approx(5 + 2 * told_at)
+    assert interpolate_quantiles(levels, np.array([0.0, 0.0, 3.0]), scores_of_levels(np.array([0.05, 0.5])))[0] == 0
     ranks = ranks_of(np.array([[3.0, 1.0], [1.0, 1.0], [2.0, 1.0]]), np.random.default_rng(0))
     assert ranks[:, 0].tolist() == [2, 0, 1]
     assert sorted(ranks[:, 1].tolist()) == [0, 1, 2]
@@ -204,7 +203,7 @@ def test_a_commitment_that_is_too_high_holds(world):
 
 def test_the_months_to_come_are_judged_by_the_back_test(world):
     panel, tables = world
-    from hwds.evaluation.context import RunContext
+    from hwds.evaluation.protocol import RunContext
 
     ahead = PROTOCOL.predict_new(PROTOCOL.fit_all(TRUE, panel, RunContext(0, "final")), panel, RunContext(0, "final"))
     verdict = ANY.foresee(ahead, tables, panel, "own", PROTOCOL)

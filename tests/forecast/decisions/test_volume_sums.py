@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.forecast.decisions.volume_bands import VolumeBands
 from hwds.forecast.models.naive import Naive
 from hwds.forecast.models.sarima import Sarima
 from hwds.forecast.protocols.walk_forward import WalkForward
+from hwds.supply.decisions.volume_bands import VolumeBands
 
 from .volume_worlds import STEPS, Autoregression, autoregressions, panel_of, psi_sums, run, told
 
@@ -122,6 +122,6 @@ def test_a_sarimas_paths_have_the_law_of_its_own_recursion():
 
 
 def _context(protocol):
-    from hwds.evaluation.context import RunContext
+    from hwds.evaluation.protocol import RunContext
 
     return RunContext(3, "final")

@@ -8,15 +8,11 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.statistical.normal import normal_bands
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.forecast.models.base import ForecastContext, Forecaster, normal_bands
 from hwds.forecast.protocols.walk_forward import WalkForward
-from hwds.frames.forecasts import Forecasts
 from hwds.frames.frequency import Frequency
-from hwds.frames.panel import Panel
+from hwds.frames.panel import Forecasts, Panel
 from hwds.frames.roles import Roles
 from hwds.results.tables import SCORES, TIMINGS, Tables
 

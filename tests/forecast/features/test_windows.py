@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwds.forecast.features.columns import sliding as windows
-from hwds.forecast.features.columns.sliding import window_moments
+from hwds.forecast import columns as windows
+from hwds.forecast.columns import window_moments
 
 VALUES = st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(float("nan"))), min_size=1, max_size=60)
 

@@ -8,11 +8,10 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.evaluation.score import check_headline
-from hwds.forecast.metrics.ratios import Metric, absolute, forecast_metrics
-from hwds.forecast.metrics.scores import score_forecasts
+from hwds.evaluation.protocol import check_headline
+from hwds.forecast.metrics import Metric, absolute_error, forecast_metrics, score_forecasts
 from hwds.forecast.protocols.walk_forward import WalkForward
-from hwds.results.measure import Measure
+from hwds.results.tables import Measure
 from tests.forecast.metrics.test_ratios import table, value
 
 
@@ -29,7 +28,7 @@ def test_a_headline_may_be_high_but_must_order():
 def own(monkeypatch):
     """A user's module of metrics."""
     module = ModuleType("own_metrics")
-    module.median_share = Metric("median_share", absolute, lambda a: abs(a.median), meaning="error over forecast")
+    module.median_share = Metric("median_share", absolute_error, lambda a: abs(a.median), meaning="error over forecast")
     monkeypatch.setitem(sys.modules, "own_metrics", module)
     return "own_metrics:median_share"
 
@@ -41,7 +40,7 @@ def test_a_metric_of_ones_own_may_be_the_headline(own):
 
 
 def test_a_metric_may_be_given_itself():
-    metric = Metric("late", absolute, lambda a: a.step, beside="always")
+    metric = Metric("late", absolute_error, lambda a: a.step, beside="always")
     protocol = WalkForward(metrics=(metric,), headline="late")
     protocol.check_names()
     assert protocol.metrics == (metric,)
@@ -50,14 +49,14 @@ def test_a_metric_may_be_given_itself():
 @pytest.mark.parametrize(
     ("metric", "message"),
     [
-        (Metric("mae", absolute), "there is a metric 'mae' already; rename it."),
-        (Metric("mase", absolute), "there is a metric 'mase' already; rename it."),
-        (Metric("wql[99]", absolute), "there is a metric 'wql' already; rename it."),
-        (Metric("sum", lambda a: absolute(a).sum()), "'sum' must return an array of one number a row, shape (6,), got"),
-        (Metric("one", absolute, lambda a: 1), "the denominator of 'one' must return an array of one number a row,"),
+        (Metric("mae", absolute_error), "there is a metric 'mae' already; rename it."),
+        (Metric("mase", absolute_error), "there is a metric 'mase' already; rename it."),
+        (Metric("wql[99]", absolute_error), "there is a metric 'wql' already; rename it."),
+        (Metric("sum", lambda a: absolute_error(a).sum()), "'sum' must return an array of one number a row, shape (6,), got"),
+        (Metric("one", absolute_error, lambda a: 1), "the denominator of 'one' must return an array of one number a row,"),
         (Metric("wide", lambda a: a.pinball()), "got float64 of shape (6, 3); given were 6 made-up rows, actual [10., 12.,"),
         (Metric("text", lambda a: a.actual.astype(str)), "a row, shape (6,), got <U32 of shape (6,)"),
-        (Metric("far", absolute, quantile=1.5), "the quantile of 'far' must be > 0 and < 1, got 1.5."),
+        (Metric("far", absolute_error, quantile=1.5), "the quantile of 'far' must be > 0 and < 1, got 1.5."),
         (Metric("typo", lambda a: a.actuals), "the numerator of 'typo' fails: AttributeError: 'ForecastArrays' object has no"),
         (Metric("never", 3), "fails: TypeError: 'int' object is not callable; it must return an array of"),
     ],
@@ -72,7 +71,7 @@ def test_a_metric_that_cannot_be_computed_is_refused_before_any_data(metric, mes
 
 
 def test_two_metrics_of_one_name_are_refused():
-    twice = (Metric("gap", absolute), Metric("gap", lambda a: np.abs(a.actual - a.mean)))
+    twice = (Metric("gap", absolute_error), Metric("gap", lambda a: np.abs(a.actual - a.mean)))
     with pytest.raises(ConfigError, match=r"protocol\.metrics\[1\]: there is a metric 'gap' already; rename it\."):
         WalkForward(metrics=twice).check_names()
 
@@ -88,13 +87,13 @@ def test_what_is_no_metric_is_refused(own, monkeypatch):
 
 
 def test_a_metric_of_the_last_step_reads_the_step():
-    last = Metric("last", lambda a: np.where(a.step == 2, absolute(a), 0), lambda a: (a.step == 2).astype(float))
+    last = Metric("last", lambda a: np.where(a.step == 2, absolute_error(a), 0), lambda a: (a.step == 2).astype(float))
     scores = score_forecasts(table(), (0.1, 0.5, 0.9), (last,))
     assert value(scores, "last", "pooled").value == (0 + 2) / 2
 
 
 def test_a_metric_may_be_a_quantile_of_rows():
-    median = Metric("median_error", absolute, quantile=0.5)
+    median = Metric("median_error", absolute_error, quantile=0.5)
     scores = score_forecasts(table(), (0.1, 0.5, 0.9), (median,))
     rows = table()
     errors = (rows["actual"] - rows["q_0.5"]).abs()

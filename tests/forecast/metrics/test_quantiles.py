@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.forecast.metrics.quantiles import group_quantiles, pooled_quantile
-from hwds.statistics.shared_periods import Cells
+from hwds.forecast.metrics import group_quantiles, pooled_quantile
+from hwds.stats.periods import Cells
 
 
 @pytest.mark.parametrize("level", [0.05, 0.5, 0.9])

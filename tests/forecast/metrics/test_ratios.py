@@ -2,9 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.forecast.metrics.scale import last_season, seasonal_scales, short_scales
-from hwds.forecast.metrics.scores import score_forecasts
-from hwds.statistics.aggregate import mean, median, one_minus_ratio, pooled
+from hwds.forecast.metrics import last_season, score_forecasts, seasonal_scales, short_scales
+from hwds.stats.estimates import one_minus_ratio, pooled_ratio, unit_mean, unit_median
 
 
 def table(**changes):
@@ -81,9 +80,9 @@ def test_standard_errors_cover_the_truth_as_often_as_they_say():
     for _ in range(400):
         ours, theirs = rng.gamma(2, 1, 200), rng.gamma(2, 2, 200)
         estimates = {
-            "mean": (mean(ours), 2.0),
-            "median": (median(ours), 1.6783469900166612),
-            "pooled": (pooled(ours, theirs), 0.5),
+            "mean": (unit_mean(ours), 2.0),
+            "median": (unit_median(ours), 1.6783469900166612),
+            "pooled": (pooled_ratio(ours, theirs), 0.5),
             "skill": (one_minus_ratio(ours, theirs), 0.5),
         }
         for name, (estimate, truth) in estimates.items():
@@ -93,7 +92,7 @@ def test_standard_errors_cover_the_truth_as_often_as_they_say():
 
 
 def test_one_series_has_no_standard_error():
-    estimate = mean(np.array([1.0, np.nan]))
+    estimate = unit_mean(np.array([1.0, np.nan]))
     assert (estimate.value, estimate.stderr, estimate.n, estimate.n_undefined) == (1.0, None, 1, 1)
 
 

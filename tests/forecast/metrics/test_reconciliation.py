@@ -5,16 +5,15 @@ import time
 import numpy as np
 import pytest
 
-from hwds.forecast.metrics.error_vectors import ErrorVectors, Joint, shrinkage
-from hwds.forecast.metrics.reconciliation import Reconciler, Tree
+from hwds.stats.reconciliation import ErrorVectors, JointErrors, Reconciler, SumTree, shrinkage
 
 # total = (a + b) + c, with ab = a + b: values in the order total, ab, a, b, c
-TREE = Tree(2, 3, np.array([0, 0, 0, 1, 1]), np.array([0, 1, 2, 0, 1]))
+TREE = SumTree(2, 3, np.array([0, 0, 0, 1, 1]), np.array([0, 1, 2, 0, 1]))
 BASE = np.array([[12.0], [5.0], [1.0], [3.0], [5.0]])
 
 
 def equal(n):
-    return Joint(np.ones(n), np.zeros((0, n)), 1.0)
+    return JointErrors(np.ones(n), np.zeros((0, n)), 1.0)
 
 
 def textbook(tree, values, covariance):
@@ -26,9 +25,9 @@ def textbook(tree, values, covariance):
 
 def randomly(seed=0, vectors=7):
     rng = np.random.default_rng(seed)
-    tree = Tree(4, 6, np.array([0] * 6 + [1, 1, 1, 2, 2, 2, 3, 3]), np.array([*range(6), *range(6), 0, 4]))
+    tree = SumTree(4, 6, np.array([0] * 6 + [1, 1, 1, 2, 2, 2, 3, 3]), np.array([*range(6), *range(6), 0, 4]))
     deviations = rng.uniform(1, 9, 10)
-    return tree, rng.normal(50, 9, (10, 5)), Joint(deviations, rng.standard_normal((vectors, 10)), 0.3)
+    return tree, rng.normal(50, 9, (10, 5)), JointErrors(deviations, rng.standard_normal((vectors, 10)), 0.3)
 
 
 def test_least_squares_by_hand():
@@ -52,7 +51,7 @@ def test_the_covariance_is_the_shrunk_one():
     off = ~np.eye(10, dtype=bool)
     np.testing.assert_allclose(covariance[off], (0.7 * np.outer(joint.deviations, joint.deviations) * correlation)[off])
     whole = joint.vectors / np.sqrt(np.square(joint.vectors).mean(0))
-    np.testing.assert_allclose(Joint(joint.deviations, whole, 0.3).alone, 0.3 * joint.deviations**2)
+    np.testing.assert_allclose(JointErrors(joint.deviations, whole, 0.3).alone, 0.3 * joint.deviations**2)
 
 
 @pytest.mark.parametrize("method", ["bottom_up", "top_down", "mint"])
@@ -60,7 +59,7 @@ def test_what_adds_up_already_is_left_as_it_is(method):
     rng = np.random.default_rng(1)
     _, _, joint = randomly()
     values = TREE.summed(rng.uniform(1, 9, (3, 4)))
-    five = Joint(joint.deviations[:5], joint.vectors[:, :5], 0.3)
+    five = JointErrors(joint.deviations[:5], joint.vectors[:, :5], 0.3)
     np.testing.assert_allclose(Reconciler(TREE, method, five).bottom(values), values[2:], rtol=1e-12)
 
 
@@ -76,7 +75,7 @@ def test_bottom_up_takes_the_bottom():
 
 
 def test_a_series_whose_errors_are_small_moves_little():
-    joint = Joint(np.array([1.0, 1.0, 1e-6, 1.0, 1.0]), np.zeros((0, 5)), 1.0)
+    joint = JointErrors(np.array([1.0, 1.0, 1e-6, 1.0, 1.0]), np.zeros((0, 5)), 1.0)
     assert Reconciler(TREE, "mint", joint).bottom(BASE)[0, 0] == pytest.approx(1, abs=1e-9)
 
 
@@ -147,8 +146,8 @@ def test_thousands_of_series_are_cheap():
     n, families = 5000, 300
     family = np.sort(rng.integers(0, families, n))
     aggregate = np.concatenate([np.zeros(n, int), 1 + family])
-    tree = Tree(families + 1, n, aggregate, np.tile(np.arange(n), 2))
-    joint = Joint(rng.uniform(1, 2, families + 1 + n), rng.standard_normal((36, families + 1 + n)), 0.5)
+    tree = SumTree(families + 1, n, aggregate, np.tile(np.arange(n), 2))
+    joint = JointErrors(rng.uniform(1, 2, families + 1 + n), rng.standard_normal((36, families + 1 + n)), 0.5)
     began = time.perf_counter()
     bottom = Reconciler(tree, "mint", joint).bottom(rng.uniform(1, 9, (families + 1 + n, 100)))
     assert time.perf_counter() - began < 10

@@ -8,18 +8,15 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.datasets import WeeklySales
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.adjusted import Adjusted, shown
-from hwds.forecast.models.effects.columns import Effects
-from hwds.forecast.models.effects.moments import Moments
-from hwds.forecast.models.effects.shared import shared
+from hwds.evaluation.panel_folds import FromEnd, future_of
+from hwds.forecast.models.adjusted import Adjusted, EffectMoments, Effects, shrink_effects, without_effects
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.theta import Theta
 from hwds.forecast.models.xgboost import XGBoost
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
-from hwds.splitting.cutoffs import FromEnd, future_of
 
 STEPS = 8
 CONTEXT = ForecastContext(0, "fold", levels=(0.1, 0.5, 0.9), season=52)
@@ -80,8 +77,8 @@ def test_series_whose_price_hardly_moves_do_not_hide_the_usual_effect():
     effect = -1 + 0.3 * rng.normal(size=320)
     cross = moved * effect + 0.3 * np.sqrt(moved) * rng.normal(size=320)
     total = moved * effect**2 + 2 * effect * (cross - moved * effect) + 0.09 * rows
-    sums = Moments(moved[:, None, None], cross[:, None], total, rows)
-    own, usual = shared(sums, np.array([True]))
+    sums = EffectMoments(moved[:, None, None], cross[:, None], total, rows)
+    own, usual = shrink_effects(sums, np.array([True]))
     assert usual == pytest.approx(own[:20].mean(), abs=0.01)
 
 
@@ -157,4 +154,4 @@ def test_the_member_is_not_shown_the_columns_whose_effects_were_taken_out_and_re
     panel = made([-2.0] * 3, [1] * 3, rows=60)
     aged = panel.table.with_columns(age=pl.col("time"))
     panel = replace(panel, table=aged, roles=panel.roles | {"known_future": ("price", "pulse", "age")})
-    assert dict(shown(Effects.learn(panel), panel).roles) == {"known_future": ("age",)}
+    assert dict(without_effects(Effects.learn(panel), panel).roles) == {"known_future": ("age",)}

@@ -4,24 +4,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.experiment.check import check
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.analog import Analog
-from hwds.forecast.models.lifecycle.fitted import FittedAnalog
-from hwds.forecast.models.lifecycle.growth import fit_growth, log_increase
-from hwds.forecast.models.lifecycle.level import Level, filtered, fit_level
-from hwds.forecast.models.lifecycle.pooling import Normal, pool
-from hwds.forecast.models.lifecycle.rows import LaunchRows, calendar
-from hwds.forecast.models.lifecycle.terms import comes_back
+from hwds.evaluation.panel_folds import AtLaunch, future_of, panel_known_at, select_series
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.experiment.spec import check
+from hwds.forecast.lifecycle.design import LaunchRows, calendar_numbers, has_predecessors
+from hwds.forecast.lifecycle.fitting import fit_growth, log_increase
+from hwds.forecast.lifecycle.pooling import Level, NormalEquations, filter_columns, fit_level, pool_coefficients
+from hwds.forecast.models.analog import Analog, FittedAnalog
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.protocols.launch import Launch
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
-from hwds.splitting.cutoffs import AtLaunch, future_of, known_at, select
 
 LEVELS = (0.1, 0.5, 0.9)
 MONTHS = pl.date_range(date(2015, 1, 1), date(2040, 1, 1), "1mo", eager=True)
@@ -64,9 +60,9 @@ def asked(panel, after=1, horizon=12, launch=-1, **settings):
     assert isinstance(cutoff, AtLaunch)
     series, ends = np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel))), cutoff.ends(panel)
     context = ForecastContext(0, levels=LEVELS, season=12)
-    history, future = known_at(panel, cutoff), future_of(panel, series, ends, horizon)
+    history, future = panel_known_at(panel, cutoff), future_of(panel, series, ends, horizon)
     fitted = Analog(**settings).learn(history, horizon=horizon, context=context)
-    known = known_at(select(panel, series), cutoff)
+    known = panel_known_at(select_series(panel, series), cutoff)
     told = fitted.predict(known, future) if after else fitted.launch(history, future)
     actual = np.stack([panel.series(i)[ends[i] : ends[i] + horizon] for i in series])
     return fitted, told, actual
@@ -91,8 +87,8 @@ def test_prices_to_come_are_heeded():
     panel = generations()
     cutoff = Launch().cutoffs(panel)[-1]
     series, ends = np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel))), cutoff.ends(panel)
-    fitted = Analog().learn(known_at(panel, cutoff), horizon=12, context=ForecastContext(0, levels=LEVELS, season=12))
-    known, future = known_at(select(panel, series), cutoff), future_of(panel, series, ends, 12)
+    fitted = Analog().learn(panel_known_at(panel, cutoff), horizon=12, context=ForecastContext(0, levels=LEVELS, season=12))
+    known, future = panel_known_at(select_series(panel, series), cutoff), future_of(panel, series, ends, 12)
     plain = fitted.predict(known, future).quantiles[..., 1]
     dearer = future.widened(future.table.with_columns(price=pl.col("price") * 1.1))
     ratio = fitted.predict(known, dearer).quantiles[..., 1] / plain
@@ -105,9 +101,9 @@ def test_what_was_sold_moves_the_level_by_as_much_as_launches_differ():
         panel = generations(luck=luck, noise=noise, count=7, gap=8, months=64)
         cutoff = Launch().cutoffs(panel)[-1]
         series, ends = np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel))), cutoff.ends(panel)
-        history = known_at(panel, cutoff)
+        history = panel_known_at(panel, cutoff)
         fitted = Analog().learn(history, horizon=6, context=ForecastContext(0, levels=LEVELS, season=12))
-        known, future = known_at(select(panel, series), cutoff), future_of(panel, series, ends, 6)
+        known, future = panel_known_at(select_series(panel, series), cutoff), future_of(panel, series, ends, 6)
         doubled = known.widened(known.table.with_columns(target=pl.col("target") * 2))
         change = fitted.predict(doubled, future).quantiles[..., 1] / fitted.predict(known, future).quantiles[..., 1]
         moved[name] = np.log2(change[:, 0]).mean()
@@ -168,7 +164,7 @@ def test_whitening_is_that_of_the_dense_covariance():
             variance = level.launch * level.keep ** (2 * low) + level.change * sum(level.keep ** (2 * k) for k in range(low))
             state[i, j] = variance * level.keep ** abs(i - j)
     covariance = state + np.eye(6)
-    done = filtered(np.eye(6), np.ones(6, bool), np.array([0, 6]), level)
+    done = filter_columns(np.eye(6), np.ones(6, bool), np.array([0, 6]), level)
     assert done.white @ covariance @ done.white.T == pytest.approx(np.eye(6), abs=1e-12)
     ahead = np.array([state[-1, j] * level.keep for j in range(6)])  # cov(next level, row j)
     assert done.state[0] == pytest.approx(np.linalg.solve(covariance, ahead))
@@ -180,9 +176,9 @@ def test_a_row_without_a_target_is_passed_over_and_series_do_not_touch():
     rng = np.random.default_rng(0)
     values, known = rng.standard_normal((9, 1)), np.ones(9, bool)
     known[[1, 6]] = False
-    both = filtered(values, known, np.array([0, 4, 9]), level)
+    both = filter_columns(values, known, np.array([0, 4, 9]), level)
     for first, last, place in ((0, 4, 0), (4, 9, 1)):
-        alone = filtered(values[first:last], known[first:last], np.array([0, last - first]), level)
+        alone = filter_columns(values[first:last], known[first:last], np.array([0, last - first]), level)
         assert np.array_equal(alone.white, both.white[first:last])
         assert alone.state[0] == both.state[place]
     assert both.white[1] == 0.0
@@ -209,8 +205,8 @@ def test_blocks_are_shrunk_by_as_much_as_the_data_says():
     design = rng.standard_normal((2000, 60))
     real = np.append(0.5 * rng.standard_normal(30), np.zeros(30))
     target = design @ real + 0.7 * rng.standard_normal(2000)
-    normal = Normal.of(np.column_stack([target, design]), 2000)
-    found = pool(normal, np.repeat([0, 1], 30), np.zeros(2, bool), np.ones(2), 1.0, 12)
+    normal = NormalEquations.of(np.column_stack([target, design]), 2000)
+    found = pool_coefficients(normal, np.repeat([0, 1], 30), np.zeros(2, bool), np.ones(2), 1.0, 12)
     assert found.noise == pytest.approx(0.49, rel=0.1)
     assert found.variances[0] * found.noise == pytest.approx(np.mean(real[:30] ** 2), rel=0.05)
     assert found.variances[1] < 0.01 * found.variances[0]
@@ -219,9 +215,9 @@ def test_blocks_are_shrunk_by_as_much_as_the_data_says():
 
 def test_a_column_comes_back_or_is_of_one_launch():
     began = np.array([0, 0, 5, 5, 9, 9])
-    assert comes_back(np.array([0, 1, 0, 1, 0, 1]), began)
-    assert not comes_back(np.array([0, 0, 1, 1, 2, 2]), began)
-    assert comes_back(np.array([0, 1, 2]), np.zeros(3, int))
+    assert has_predecessors(np.array([0, 1, 0, 1, 0, 1]), began)
+    assert not has_predecessors(np.array([0, 0, 1, 1, 2, 2]), began)
+    assert has_predecessors(np.array([0, 1, 2]), np.zeros(3, int))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +229,7 @@ def test_a_column_comes_back_or_is_of_one_launch():
     ],
 )
 def test_a_calendar_counts_steps(every, first, second):
-    low, high = calendar(pl.Series([first, second]), Frequency(every))
+    low, high = calendar_numbers(pl.Series([first, second]), Frequency(every))
     assert high - low == 1
 
 
@@ -244,7 +240,7 @@ def test_it_is_saved_and_gives_the_same_bits(tmp_path):
     loaded = FittedAnalog.load(tmp_path)
     cutoff = Launch(horizon=6).cutoffs(panel)[-1]
     series, ends = np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel))), cutoff.ends(panel)
-    known, future = known_at(select(panel, series), cutoff), future_of(panel, series, ends, 6)
+    known, future = panel_known_at(select_series(panel, series), cutoff), future_of(panel, series, ends, 6)
     assert np.array_equal(loaded.predict(known, future).quantiles, fitted.predict(known, future).quantiles)
     assert np.array_equal(loaded.launch(known, future).mean, fitted.launch(known, future).mean)
 

@@ -8,25 +8,35 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
+from hwds.evaluation.panel_folds import FromEnd, future_of
 from hwds.forecast.models.analog import Analog
-from hwds.forecast.models.auto import Auto
+from hwds.forecast.models.auto import YOUNG_GROUP, Auto, _left_out_weights, age_groups, race_story, team_answer, tried_text
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.drift import Drift
 from hwds.forecast.models.lstm import LSTM
 from hwds.forecast.models.naive import Naive
-from hwds.forecast.models.racing.answer import YOUNG, _outside, ages, answer_of
-from hwds.forecast.models.racing.budget import Allowance, amount
-from hwds.forecast.models.racing.candidates import Candidate, Look, candidates
-from hwds.forecast.models.racing.notes import CLOCK, SEARCH, notes
-from hwds.forecast.models.racing.race import NAIVE, Race, Rung, Standing, Team, _apart, of_young, rungs, team_of, worthwhile
-from hwds.forecast.models.racing.story import story_of, tried
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
-from hwds.forecast.models.stacking.weights import member_windows
 from hwds.forecast.models.theta import Theta
-from hwds.forecast.work import backtest_work, size_of, work_of
-from hwds.frames.forecasts import Forecasts
+from hwds.forecast.racing import (
+    NAIVE,
+    Candidate,
+    CandidateStanding,
+    PanelTraits,
+    Race,
+    Rung,
+    Team,
+    _unlike_members,
+    make_team,
+    race_candidates,
+    rungs,
+    usable_windows,
+    young_windows,
+)
+from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN, search_stories
+from hwds.forecast.stacking import member_windows
+from hwds.forecast.work import Allowance, backtest_work, budget_amount, size_of, work_of
+from hwds.frames.panel import Forecasts
 from hwds.frames.roles import Roles
-from hwds.splitting.cutoffs import FromEnd, future_of
 from tests.support.panels import inner_context, monthly_panel, panel_of
 
 OWN = (Naive(name="forecast/naive"), Drift(name="forecast/drift"), Theta(name="forecast/theta", origins=0))
@@ -60,15 +70,17 @@ def test_the_best_answers_and_the_worst_is_dropped(raced):
 
 def test_the_story_is_in_the_first_row_and_a_note_of_the_run(raced, panel):
     _, fitted, _ = raced
-    told = asked(fitted, panel).diagnostics[SEARCH]
+    told = asked(fitted, panel).diagnostics[SEARCH_COLUMN]
     assert told[0] == fitted.answer.story
     assert not any(told[1:])
-    rows = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": 1, SEARCH: [told[0], None]})
-    assert list(notes(rows)) == [f"forecast/auto at 1: {told[0]}"]
-    clocked = pl.DataFrame({"model": "forecast/auto", "fold": [0, 1], "cutoff": [1, 2], SEARCH: [f"A{CLOCK}.", f"B{CLOCK}."]})
-    assert list(notes(clocked)) == ["forecast/auto at 1: A.", f"forecast/auto at 2: B{CLOCK}."]
-    apart = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": [7, 3, 9], SEARCH: [told[0], None, None]})
-    assert list(notes(apart)) == [f"forecast/auto at cutoffs from 3 to 9: {told[0]}"]
+    rows = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": 1, SEARCH_COLUMN: [told[0], None]})
+    assert list(search_stories(rows)) == [f"forecast/auto at 1: {told[0]}"]
+    clocked = pl.DataFrame(
+        {"model": "forecast/auto", "fold": [0, 1], "cutoff": [1, 2], SEARCH_COLUMN: [f"A{CLOCK_NOTE}.", f"B{CLOCK_NOTE}."]}
+    )
+    assert list(search_stories(clocked)) == ["forecast/auto at 1: A.", f"forecast/auto at 2: B{CLOCK_NOTE}."]
+    apart = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": [7, 3, 9], SEARCH_COLUMN: [told[0], None, None]})
+    assert list(search_stories(apart)) == [f"forecast/auto at cutoffs from 3 to 9: {told[0]}"]
     assert "a budget in seconds" not in told[0]
     assert "8 series of some 60 rows, season 12, 1 column known ahead" in told[0]
 
@@ -131,11 +143,13 @@ def test_the_budget_that_would_try_more_is_beyond_the_one_that_was_given(panel, 
     assert not own.losses
     assert own.kept > 0
     race.allowance.spent, own.price, own.kept = 23.0, 23.0, 14.5
-    assert "forecast/lstm (23u more); a budget of some 61u would try these." in story_of(race, Look.of(panel, 12), "60u")
+    assert "forecast/lstm (23u more); a budget of some 61u would try these." in race_story(
+        race, PanelTraits.of(panel, 12), "60u"
+    )
     bound = "would try these; model.most, 1 under size=small, kept 9 more from the race."
-    assert bound in story_of(race, Look.of(panel, 12), "60u", 9)
+    assert bound in race_story(race, PanelTraits.of(panel, 12), "60u", 9)
     race.standings.clear()
-    assert "all that may change it" not in story_of(race, Look.of(panel, 12), "60u", 9)
+    assert "all that may change it" not in race_story(race, PanelTraits.of(panel, 12), "60u", 9)
 
 
 def test_where_nothing_can_be_tried_what_usually_wins_answers(panel, tmp_path):
@@ -147,7 +161,7 @@ def test_where_nothing_can_be_tried_what_usually_wins_answers(panel, tmp_path):
     race = Race(panel, 6, inner_context(tmp_path), 3, Allowance(scarce, units=True))
     team = race.run([Candidate(dear), Candidate(next_best)])
     assert [member.name for member in team.members] == ["forecast/theta(origins=2)"]
-    assert not answer_of(team, (0.1, 0.5, 0.9), 6, "").calibration.steps.size
+    assert not team_answer(team, (0.1, 0.5, 0.9), 6, "").calibration.steps.size
 
 
 def test_a_history_without_a_window_is_the_seasonal_naives(panel, tmp_path):
@@ -169,8 +183,8 @@ def test_windows_leave_half_of_the_history_before_them():
     """What learns once before three windows of short series knows too little of them, and was behind for that alone."""
     panel = panel_of({"a": np.arange(60.0), "b": np.arange(60.0)}, 6)
     short, long = (panel.until(np.full(2, rows)) for rows in (20, 60))
-    assert [worthwhile(short, 6, most) for most in (1, 3)] == [1, 1]
-    assert [worthwhile(long, 6, most) for most in (1, 3, 9)] == [1, 3, 5]
+    assert [usable_windows(short, 6, most) for most in (1, 3)] == [1, 1]
+    assert [usable_windows(long, 6, most) for most in (1, 3, 9)] == [1, 3, 5]
 
 
 def test_what_is_surely_behind_waits_for_what_was_not_tried_yet(tmp_path):
@@ -179,7 +193,7 @@ def test_what_is_surely_behind_waits_for_what_was_not_tried_yet(tmp_path):
     pool = [*(Candidate(Shifted(name=f"by {by}", by=by)) for by in (0.08, 0.0)), Candidate(Naive(name="untried"))]
     race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(100.0, units=True))
     race.team = Team((), np.ones(0), (), np.nan, Rung(0, 0))
-    race.standings = {each.name: Standing(each) for each in pool}
+    race.standings = {each.name: CandidateStanding(each) for each in pool}
     rows = {each.name: race._backtest(each.model, panel, 1) for each in pool[:2]}
     assert [each.name for each in race._halved(pool[:2], rows, pool)] == ["by 0.0", "untried", "by 0.08"]
 
@@ -193,16 +207,16 @@ def test_what_costs_on_few_series_nearly_what_it_does_on_all_waits_for_the_last_
 
 def test_a_heavier_candidate_that_is_no_worse_stands_for_its_lighter_one():
     light, heavy, worse = (Candidate(Naive(name=name), after=after) for name, after in (("a", ""), ("b", "a"), ("c", "b")))
-    assert _apart([light, heavy, worse], np.array([1.0, 1.0, 1.1])) == [1, 2]
+    assert _unlike_members([light, heavy, worse], np.array([1.0, 1.0, 1.1])) == [1, 2]
     naive = Candidate(Naive(name=NAIVE))
-    assert _apart([naive, light], np.array([1.1, 1.0])) == [1]
-    assert _apart([naive, light], np.array([0.9, 1.0])) == [0, 1]
+    assert _unlike_members([naive, light], np.array([1.1, 1.0])) == [1]
+    assert _unlike_members([naive, light], np.array([0.9, 1.0])) == [0, 1]
 
 
 def test_logarithms_are_tried_where_zeros_are_few_and_nothing_is_negative(panel):
-    smooth = replace(Look.of(panel, 12), covariates=0, zeros=0.0)
+    smooth = replace(PanelTraits.of(panel, 12), covariates=0, zeros=0.0)
     looks = smooth, replace(smooth, zeros=0.02), replace(smooth, negative=True)
-    assert [any("logs=true" in each.name for each in candidates(look)) for look in looks] == [True, False, False]
+    assert [any("logs=true" in each.name for each in race_candidates(look)) for look in looks] == [True, False, False]
 
 
 class Shifted(Forecaster):
@@ -242,22 +256,22 @@ def test_a_candidate_that_waits_for_the_last_round_and_is_its_last_one_is_ranked
     panel = panel_of({f"s{i:03d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(200)}, 6)
     race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(10_000.0, units=True))
     race.run([Candidate(Shifted(name="light", by=0.1)), Candidate(Shifted(name="heavy", by=0.09), after="light")])
-    assert "fewer" not in tried(race.standings, race.team.rung)
+    assert "fewer" not in tried_text(race.standings, race.team.rung)
 
 
 def test_a_panel_is_looked_at(panel):
-    look = Look.of(panel, 12)
+    look = PanelTraits.of(panel, 12)
     assert (look.kind, look.series, look.length, look.covariates) == ("covariates", 8, 60, 1)
-    assert candidates(look)[0].name == "forecast/analog"
+    assert race_candidates(look)[0].name == "forecast/analog"
     zeros = replace(look, zeros=0.6)
     assert zeros.kind == "intermittent"
-    assert candidates(zeros)[0].name == "forecast/zero"
+    assert race_candidates(zeros)[0].name == "forecast/zero"
     assert replace(zeros, negative=True).kind == "covariates"
 
 
 @pytest.mark.parametrize(("budget", "seconds"), [("60s", 60), ("10m", 600), ("1.5h", 5400), ("300u", 300)])
 def test_a_budget_is_read(budget, seconds):
-    assert amount(Auto(budget=budget).budget) == seconds
+    assert budget_amount(Auto(budget=budget).budget) == seconds
 
 
 @pytest.mark.parametrize("budget", ["", "60", "s", "0s", "-5s", "1e9s", "200h", "nans", "60 s", 60])
@@ -300,21 +314,21 @@ def young_rows(losses_of_old, losses_of_young, series=40):
 def test_young_series_have_weights_of_their_own():
     rows = young_rows((0.2, 3.0), (3.0, 0.2))
     tried = [Candidate(model) for model in OWN[:2]]
-    team = team_of(tried, rows, member_windows(rows), Rung(40, 2))
+    team = make_team(tried, rows, member_windows(rows), Rung(40, 2))
     assert team.weights.argmax() == 0
     assert team.young[1] > team.weights[1] + 0.3
     assert team.learned
-    assert of_young([part.filter(pl.col("series_id") < "s25") for part in rows]) is None
+    assert young_windows([part.filter(pl.col("series_id") < "s25") for part in rows]) is None
 
 
 def test_young_series_that_windows_do_not_show_are_left_to_what_knows_how_others_began():
     tried = [Candidate(OWN[0]), Candidate(Analog())]
     alike, behind = young_rows((1.0, 1.0), (1.0, 1.0), series=25), young_rows((0.1, 3.0), (0.1, 3.0), series=25)
-    team = team_of(tried, alike, member_windows(alike), Rung(25, 2))
+    team = make_team(tried, alike, member_windows(alike), Rung(25, 2))
     assert 0 < team.weights[1] < 1
     assert team.young.tolist() == [0.0, 1.0]
-    assert [weights.values[1, 0].tolist() for weights in _outside(team)] == [[0.0, 1.0]] * 2
-    far = team_of(tried, behind, member_windows(behind), Rung(25, 2))
+    assert [weights.values[1, 0].tolist() for weights in _left_out_weights(team)] == [[0.0, 1.0]] * 2
+    far = make_team(tried, behind, member_windows(behind), Rung(25, 2))
     assert [each.name for each in far.members] == [OWN[0].name]
     assert far.young is None
 
@@ -322,7 +336,7 @@ def test_young_series_that_windows_do_not_show_are_left_to_what_knows_how_others
 def test_old_series_that_repeat_themselves_are_not_young():
     series = {"flat": np.full(40, 5.0), "wave": np.tile(np.arange(12.0), 4), "young": np.arange(12.0), "zero": np.zeros(13)}
     panel = panel_of(series, 6)
-    assert ages(panel.until(panel.lengths - 6), 12).tolist() == ["", "", YOUNG, ""]
+    assert age_groups(panel.until(panel.lengths - 6), 12).tolist() == ["", "", YOUNG_GROUP, ""]
 
 
 def test_python_needs_no_run(panel):
@@ -334,12 +348,12 @@ def test_python_needs_no_run(panel):
 
 def test_errors_on_fewer_windows_are_not_ranked_with_the_others():
     losses = {"early": [0.7], "slow": [0.5, 0.8], "fast": [0.9, 0.75], "waiting": []}
-    standings = {name: Standing(Candidate(Naive(name=name)), each) for name, each in losses.items()}
-    assert tried(standings, Rung(1000, 3)) == (
+    standings = {name: CandidateStanding(Candidate(Naive(name=name)), each) for name, each in losses.items()}
+    assert tried_text(standings, Rung(1000, 3)) == (
         "tried on up to 3 windows of 1,000 series (mean absolute scaled error): fast 0.750, slow 0.800; "
         "on fewer of them, and so not comparable: early 0.700"
     )
-    assert tried(standings, Rung(64, 1)).startswith("tried on one window of 64 series")
+    assert tried_text(standings, Rung(64, 1)).startswith("tried on one window of 64 series")
 
 
 def test_final_fits_of_an_early_team_leave_room_for_the_next_round(tmp_path):
@@ -352,14 +366,14 @@ def test_final_fits_of_an_early_team_leave_room_for_the_next_round(tmp_path):
         race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(budget, units=True))
         rows = tuple(race.context.inner(member, panel, 1, horizon=6, refit=False) for member in members)
         race.team = Team(members, np.full(3, 1 / 3), rows, 0.1, Rung(20, 1))
-        race.standings = {another.name: Standing(another)}
+        race.standings = {another.name: CandidateStanding(another)}
         race._rung(Rung(20, 2), Candidate(SeasonalNaive(name=NAIVE)), [another])
         assert (len(race.team.members), bool(race.standings[another.name].losses)) == (left, left == 2)
 
 
 def test_a_candidate_beyond_all_bounds_takes_no_line_of_digits(tmp_path):
-    standings = {"wild": Standing(Candidate(Naive(name="wild")), [2.1e31])}
-    assert tried(standings, Rung(64, 1)).endswith("wild 2e+31")
+    standings = {"wild": CandidateStanding(Candidate(Naive(name="wild")), [2.1e31])}
+    assert tried_text(standings, Rung(64, 1)).endswith("wild 2e+31")
     rng = np.random.default_rng(0)
     panel = panel_of({f"s{i:02d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(20)}, 6)
     race = Race(panel, 6, inner_context(tmp_path), 1, Allowance(10_000.0, units=True))
@@ -370,9 +384,9 @@ def test_a_candidate_beyond_all_bounds_takes_no_line_of_digits(tmp_path):
 def test_weights_of_young_series_are_told_where_they_differ(panel, tmp_path):
     race = Race(panel, 6, inner_context(tmp_path), 1, Allowance.of("20u"))
     race.run([Candidate(model) for model in OWN])
-    even, look = np.full(2, 0.5), replace(Look.of(panel, 12), young=0.1)
+    even, look = np.full(2, 0.5), replace(PanelTraits.of(panel, 12), young=0.1)
     race.team = replace(race.team, members=OWN[:2], weights=even, young=even.copy())
-    assert "(for series with no season behind them" not in story_of(race, look, "20u")
+    assert "(for series with no season behind them" not in race_story(race, look, "20u")
     race.team = replace(race.team, young=np.array([1.0, 0.0]))
-    assert "(for series with no season behind them 100 % forecast/naive)" in story_of(race, look, "20u")
-    assert "with no season behind them" not in story_of(race, replace(look, young=0.0), "20u")
+    assert "(for series with no season behind them 100 % forecast/naive)" in race_story(race, look, "20u")
+    assert "with no season behind them" not in race_story(race, replace(look, young=0.0), "20u")

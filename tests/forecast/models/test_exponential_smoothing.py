@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwds.forecast.models.ets import ETS
-from hwds.forecast.models.statistical.smoothing import ADDED, MULTIPLIED, NONE, PRIOR, Form, fit_smoothing, smoothed_ahead
-from hwds.forecast.models.statistical.smoothing_forms import best_form, smoothed_bands
+from hwds.forecast.models.ets import ETS, best_form, smoothed_bands
+from hwds.forecast.smoothing_kernels import ADDED, MULTIPLIED, NONE, TREND_PENALTY, SmoothingForm, fit_smoothing, smoothed_ahead
 
 ROWS, SEASON, STEPS = 61, 4, 6
 FACTORS = {NONE: np.zeros(1), ADDED: np.array([9.0, -4.0, -8.0, 3.0]), MULTIPLIED: np.array([1.1, 0.97, 0.9, 1.03])}
@@ -24,10 +23,10 @@ def demand(seed=0, rows=ROWS):
 @pytest.mark.parametrize(
     "form",
     [
-        Form(ADDED, NONE, NONE, False),
-        Form(ADDED, ADDED, ADDED, True),
-        Form(MULTIPLIED, ADDED, MULTIPLIED, False),
-        Form(MULTIPLIED, MULTIPLIED, MULTIPLIED, True),
+        SmoothingForm(ADDED, NONE, NONE, False),
+        SmoothingForm(ADDED, ADDED, ADDED, True),
+        SmoothingForm(MULTIPLIED, ADDED, MULTIPLIED, False),
+        SmoothingForm(MULTIPLIED, MULTIPLIED, MULTIPLIED, True),
     ],
 )
 def test_errors_likelihood_and_states_are_the_library_s_along_the_same_path(form):
@@ -50,13 +49,13 @@ def test_errors_likelihood_and_states_are_the_library_s_along_the_same_path(form
         level, trend = turned
     errors, state, loss = smoothed(values, level, trend, state[: -SEASON - 1 : -1])
     assert np.isclose(fit.square, (errors**2).sum())
-    assert np.isclose(fit.loss - PRIOR * SEASON * fit.trend_pace, loss)
+    assert np.isclose(fit.loss - TREND_PENALTY * SEASON * fit.trend_pace, loss)
     own = np.r_[fit.level, [fit.trend] if form.trend else [], fit.seasons[[0, 3, 2, 1]] if form.seasonal else []]
     np.testing.assert_allclose(own, state)
 
 
 def test_a_forecast_goes_on_from_the_last_state():
-    fit = best_form(demand(), SEASON, [Form(MULTIPLIED, ADDED, MULTIPLIED, True)])
+    fit = best_form(demand(), SEASON, [SmoothingForm(MULTIPLIED, ADDED, MULTIPLIED, True)])
     reach = fit.trend * np.cumsum(fit.damping ** np.arange(1, STEPS + 1))
     places = (ROWS + np.arange(STEPS)) % SEASON
     np.testing.assert_allclose(smoothed_ahead(fit, ROWS, STEPS), (fit.level + reach) * fit.seasons[places])
@@ -66,19 +65,19 @@ def test_a_forecast_goes_on_from_the_last_state():
 def test_the_likelihood_is_no_less_than_where_the_library_s_simplex_stopped(letters):
     from statsforecast.ets import ets_f
 
-    form = Form(*("NAM".index(letter) for letter in letters), damped=False)
+    form = SmoothingForm(*("NAM".index(letter) for letter in letters), damped=False)
     for seed in range(4):
         values = demand(seed)
         fit = best_form(values, SEASON, [form])
         theirs = ets_f(values, SEASON, letters, damped=False)
-        assert fit.loss - PRIOR * SEASON * fit.trend_pace <= 1 - 2 * theirs["loglik"]
+        assert fit.loss - TREND_PENALTY * SEASON * fit.trend_pace <= 1 - 2 * theirs["loglik"]
 
 
 def test_simulated_quantiles_are_nearly_the_normal_ones_where_relative_errors_are_small():
     values = 1000 + np.cumsum(np.random.default_rng(0).normal(0, 5, 80))
     levels = (0.1, 0.5, 0.9)
-    mean, quantiles = smoothed_bands(best_form(values, 1, [Form(ADDED, NONE, NONE, False)]), 80, STEPS, levels)
-    other, simulated = smoothed_bands(best_form(values, 1, [Form(MULTIPLIED, NONE, NONE, False)]), 80, STEPS, levels)
+    mean, quantiles = smoothed_bands(best_form(values, 1, [SmoothingForm(ADDED, NONE, NONE, False)]), 80, STEPS, levels)
+    other, simulated = smoothed_bands(best_form(values, 1, [SmoothingForm(MULTIPLIED, NONE, NONE, False)]), 80, STEPS, levels)
     np.testing.assert_array_equal(other, simulated[:, 1])
     np.testing.assert_allclose(simulated - other[:, None], quantiles - mean[:, None], rtol=0.1, atol=1e-9)
 
@@ -99,7 +98,7 @@ def test_what_multiplies_needs_values_above_zero_and_a_form_needs_rows():
 
 def test_a_form_that_foresees_no_positive_value_anywhere_is_not_chosen():
     fallen = np.r_[np.linspace(100, 5, 20), np.full(10, 0.1)]
-    form = Form(MULTIPLIED, ADDED, NONE, False)
+    form = SmoothingForm(MULTIPLIED, ADDED, NONE, False)
     assert np.isinf(fit_smoothing(fallen, form, (10.0, 3.0), FACTORS[NONE], 1).loss)
     with pytest.raises(ValueError, match="no form"):
         ETS(error="M", trend="A", damped="never").forecast(fallen, 1, STEPS, ())

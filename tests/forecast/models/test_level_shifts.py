@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwds.forecast.models.lifecycle.level_shifts import Shift, level_shifts, without_shifts
+from hwds.forecast.models.since_break import Shift, level_shifts, without_shifts
 
 
 def noise(rows, phi, seed):

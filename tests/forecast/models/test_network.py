@@ -16,7 +16,9 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import save_fitted
-from hwds.forecast.context import ForecastContext
+from hwds.evaluation.networks import Training
+from hwds.evaluation.panel_folds import FromEnd, future_of, panel_known_at
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.cnn import CNN
 from hwds.forecast.models.lstm import LSTM
 from hwds.forecast.models.mlp import MLP
@@ -24,8 +26,6 @@ from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
-from hwds.learners.networks.training import Training
-from hwds.splitting.cutoffs import FromEnd, future_of, known_at
 from tests.support.panels import monthly_panel
 
 CONTEXT = ForecastContext(3, "fold", levels=(0.1, 0.5, 0.9), season=12)
@@ -50,7 +50,7 @@ for name in sys.argv[2:]:
 
 def parts(panel, steps=6):
     cutoff = FromEnd(6)
-    return known_at(panel, cutoff), future_of(panel, np.arange(panel.n_series), cutoff.ends(panel), steps)
+    return panel_known_at(panel, cutoff), future_of(panel, np.arange(panel.n_series), cutoff.ends(panel), steps)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +224,7 @@ def with_bad_series(good):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_bad_series_are_answered_without_a_warning_and_cost_the_others_little(name, panel):
-    whole = with_bad_series(known_at(panel, FromEnd(6)))
+    whole = with_bad_series(panel_known_at(panel, FromEnd(6)))
     future = future_of(whole, np.arange(whole.n_series), whole.lengths, 6)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -10,12 +10,12 @@ import pytest
 from scipy.stats import nbinom
 
 from hwds.core.errors import DataError
-from hwds.forecast.context import ForecastContext
+from hwds.evaluation.panel_folds import FromEnd, future_of, panel_known_at
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.mlp import MLP
-from hwds.forecast.models.networks.counts import CountHead
+from hwds.forecast.networks import CountHead
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
-from hwds.splitting.cutoffs import FromEnd, future_of, known_at
 
 LEVELS = (0.1, 0.5, 0.9)
 CONTEXT = ForecastContext(3, "fold", levels=LEVELS, season=12)
@@ -35,7 +35,7 @@ def counts(n_series=30, months=60, odd=()):
 
 def forecasts_of(panel):
     cutoff = FromEnd(6)
-    history = known_at(panel, cutoff)
+    history = panel_known_at(panel, cutoff)
     future = future_of(panel, np.arange(panel.n_series), cutoff.ends(panel), 6)
     return MODEL.learn(history, horizon=6, context=CONTEXT).predict(history, future)
 

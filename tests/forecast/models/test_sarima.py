@@ -9,13 +9,20 @@ import polars as pl
 import pytest
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from hwds.core.numba_cache import compiled
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.arima.differences import decompose, differences
-from hwds.forecast.models.arima.filter import project
-from hwds.forecast.models.arima.fitting import EXACT, FILTERED, minimise
-from hwds.forecast.models.arima.polynomials import Form, desk, lags_of, lost_by, near_edge
-from hwds.forecast.models.arima.search import expected_square
+from hwds.core.compiling import compiled
+from hwds.forecast.arima import decompose_season, expected_square, level_differences
+from hwds.forecast.arima_kernels import (
+    EXACT,
+    FILTERED,
+    ArimaForm,
+    differencing_rows,
+    forecast_from_ends,
+    make_scratch,
+    minimise,
+    near_unit_circle,
+    state_length,
+)
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.sarima import Sarima
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
@@ -23,7 +30,7 @@ from hwds.frames.roles import Roles
 from tests.support.panels import monthly_panel
 
 CONTEXT = ForecastContext(0, levels=(0.1, 0.5, 0.9), season=12)
-FORM = Form(1, 1, 1, 1, 1, 1, 12, 0)
+FORM = ArimaForm(1, 1, 1, 1, 1, 1, 12, 0)
 FREE = np.array([0.3, -0.2, 0.25, 0.8])
 # one lag a factor: an AR coefficient is the tangent, a MA coefficient its opposite
 COEFFICIENTS = np.tanh(FREE) * [1, -1, 1, -1]
@@ -60,8 +67,8 @@ def statsmodels_of(values, **options):
 
 def projected(form, free, values, ends):
     mean, variance = np.empty((2, len(ends), 6))
-    scratch = desk(lags_of(form), lost_by(form), 4, len(values), 6)
-    compiled(project)(form, free, values, ends, mean, variance, scratch)
+    scratch = make_scratch(state_length(form), differencing_rows(form), 4, len(values), 6)
+    compiled(forecast_from_ends)(form, free, values, ends, mean, variance, scratch)
     return mean, variance
 
 
@@ -93,7 +100,7 @@ def test_a_bare_append_gives_the_same_where_nothing_is_differenced_and_nearly_so
 def test_the_exact_likelihood_is_that_of_statsmodels_and_so_is_the_filters():
     values = walk()
     work = np.diff(values[12:] - values[:-12])
-    scratch = desk(lags_of(FORM), lost_by(FORM), 4, len(values))
+    scratch = make_scratch(state_length(FORM), differencing_rows(FORM), 4, len(values))
     run, none = compiled(minimise), np.zeros((len(values), 0))
     wanted = statsmodels_of(values, simple_differencing=True, concentrate_scale=True).loglike(COEFFICIENTS)
     for way, rows in ((EXACT, work), (FILTERED, values)):
@@ -112,16 +119,16 @@ def test_a_fit_reaches_the_likelihood_that_statsmodels_reaches():
 
 
 def test_roots_near_the_circle_are_told():
-    assert near_edge(Form(1, 0, 0, 0, 0, 0, 12, 0), np.arctanh([0.995]), 0.01)
-    assert not near_edge(Form(1, 0, 0, 0, 0, 0, 12, 0), np.arctanh([0.98]), 0.01)
-    assert near_edge(Form(0, 0, 0, 0, 0, 1, 12, 0), np.arctanh([0.9]), 0.01)
+    assert near_unit_circle(ArimaForm(1, 0, 0, 0, 0, 0, 12, 0), np.arctanh([0.995]), 0.01)
+    assert not near_unit_circle(ArimaForm(1, 0, 0, 0, 0, 0, 12, 0), np.arctanh([0.98]), 0.01)
+    assert near_unit_circle(ArimaForm(0, 0, 0, 0, 0, 1, 12, 0), np.arctanh([0.9]), 0.01)
 
 
 def test_differences_are_found():
     rng = np.random.default_rng(0)
     noise = rng.normal(size=120)
-    assert [differences(values, 2) for values in (noise, np.cumsum(noise))] == [0, 1]
-    seasonal, rest = decompose(noise / 10 + np.sin(2 * np.pi * np.arange(120) / 12), 12)
+    assert [level_differences(values, 2) for values in (noise, np.cumsum(noise))] == [0, 1]
+    seasonal, rest = decompose_season(noise / 10 + np.sin(2 * np.pi * np.arange(120) / 12), 12)
     assert np.var(rest) < 0.1 * np.var(seasonal)
 
 

@@ -7,8 +7,8 @@ import pytest
 from statsmodels.tsa.seasonal import seasonal_decompose
 
 from hwds.core.seeds import stream
-from hwds.forecast.models.statistical.seasons import season_of
 from hwds.forecast.models.theta import Theta
+from hwds.forecast.statistical import season_of
 
 SEASON, STEPS = 12, 12
 WAVE = 1.0 + 0.3 * np.sin(2 * np.pi * np.arange(SEASON) / SEASON)

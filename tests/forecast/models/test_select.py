@@ -5,16 +5,14 @@ import pytest
 
 from hwds.core.cache import Cache
 from hwds.core.serialization import load_fitted, save_fitted
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.panel_folds import future_of
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.forecast.models.drift import Drift
 from hwds.forecast.models.naive import Naive
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
-from hwds.forecast.models.select import Select
-from hwds.forecast.models.stacking.selection import by_series, choose
-from hwds.forecast.models.stacking.weights import MemberWindows
+from hwds.forecast.models.select import Select, best_by_series, choose_members
 from hwds.forecast.protocols.holdout import Holdout
-from hwds.splitting.cutoffs import future_of
+from hwds.forecast.stacking import MemberWindows
 from tests.support.panels import inner_context, monthly_panel
 
 
@@ -34,7 +32,7 @@ def windows(errors, rows=6):
 
 
 def test_each_series_gets_its_own_best():
-    choice = choose(windows([[1.0, 2.0], [2.0, 1.0], [1.0, 3.0]] * 10))
+    choice = choose_members(windows([[1.0, 2.0], [2.0, 1.0], [1.0, 3.0]] * 10))
     assert [choice.members[f"s{i}"] for i in range(3)] == [0, 1, 0]
     assert choice.usual == 0
     assert choice.outside < choice.single
@@ -46,18 +44,18 @@ def test_luck_is_not_followed():
     series, window = np.repeat(np.arange(n), 3 * rows), np.tile(np.repeat([1, 2, 3], rows), n)
     forecasts = rng.normal(size=(len(series), 2)) * [1.0, 1.1]
     seen = MemberWindows(forecasts, np.zeros(len(series)), window, series.astype(str), window)
-    choice = choose(seen)
+    choice = choose_members(seen)
     assert np.mean(list(choice.members.values())) < 0.1, "the better member answers for nearly all"
     losses, codes = np.abs(forecasts), np.unique(series.astype(str), return_inverse=True)[1]
-    greedy = by_series(losses, codes, n, 0.0)
+    greedy = best_by_series(losses, codes, n, 0.0)
     assert choice.outside <= losses[np.arange(len(codes)), greedy[codes]].mean() + 0.2
     assert choice.outside >= choice.inside, "choosing costs something"
 
 
 def test_no_window_means_the_first_member_for_all():
     empty = MemberWindows(np.zeros((0, 2)), np.zeros(0), np.zeros(0, np.int64), np.zeros(0, object), np.zeros(0, np.int64))
-    assert choose(empty).members == {}
-    assert choose(empty).usual == 0
+    assert choose_members(empty).members == {}
+    assert choose_members(empty).usual == 0
 
 
 def test_a_selection_answers_as_the_chosen_member_and_is_saved(tmp_path):

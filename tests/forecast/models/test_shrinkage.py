@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwds.forecast.models.racing.race import team_weights
-from hwds.forecast.models.stacking.shrinkage import learned_weights, paired, screened
-from hwds.forecast.models.stacking.weights import MemberWindows
+from hwds.forecast.racing import team_weights
+from hwds.forecast.stacking import MemberWindows, learned_weights, paired_difference, screen_members
 
 
 def seen(spreads, bias=0.0, rows=1800, per_series=8, seed=0):
@@ -43,7 +42,7 @@ def test_none_of_members_that_are_alike_and_share_half_of_their_errors_answers_a
 
 def test_a_member_that_is_far_behind_has_none():
     data = seen([0.2, 4.0, 4.0])
-    assert screened(data).tolist() == [0]
+    assert screen_members(data).tolist() == [0]
     assert learned_weights(data).tolist() == [1.0, 0.0, 0.0]
 
 
@@ -97,9 +96,9 @@ def test_one_window_is_cut_by_series():
 
 
 def test_a_paired_difference_counts_each_series_once():
-    mean, error = paired(np.array([1.0, 1.0, 3.0]), np.array(["a", "a", "b"], object))
+    mean, error = paired_difference(np.array([1.0, 1.0, 3.0]), np.array(["a", "a", "b"], object))
     assert (mean, error) == (2.0, pytest.approx(1.0))
-    assert paired(np.ones(3), np.array(["a"] * 3, object)) == (1.0, np.inf)
+    assert paired_difference(np.ones(3), np.array(["a"] * 3, object)) == (1.0, np.inf)
 
 
 def test_a_window_that_was_hard_for_all_has_no_more_say():

@@ -6,18 +6,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
-from hwds.experiment.check import check
-from hwds.forecast.context import ForecastContext
+from hwds.evaluation.panel_folds import FromEnd, future_of, panel_known_at
+from hwds.experiment.spec import check
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.ets import ETS
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.since_break import SinceBreak
 from hwds.forecast.models.theta import Theta
 from hwds.forecast.models.xgboost import XGBoost
 from hwds.frames.panel import Panel
-from hwds.splitting.cutoffs import FromEnd, future_of, known_at
 from tests.support.panels import monthly_panel
 
 STEPS = 12
@@ -34,7 +34,10 @@ def shifted(n, size, after, months=96, seed=0) -> Panel:
 
 def answers(model, panel):
     """Forecasts of the last year, and what came."""
-    history, future = known_at(panel, FromEnd(STEPS)), future_of(panel, np.arange(panel.n_series), panel.lengths - STEPS, STEPS)
+    history, future = (
+        panel_known_at(panel, FromEnd(STEPS)),
+        future_of(panel, np.arange(panel.n_series), panel.lengths - STEPS, STEPS),
+    )
     said = model.learn(history, horizon=STEPS, context=CONTEXT).predict(history, future)
     return said, panel.target.reshape(panel.n_series, -1)[:, -STEPS:]
 
@@ -66,7 +69,7 @@ def test_intervals_of_the_seasonal_naive_forget_the_shift():
 
 
 def test_what_is_dropped_leaves_two_seasons():
-    panel = known_at(shifted(4, 30.0, 30), FromEnd(STEPS))
+    panel = panel_known_at(shifted(4, 30.0, 30), FromEnd(STEPS))
     shown = SinceBreak(member=Theta(), earlier="dropped").learn(panel, horizon=STEPS, context=CONTEXT).since.shown(panel)
     assert shown.lengths.tolist() == [30] * 4
     assert shown.series_ids.to_list() == panel.series_ids.to_list()

@@ -8,23 +8,22 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
-from hwds.forecast.context import ForecastContext
-from hwds.forecast.models.base import Forecaster
+from hwds.evaluation.panel_folds import FromEnd, future_of
+from hwds.forecast.models.base import ForecastContext, Forecaster
 from hwds.forecast.models.drift import Drift
 from hwds.forecast.models.naive import Naive
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.stack import Stack
-from hwds.forecast.models.stacking.groups import learned
-from hwds.forecast.models.stacking.weights import (
+from hwds.forecast.stacking import (
     MemberWindows,
-    best_weights,
-    inverse_weights,
+    absolute_ridge_weights,
+    absolute_simplex_weights,
+    inverse_error_weights,
+    learn_group_weights,
     member_windows,
-    ridge_weights,
-    simplex_weights,
+    winner_weights,
 )
-from hwds.frames.forecasts import Forecasts
-from hwds.splitting.cutoffs import FromEnd, future_of
+from hwds.frames.panel import Forecasts
 from tests.support.panels import inner_context, monthly_panel
 
 
@@ -45,17 +44,17 @@ def windows(weights, n=3000, noise=0.1, seed=0):
 
 @pytest.mark.parametrize("weights", [(0.5, 0.5), (0.2, 0.8), (1.0, 0.0, 0.0), (0.1, 0.6, 0.3), (0.7, 0.0, 0.3)])
 def test_the_weights_of_a_mixture_are_found(weights):
-    np.testing.assert_allclose(simplex_weights(windows(weights)), weights, atol=0.02)
-    np.testing.assert_allclose(ridge_weights(windows(weights)), weights, atol=0.03)
+    np.testing.assert_allclose(absolute_simplex_weights(windows(weights)), weights, atol=0.02)
+    np.testing.assert_allclose(absolute_ridge_weights(windows(weights)), weights, atol=0.03)
 
 
 def test_inverse_weights_go_by_the_squared_error():
     errors = np.array([[1.0, 2.0, -3.0], [-1.0, 2.0, 3.0]])
-    np.testing.assert_allclose(inverse_weights(seen(errors, np.zeros(2))), np.array([36, 9, 4]) / 49)
+    np.testing.assert_allclose(inverse_error_weights(seen(errors, np.zeros(2))), np.array([36, 9, 4]) / 49)
 
 
 def test_a_ridge_finds_what_is_no_mean():
-    np.testing.assert_allclose(ridge_weights(windows((1.5, -0.3, 0.2))), [1.5, -0.3, 0.2], atol=0.02)
+    np.testing.assert_allclose(absolute_ridge_weights(windows((1.5, -0.3, 0.2))), [1.5, -0.3, 0.2], atol=0.02)
 
 
 def test_weights_are_those_of_the_least_absolute_error():
@@ -72,15 +71,15 @@ def test_weights_are_those_of_the_least_absolute_error():
     found = min(
         (minimize(loss, start, bounds=[(0, 1)] * 3, constraints=whole, method="SLSQP").fun for start in starts), default=0
     )
-    assert loss(simplex_weights(seen(answers, target))) <= found + 1e-3
+    assert loss(absolute_simplex_weights(seen(answers, target))) <= found + 1e-3
 
 
 def test_where_nothing_is_to_be_learned_a_ridge_is_equal_weights():
     rng = np.random.default_rng(2)
     alike = rng.normal(size=(90, 1)).repeat(3, axis=1) + 0.5 * rng.normal(size=(90, 3))
     one_window = MemberWindows(alike, alike.mean(1), np.ones(90, np.int64), np.arange(90).astype(str), np.ones(90, np.int64))
-    np.testing.assert_allclose(ridge_weights(one_window), 1 / 3)
-    assert best_weights(windows((0.1, 0.8, 0.1))).tolist() == [0.0, 1.0, 0.0]
+    np.testing.assert_allclose(absolute_ridge_weights(one_window), 1 / 3)
+    assert winner_weights(windows((0.1, 0.8, 0.1))).tolist() == [0.0, 1.0, 0.0]
 
 
 def test_groups_and_steps_have_weights_of_their_own_half_way_to_those_of_all():
@@ -92,15 +91,15 @@ def test_groups_and_steps_have_weights_of_their_own_half_way_to_those_of_all():
     target = np.where(first & late, answers[:, 0], answers[:, 1])
     rows = replace(rows, target=target)
     group = np.where(first, "a", "b").astype(object)
-    usual = simplex_weights(rows)
-    learnt = learned(rows, group, 6, simplex_weights, by_step=True)
+    usual = absolute_simplex_weights(rows)
+    learnt = learn_group_weights(rows, group, 6, absolute_simplex_weights, by_step=True)
     got = learnt.of(np.array(["a", "a", "b", "new"], object), np.array([1, 6, 6, 6]))
     np.testing.assert_allclose(got.sum(1), 1)
-    base = (simplex_weights(rows.take(first)) + usual) / 2
+    base = (absolute_simplex_weights(rows.take(first)) + usual) / 2
     np.testing.assert_allclose(got[1], (np.array([1, 0]) + base) / 2, atol=0.01)
     np.testing.assert_allclose(got[0], (np.array([0, 1]) + base) / 2, atol=0.01)
     assert got[2][1] > got[3][1] > got[1][1]
-    few = learned(rows.take(np.arange(60)), group[:60], 6, simplex_weights, by_step=True)
+    few = learn_group_weights(rows.take(np.arange(60)), group[:60], 6, absolute_simplex_weights, by_step=True)
     assert np.ptp(few.values[..., 0]) == 0
 
 
@@ -180,7 +179,7 @@ def test_inner_windows_of_a_stack_are_weighed_by_the_others_and_fit_no_member_ag
     assert rows.height == 6 * 3 * 6
     parts = [asking.inner(member, history, 3, horizon=6) for member in stack.members]
     held_out = member_windows([part.filter(pl.col("window") != -1) for part in parts])
-    weights = inverse_weights(held_out)
+    weights = inverse_error_weights(held_out)
     assert not np.allclose(weights, fitted.weights.values[0, 0])
     last = [part.filter(pl.col("window") == -1)["mean"].to_numpy() for part in parts]
     np.testing.assert_allclose(rows.filter(pl.col("window") == -1)["mean"], weights @ np.array(last))

@@ -10,8 +10,9 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
-from hwds.forecast.context import ForecastContext
+from hwds.evaluation.panel_folds import FromEnd, future_of, panel_known_at
 from hwds.forecast.models.adida import ADIDA
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.ces import CES
 from hwds.forecast.models.croston import Croston
 from hwds.forecast.models.damped import Damped
@@ -19,13 +20,10 @@ from hwds.forecast.models.ets import ETS
 from hwds.forecast.models.lgt import LGT
 from hwds.forecast.models.mfles import MFLES
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
-from hwds.forecast.models.statistical.bands import demanded, past_origins, spread_by_step
-from hwds.forecast.models.statistical.base import filled, scale_of
-from hwds.forecast.models.statistical.damped_trend import PRIOR, damped_ahead, fit_damped
-from hwds.forecast.models.statistical.theta_lines import ahead, fit_theta
-from hwds.forecast.models.theta import FORMS, Theta
+from hwds.forecast.models.theta import THETA_FORMS, Theta
 from hwds.forecast.models.tsb import TSB
-from hwds.splitting.cutoffs import FromEnd, future_of, known_at
+from hwds.forecast.smoothing_kernels import NO_TREND_ROWS, damped_ahead, fit_damped, fit_theta, forecast_theta
+from hwds.forecast.statistical import demand_bands, fill_holes, past_origins, power_of_two, spread_by_step
 from tests.support.panels import panel_of
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -54,7 +52,7 @@ def intermittent(rows=60):
 def parts(series):
     panel = panel_of(series, STEPS)
     ends = FromEnd(STEPS).ends(panel)
-    return known_at(panel, FromEnd(STEPS)), future_of(panel, np.arange(panel.n_series), ends, STEPS)
+    return panel_known_at(panel, FromEnd(STEPS)), future_of(panel, np.arange(panel.n_series), ends, STEPS)
 
 
 def answer(model, series):
@@ -137,11 +135,12 @@ def test_the_mean_is_the_library_s_own(model):
     np.testing.assert_allclose(answer(model, {"clean": values}).mean[0], expected, rtol=near)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", THETA_FORMS)
 def test_theta_fits_as_closely_as_the_library_but_for_the_prior_of_its_weight(form):
-    from statsforecast.theta import auto_theta, forecast_theta as reference
+    from statsforecast.theta import auto_theta
+    from statsforecast.theta import forecast_theta as reference
 
-    dynamic, weight = FORMS[form]
+    dynamic, weight = THETA_FORMS[form]
     name = {"standard": "STM", "optimised": "OTM", "dynamic": "DSTM", "dynamic_optimised": "DOTM"}[form]
     for seed in range(12):
         rng = np.random.default_rng(seed)
@@ -152,7 +151,7 @@ def test_theta_fits_as_closely_as_the_library_but_for_the_prior_of_its_weight(fo
         assert fit.loss <= loss * (1.05 if np.isnan(weight) else 1 + 1e-6)
         if not np.isnan(weight) and fit.loss > loss * (1 - 1e-5):
             expected = reference(theirs, STEPS)["mean"]
-            np.testing.assert_allclose(ahead(fit, len(values), STEPS, dynamic=dynamic)[0], expected, rtol=0.01)
+            np.testing.assert_allclose(forecast_theta(fit, len(values), STEPS, dynamic=dynamic)[0], expected, rtol=0.01)
 
 
 def test_the_variance_of_theta_s_own_errors_is_that_of_smoothing_and_of_the_library_s_paths():
@@ -160,10 +159,10 @@ def test_the_variance_of_theta_s_own_errors_is_that_of_smoothing_and_of_the_libr
 
     values = wave(60) + 0.5 * np.arange(60)
     flat = fit_theta(values, dynamic=False)
-    _, variance = ahead(flat, 60, STEPS, dynamic=False)
+    _, variance = forecast_theta(flat, 60, STEPS, dynamic=False)
     np.testing.assert_allclose(variance / variance[0], 1 + flat.pace**2 * np.arange(STEPS))
     fit = fit_theta(values, dynamic=True, weight=0.5)
-    spread = np.sqrt(ahead(fit, 60, STEPS, dynamic=True)[1])
+    spread = np.sqrt(forecast_theta(fit, 60, STEPS, dynamic=True)[1])
     state = np.array([[fit.level, fit.mean, fit.first, fit.slope, 0.0]])
     paths = compute_pi_samples(60, STEPS, state, spread[0], fit.pace, 2.0, fit.mean, n_samples=20_000)
     np.testing.assert_allclose(paths.std(1), spread, rtol=0.05)
@@ -185,7 +184,7 @@ def test_a_damped_trend_is_that_of_statsmodels_from_its_least_squares_state():
 
     errors = [smoothed(*state).resid for state in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))]
     paths = np.stack([errors[0] - errors[1], errors[0] - errors[2]], 1)  # what a level and a trend of 1 explain
-    drawn = paths.T @ paths + np.diag([0.0, PRIOR / 40 * (paths[:, 1] ** 2).sum()])
+    drawn = paths.T @ paths + np.diag([0.0, NO_TREND_ROWS / 40 * (paths[:, 1] ** 2).sum()])
     state = np.linalg.solve(drawn, paths.T @ errors[0])
     results = smoothed(*state)
     assert np.isclose(fit.loss, np.mean(results.resid**2))
@@ -342,16 +341,16 @@ def test_settings_of_mfles_are_chosen_on_windows_of_the_history():
 def test_holes_take_the_season_before_or_the_line():
     values = np.arange(8.0)
     values[[2, 6]] = np.nan
-    np.testing.assert_array_equal(filled(values, 1), np.arange(8.0))
-    np.testing.assert_array_equal(filled(values, 4)[[2, 6]], [2.0, 2.0])
+    np.testing.assert_array_equal(fill_holes(values, 1), np.arange(8.0))
+    np.testing.assert_array_equal(fill_holes(values, 4)[[2, 6]], [2.0, 2.0])
     values[7] = 100.0
-    np.testing.assert_array_equal(filled(values, 3)[[2, 6]], [2.0, 3.0])
+    np.testing.assert_array_equal(fill_holes(values, 3)[[2, 6]], [2.0, 3.0])
 
 
 def test_scales_are_powers_of_two_and_only_where_they_are_needed():
-    assert scale_of(wave(50)) == 1.0
-    assert np.frexp(scale_of(wave(50) * 1e12))[0] == 0.5
-    assert 100 < np.abs(wave(50) * 1e-9 / scale_of(wave(50) * 1e-9)).max() < 1_100
+    assert power_of_two(wave(50)) == 1.0
+    assert np.frexp(power_of_two(wave(50) * 1e12))[0] == 0.5
+    assert 100 < np.abs(wave(50) * 1e-9 / power_of_two(wave(50) * 1e-9)).max() < 1_100
 
 
 def test_the_spread_of_past_errors_grows_with_the_step_and_never_shrinks():
@@ -379,10 +378,10 @@ def test_past_origins_leave_a_third_of_the_history_and_cost_a_bounded_number_of_
 def test_demand_comes_by_chance_with_the_forecast_as_its_mean():
     values = np.array([0.0, 0, 0, 2, 0, 0, 4, 0, 0, 6])
     levels = tuple(np.arange(0.0005, 1, 0.001))
-    mean, quantiles = demanded(values, 1.0, 2, levels)
+    mean, quantiles = demand_bands(values, 1.0, 2, levels)
     assert (mean == 1.0).all()
     assert set(quantiles[0]) == {0.0, 2.0, 4.0, 6.0}
     np.testing.assert_allclose(quantiles[0].mean(), 1.0, atol=0.01)
     assert (quantiles[0] == 0).mean() == pytest.approx(0.75, abs=0.002)
-    np.testing.assert_allclose(demanded(values, 8.0, 2, levels)[1][0].mean(), 8.0, atol=0.05)
-    assert not demanded(values, 0.0, 2, (0.1, 0.9))[1].any()
+    np.testing.assert_allclose(demand_bands(values, 8.0, 2, levels)[1][0].mean(), 8.0, atol=0.05)
+    assert not demand_bands(values, 0.0, 2, (0.1, 0.9))[1].any()

@@ -8,13 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.forecast.models.arima.regressors import Regressors
-from hwds.forecast.models.windows.covariates import Standard
-from hwds.forecast.models.windows.cut import Windowing
-from hwds.forecast.models.windows.source import WindowSource
-from hwds.forecast.models.windows.vintage_columns import VintageColumn
-from hwds.frames.vintages import Vintages
-from hwds.splitting.cutoffs import AtTime, future_of, known_at, series_at
+from hwds.evaluation.panel_folds import AtTime, future_of, panel_known_at, series_at
+from hwds.forecast.covariates import Regressors, Standard
+from hwds.forecast.windows import VintageColumn, Windowing, WindowSource
+from hwds.frames.panel import Vintages
 from tests.frames.test_vintages import forecasts, said
 from tests.support.panels import monthly_panel
 
@@ -40,7 +37,7 @@ def test_a_training_window_sees_what_was_said_by_its_origin(panel):
 
 def test_ahead_of_a_cutoff_it_is_the_column_of_the_rows_to_forecast(panel):
     cutoff = AtTime(panel.table["time"].unique().sort()[30])
-    known = known_at(panel, cutoff)
+    known = panel_known_at(panel, cutoff)
     both = known.followed_by(future_of(panel, series_at(panel, cutoff), cutoff.ends(panel), 6))
     ahead = (both.offsets[:-1] + known.lengths)[:, None] + np.arange(6)
     np.testing.assert_array_equal(VintageColumn.of(both, PLAIN)[ahead], both.values("rival")[ahead])

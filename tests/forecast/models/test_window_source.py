@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwds.forecast.context import ForecastContext
+from hwds.evaluation.panel_folds import FromEnd, future_of, panel_known_at
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.damped import Damped
 from hwds.forecast.models.theta import Theta
-from hwds.forecast.models.windows.cut import Windowing
-from hwds.forecast.models.windows.lines import ThetaAndDamped
-from hwds.forecast.models.windows.source import WindowSource
-from hwds.splitting.cutoffs import FromEnd, future_of, known_at
+from hwds.forecast.models.xgboost import ThetaAndDamped
+from hwds.forecast.windows import Windowing, WindowSource
 from tests.support.panels import monthly_panel
 
 SEASON = 12
@@ -46,7 +45,7 @@ def test_lines_are_the_forecasts_of_the_methods_from_the_rows_before_an_origin_a
     source = WindowSource.of(Windowing.learn(panel, season=SEASON, horizon=6, lines=ThetaAndDamped()), panel)
     ends, context = panel.lengths - 6, ForecastContext(0, levels=(0.5,), season=SEASON)
     windows = source.cut(source.at(ends))
-    history, future = known_at(panel, FromEnd(6)), future_of(panel, np.arange(3), ends, 6)
+    history, future = panel_known_at(panel, FromEnd(6)), future_of(panel, np.arange(3), ends, 6)
     methods = (Theta(origins=0), Damped(origins=0))
     theta, damped = (model.learn(history, horizon=6, context=context).predict(history, future).mean for model in methods)
     np.testing.assert_allclose(windows.base, (theta + damped) / 2)

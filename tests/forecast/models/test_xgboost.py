@@ -13,25 +13,29 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
-from hwds.core.watching.learning import recorded_learning
-from hwds.forecast.context import ForecastContext
+from hwds.evaluation.cells import recorded_learning
+from hwds.evaluation.panel_folds import FromEnd, future_of, panel_known_at
+from hwds.evaluation.trees import load_booster
+from hwds.forecast.boosting import (
+    EARLY_ROWS,
+    AlternatingRows,
+    BoosterSettings,
+    demand_quantiles,
+    distance_quantiles,
+    error_quantiles,
+    fit_boosters,
+    recursive_path,
+    size_table,
+)
 from hwds.forecast.features.calendar import Calendar
-from hwds.forecast.models.boosting.counts import demand_quantiles, size_table
-from hwds.forecast.models.boosting.growing import EARLY_ROWS, Growing
-from hwds.forecast.models.boosting.recursive import bands_of, path
-from hwds.forecast.models.boosting.spread import fit_boosters, shape_of
-from hwds.forecast.models.boosting.turns import Turns
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
-from hwds.forecast.models.windows.cut import Windowing
-from hwds.forecast.models.windows.rows import TrainingRows, names, training_rows
-from hwds.forecast.models.windows.source import WindowSource
 from hwds.forecast.models.xgboost import ROWS_AN_INPUT, SMOOTH, XGBoost
 from hwds.forecast.models.zero import Zero
+from hwds.forecast.windows import TrainingRows, Windowing, WindowSource, input_names, training_rows
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
-from hwds.learners.boosting.booster import load_booster
-from hwds.splitting.cutoffs import FromEnd, future_of, known_at
 from tests.support.panels import monthly_panel, panel_of
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -49,7 +53,7 @@ MODELS = {
 
 def parts(panel):
     ends = FromEnd(STEPS).ends(panel)
-    return known_at(panel, FromEnd(STEPS)), future_of(panel, np.arange(panel.n_series), ends, STEPS)
+    return panel_known_at(panel, FromEnd(STEPS)), future_of(panel, np.arange(panel.n_series), ends, STEPS)
 
 
 def answer(model, history, future):
@@ -232,39 +236,39 @@ def test_lines_are_not_corrected_row_by_row():
 def test_a_path_feeds_on_itself():
     history, future = parts(monthly_panel(n_series=6, months=72))
     fitted = MODELS["recursive"].learn(history, horizon=STEPS, context=CONTEXT)
-    told, _ = path(fitted.windowing, None, fitted.booster, 1, history, future)
+    told, _ = recursive_path(fitted.windowing, None, fitted.booster, 1, history, future)
     longer = history.followed_by(future)
     target = longer.target
     target[np.isnan(target)] = told.ravel()
     known = replace(longer, table=longer.table.with_columns(pl.Series("target", target)))
     first = known.until(known.lengths - STEPS + 1)
     rest = future.last(STEPS - 1)
-    np.testing.assert_allclose(path(fitted.windowing, None, fitted.booster, 1, first, rest)[0], told[:, 1:])
+    np.testing.assert_allclose(recursive_path(fitted.windowing, None, fitted.booster, 1, first, rest)[0], told[:, 1:])
 
 
 def test_bands_grow_with_the_step_and_cover_what_they_were_made_of():
     rng = np.random.default_rng(0)
     errors = list(np.cumsum(rng.normal(size=(400, 8)), 1).T)
-    bands = bands_of(errors, (0.1, 0.5, 0.9))
+    bands = error_quantiles(errors, (0.1, 0.5, 0.9))
     assert (np.diff(bands[:, 2]) > 0).all()
     inside = [np.mean((step > low) & (step < high)) for step, (low, _, high) in zip(errors, bands, strict=True)]
     assert np.allclose(inside, 0.8, atol=0.06)
-    assert bands_of([np.zeros(0)] * 3, (0.5,)).shape == (0, 1)
+    assert error_quantiles([np.zeros(0)] * 3, (0.5,)).shape == (0, 1)
 
 
 def test_the_inputs_have_names():
     panel = monthly_panel()
     source = WindowSource.of(Windowing.learn(panel, season=12, horizon=STEPS, of_demand=True), panel)
     rows = training_rows(source, 50, np.random.default_rng(0))
-    assert rows.inputs.shape[1] == len(names(source)) == len(set(names(source)))
+    assert rows.inputs.shape[1] == len(input_names(source)) == len(set(input_names(source)))
 
 
 def test_the_shape_is_that_of_the_errors_and_normal_without_any():
     rng = np.random.default_rng(0)
     errors = rng.exponential(1.0, 20_000)
-    shape = shape_of(errors, (0.1, 0.5, 0.9))
+    shape = distance_quantiles(errors, (0.1, 0.5, 0.9))
     np.testing.assert_allclose(shape, np.log([0.5 / 0.9, 1.0, 5.0]), atol=0.05)
-    few = shape_of(np.zeros(1), (0.1, 0.5, 0.9))
+    few = distance_quantiles(np.zeros(1), (0.1, 0.5, 0.9))
     np.testing.assert_allclose(few * 51 / 50, [-1.606, 0.0, 1.606], atol=1e-3)
 
 
@@ -301,7 +305,7 @@ def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below(turn
         "seed": 0,
         "min_child_weight": 20,
     }
-    growing = Growing(settings | SMOOTH, 30, 9, pace=3, turns=turns)
+    growing = BoosterSettings(settings | SMOOTH, 30, 9, pace=3, turns=turns)
     grown = fit_boosters(growing, rows, rows.take(rows.late), grid, np.zeros(1, bool))
     location, spread = (load_booster(each, 1).inplace_predict(rows.inputs)[:, None] for each in (grown.median, grown.spread))
     below = (rows.target[:, None] < location + spread * grown.shape).mean(0)
@@ -315,7 +319,7 @@ def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
     def growing(rows, **changes):
         model = XGBoost(**changes)
         source = WindowSource.of(model._windowing(history, STEPS, CONTEXT), history)
-        return model._growing(source, rows * len(names(source)), CONTEXT)
+        return model._growing(source, rows * len(input_names(source)), CONTEXT)
 
     def objective(rows, **changes):
         return growing(rows, **changes).settings["objective"]
@@ -337,12 +341,12 @@ def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
 def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
     rows = skewed(4_001)
     settings = {"max_depth": 3, "eta": 0.3, "max_bin": 64, "nthread": 1, "seed": 0}
-    growing = Growing(settings | SMOOTH, 12, 0, turns=4)
-    dealt = Turns.of(growing, rows)
+    growing = BoosterSettings(settings | SMOOTH, 12, 0, turns=4)
+    dealt = AlternatingRows.of(growing, rows)
     np.testing.assert_allclose(np.diff(dealt.bounds), 1_000, atol=3)
     assert sorted(dealt.rows.target) == sorted(rows.target)
     for every in (2, 3, 4, 12):  # steps of an origin follow each other: none may meet one part alone
-        marked = Turns.of(growing, replace(rows, target=np.arange(len(rows.target)) % every == 0))
+        marked = AlternatingRows.of(growing, replace(rows, target=np.arange(len(rows.target)) % every == 0))
         shares = [part.mean() for part in np.split(marked.rows.target, marked.bounds[1:-1])]
         np.testing.assert_allclose(shares, 1 / every, atol=0.01)
     booster = dealt.grow(growing, 12)
@@ -351,7 +355,7 @@ def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
     constant = np.abs(rows.target - np.median(rows.target)).mean()
     assert np.abs(dealt.rows.target - learned).mean() < 0.9 * constant
     with recorded_learning(tmp_path, "xgboost", "2023", 0):
-        assert Turns.of(growing, rows).grow(growing, 12).save_raw("ubj") == booster.save_raw("ubj")
+        assert AlternatingRows.of(growing, rows).grow(growing, 12).save_raw("ubj") == booster.save_raw("ubj")
     (file,) = tmp_path.glob("*.jsonl")
     losses = [json.loads(line)["train"] for line in file.read_text().splitlines()[1:]]
     assert len(losses) == 12
@@ -360,12 +364,12 @@ def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
 
 def test_rounds_of_quantiles_are_chosen_by_no_more_rows_than_that_takes():
     rows = skewed(2 * EARLY_ROWS)
-    before = Growing({}, 1, 1, pace=3)._before(rows)
+    before = BoosterSettings({}, 1, 1, pace=3)._before(rows)
     assert len(before.target) == EARLY_ROWS
     assert not before.late.any()
     assert before.target[0] == rows.target[0]
     assert before.target[-1] == rows.target[~rows.late][-1]
-    assert len(Growing({}, 1, 1)._before(rows).target) == (~rows.late).sum()
+    assert len(BoosterSettings({}, 1, 1)._before(rows).target) == (~rows.late).sum()
 
 
 def test_rows_are_thinned_where_one_value_is_seen_from_many_origins():

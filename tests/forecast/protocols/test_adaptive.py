@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.forecast.protocols.intervals.adaptive import adaptive, covered, newest
-from hwds.forecast.protocols.intervals.conformal import conformal
+from hwds.forecast.postprocessing import adaptive_rows, conformal_rows, inside_intervals, newest_rows
 from hwds.forecast.protocols.walk_forward import WalkForward
 from tests.forecast.protocols.test_conformal import LEVELS, SHOWN, Narrow, coverage, noisy, raw, settled
 from tests.support.panels import monthly_panel
@@ -23,7 +22,7 @@ def walk(**more):
 def test_later_actuals_change_nothing_at_a_cutoff(align, refit, stride, tmp_path):
     panel = noisy(10, 80).until(np.array([80, 80, 80, 70, 80, 80, 80, 66, 80, 80]))
     rows = raw(walk(align=align, refit=refit, stride=stride), panel, Narrow(), tmp_path)
-    clean = adaptive(rows, LEVELS, 3)
+    clean = adaptive_rows(rows, LEVELS, 3)
     for fold, window in rows.filter(pl.col("window") >= 0).select("fold", "window").unique().sort("fold", "window").rows():
         here = (pl.col("fold") == fold) & (pl.col("window") == window)
         cutoffs = rows.filter(here).select("series_id", pl.col("cutoff").alias("now"))
@@ -31,9 +30,9 @@ def test_later_actuals_change_nothing_at_a_cutoff(align, refit, stride, tmp_path
         late = (pl.col("time") > pl.col("now").fill_null(cutoffs["now"].min())) & (pl.col("window") >= 0)
         rubbish = marked.with_columns(pl.when(late).then(-1e9).otherwise("actual").alias("actual")).drop("now")
         keys = rows.filter(here).select("fold", "series_id", "cutoff", "step")
-        wanted, got = (part.join(keys, keys.columns, "semi") for part in (clean, adaptive(rubbish, LEVELS, 3)))
+        wanted, got = (part.join(keys, keys.columns, "semi") for part in (clean, adaptive_rows(rubbish, LEVELS, 3)))
         assert wanted.select(SHOWN).equals(got.select(SHOWN))
-    assert not clean.equals(conformal(rows, LEVELS))
+    assert not clean.equals(conformal_rows(rows, LEVELS))
 
 
 def test_the_first_cutoff_is_that_of_plain_conformal(tmp_path):
@@ -65,30 +64,30 @@ def test_an_actual_that_is_not_out_yet_teaches_nothing(tmp_path):
     rows = raw(walk(windows=3), panel, Narrow(), tmp_path)
     assert "available_at" in rows.columns
     rubbish = rows.with_columns(pl.when(pl.col("window") >= 0).then(-1e9).otherwise("actual").alias("actual"))
-    clean, other = (adaptive(part, LEVELS, 3) for part in (rows, rubbish))
+    clean, other = (adaptive_rows(part, LEVELS, 3) for part in (rows, rubbish))
     assert clean.select(SHOWN).equals(other.select(SHOWN))
     assert "available_at" not in clean.columns
 
 
 def test_the_pool_keeps_the_newest_windows():
     step, order = np.ones(40, np.int64), np.repeat([-2, -1, 0, 1], 10)
-    assert newest(step, order, 2).all()  # few rows: all are kept
+    assert newest_rows(step, order, 2).all()  # few rows: all are kept
     step, order = np.ones(600, np.int64), np.repeat([-2, -1, 0, 1], 150)
-    assert np.unique(order[newest(step, order, 1)]).tolist() == [0, 1]
-    assert np.unique(order[newest(step, order, 3)]).tolist() == [-1, 0, 1]
+    assert np.unique(order[newest_rows(step, order, 1)]).tolist() == [0, 1]
+    assert np.unique(order[newest_rows(step, order, 3)]).tolist() == [-1, 0, 1]
 
 
 def test_an_actual_on_an_end_may_count_as_inside_or_not():
     levels = np.array([0.1, 0.5, 0.9])
     quantiles = np.array([[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]])
-    least, most = covered(quantiles, np.array([2.0, -1.0]), np.array([[False] * 3, [True] * 3]), levels)
+    least, most = inside_intervals(quantiles, np.array([2.0, -1.0]), np.array([[False] * 3, [True] * 3]), levels)
     assert least[:, 0].tolist() == [False, True]
     assert most[:, 0].tolist() == [True, True]
 
 
 def test_without_inner_windows_they_learn_from_what_comes_true(tmp_path):
     rows = raw(walk(windows=6, refit="every_3"), noisy(30, 90), Narrow(), tmp_path)
-    rows = adaptive(rows.filter(pl.col("window") >= 0), LEVELS, 3)
+    rows = adaptive_rows(rows.filter(pl.col("window") >= 0), LEVELS, 3)
     first = rows["cutoff"].min()
     assert not rows.filter(pl.col("cutoff") == first)["calibrated"].any()
     late = rows.filter(pl.col("cutoff") > first)

@@ -10,15 +10,14 @@ import pytest
 
 from hwds.core.cache import Cache
 from hwds.core.serialization import Serializable, load_fitted, save_fitted
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.features.none import None_
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
+from hwds.forecast.postprocessing import CalibratedModel
 from hwds.forecast.protocols.holdout import Holdout
-from hwds.forecast.protocols.intervals.calibrated import Calibrated
 from hwds.forecast.protocols.walk_forward import WalkForward
-from hwds.frames.forecasts import Forecasts
+from hwds.frames.features.none import None_
+from hwds.frames.panel import Forecasts
 from tests.support.panels import LastValue, monthly_panel
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -209,7 +208,7 @@ def test_the_final_model_is_kept_with_its_calibration(tmp_path):
     protocol = Holdout(horizon=6, levels=LEVELS, intervals="conformal")
     context = RunContext(0, "final", features=None_(), cache=Cache(tmp_path / "cells"))
     fitted = protocol.fit_all(Narrow(), panel, context)
-    assert isinstance(fitted, Calibrated)
+    assert isinstance(fitted, CalibratedModel)
     save_fitted(fitted, tmp_path / "model")
     rows = protocol.predict_new(fitted, panel, context)
     again = protocol.predict_new(load_fitted(tmp_path / "model"), panel, context)

@@ -7,14 +7,12 @@ import pytest
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import Serializable
 from hwds.datasets.simulated.hardware_demand import HardwareDemand
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.forecast.models.analog import Analog
 from hwds.forecast.protocols.launch import Launch
-from hwds.frames.forecasts import Forecasts
 from hwds.frames.frequency import Frequency
-from hwds.frames.panel import Panel
+from hwds.frames.panel import Forecasts, Panel
 from hwds.frames.roles import Roles
 from tests.support.panels import FittedLastValue, LastValue
 
@@ -171,7 +169,7 @@ def test_the_truth_answers_launches_and_knows_an_outage():
 @pytest.mark.parametrize("after", [0, 1])
 def test_analog_does_not_leak(after):
     panel = HardwareDemand(seed=3, families=2, channels=2, months=48).load()
-    found = list(canary(Launch(after=after, horizon=4, launches=2), "m", Analog(), panel, RunContext(0)))
+    found = list(check_leaks(Launch(after=after, horizon=4, launches=2), "m", Analog(), panel, RunContext(0)))
     assert len(found) == 2
     assert [leak for leak in found if leak] == []
 
@@ -185,4 +183,4 @@ def test_a_launch_learned_from_its_own_rows_is_caught():
             level = float(frame.table.filter(pl.col("series_id") == rows["series_id"][0])["target"].mean())
             return rows.with_columns(mean=pl.lit(level))
 
-    assert [leak for leak in canary(Peeking(after=1), "m", LastValue(), launches(), RunContext(0)) if leak]
+    assert [leak for leak in check_leaks(Peeking(after=1), "m", LastValue(), launches(), RunContext(0)) if leak]

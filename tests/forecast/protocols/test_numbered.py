@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from hwds.app.evaluate import evaluate
-from hwds.compare.answers import Answer
-from hwds.forecast.compare import evidence
-from hwds.forecast.metrics.scores import FROM_LAST
+from hwds.cli.notebook import evaluate
+from hwds.forecast.compare import forecast_evidence
+from hwds.forecast.metrics import FROM_LAST
 from hwds.forecast.protocols.holdout import Holdout
-from hwds.forecast.protocols.rows.remarks import within_a_season
 from hwds.forecast.protocols.walk_forward import WalkForward
+from hwds.forecast.rows import season_remarks
 from hwds.frames.panel import Panel
+from hwds.stats.sources import ModelRows
 from tests.support.panels import LastValue
 
 SIX = WalkForward(windows=6, horizon=1, stride=1, align="end")
@@ -46,9 +46,9 @@ def test_numbered_series_that_end_together_have_the_errors_of_dated_ones(protoco
 def test_a_comparison_on_numbered_series_has_as_many_origins_as_windows():
     rows = evaluate(LastValue(), panels()[1], WalkForward(windows=6, stride=3, align="end")).tables.predictions
     source = type("Source", (), {"config": {"protocol": {}}})()
-    new, earlier = Answer("m", "d", 0, source, "m", rows), Answer("before", "d", 0, source, "m", rows.drop(FROM_LAST))
+    new, earlier = ModelRows("m", "d", 0, source, "m", rows), ModelRows("before", "d", 0, source, "m", rows.drop(FROM_LAST))
     for answers in ([new], [new, earlier], [earlier, new]):  # a run of earlier code has no such column
-        found, _ = evidence(answers, "mase", 100)
+        found, _ = forecast_evidence(answers, "mase", 100)
         assert (found.periods.least, found.span) == (6, {"d": 2})
 
 
@@ -63,6 +63,6 @@ def test_what_is_taken_for_granted_of_numbers_is_said():
 
 def test_the_cutoffs_that_a_remark_counts_are_those_of_the_intervals():
     panel = replace(panels()[1], season=12)
-    said = [list(within_a_season(evaluate(LastValue(), panel, each).tables.predictions)) for each in (Holdout(), SIX)]
+    said = [list(season_remarks(evaluate(LastValue(), panel, each).tables.predictions)) for each in (Holdout(), SIX)]
     assert said[0] == [], "thirty ends are one origin"
     assert said[1][0].startswith("6 cutoffs forecast 50 % of a season")

@@ -9,12 +9,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
-from hwds.forecast.models.arima.fitted import FittedSarima
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.forecast.models.base import Forecaster
-from hwds.forecast.models.sarima import Sarima
+from hwds.forecast.models.sarima import FittedSarima, Sarima
 from hwds.forecast.protocols.walk_forward import WalkForward
 from tests.support.panels import monthly_panel
 
@@ -120,7 +118,7 @@ def test_revisions_are_asked_one_by_one_and_never_seen_early(calls):
     protocol = WalkForward(windows=3, horizon=3, refit="never")
     rows = rows_of(protocol, SARIMA, revised)
     assert calls == ["predict"] * 3
-    assert [leak for leak in canary(protocol, "m", SARIMA, revised, RunContext(0)) if leak] == []
+    assert [leak for leak in check_leaks(protocol, "m", SARIMA, revised, RunContext(0)) if leak] == []
     plain = rows_of(protocol, SARIMA, panel)
     assert (rows["mean"] != plain["mean"]).any()
 
@@ -139,5 +137,5 @@ def test_a_plan_that_fills_holes_of_the_data_is_asked_one_by_one(filled, calls):
 
 def test_the_canary_holds_at_each_of_many_cutoffs():
     protocol = WalkForward(windows=4, horizon=3, stride=2, refit="never")
-    found = list(canary(protocol, "m", SARIMA, ragged(), RunContext(0)))
+    found = list(check_leaks(protocol, "m", SARIMA, ragged(), RunContext(0)))
     assert found == [None] * 4

@@ -8,14 +8,12 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.segments import ABSENT, Segments
+from hwds.evaluation.panel_folds import AtTime
+from hwds.evaluation.protocol import NO_SEGMENT, Cell, RunContext, ScoreSegments
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.launch import Launch
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.panel import Panel
-from hwds.splitting.cutoffs import AtTime
 from tests.support.panels import LastValue, monthly_panel
 
 
@@ -34,7 +32,7 @@ def asked(protocol, panel):
 
 def classes(protocol, panel, column):
     """Series and cutoff to their class."""
-    labels = Segments.of(replace(protocol, segments=(column,)), panel).labels[column]
+    labels = ScoreSegments.of(replace(protocol, segments=(column,)), panel).labels[column]
     return {(name, cutoff): segment for name, cutoff, segment in labels.select("series_id", "cutoff", "segment").iter_rows()}
 
 
@@ -43,7 +41,7 @@ def test_promoted_rows_are_scored_apart():
     protocol = WalkForward(horizon=4, windows=2, segments=("promotion",))
     rows = asked(protocol, panel)
     marked = rows.join(panel.table.select("series_id", "time", "promotion"), on=["series_id", "time"], maintain_order="left")
-    found = [score for score, _ in Segments.of(protocol, panel).scores(protocol, rows, ())]
+    found = [score for score, _ in ScoreSegments.of(protocol, panel).scores(protocol, rows, ())]
     assert list(dict.fromkeys(score.segment for score in found)) == ["0", "1"]
     for value in ("0", "1"):
         alone = rows.filter((marked["promotion"] == float(value)).fill_null(False))
@@ -58,10 +56,10 @@ def test_a_share_tells_apart_zero_and_not_zero_and_unknown():
     protocol = Holdout(horizon=4, segments=("visits",))
     found = {
         s.segment: s.n
-        for s, _ in Segments.of(protocol, panel).scores(protocol, asked(protocol, panel), ())
+        for s, _ in ScoreSegments.of(protocol, panel).scores(protocol, asked(protocol, panel), ())
         if s.metric == "mae" and s.aggregate == "pooled"
     }
-    assert found == {"0": 2, "not 0": 4, ABSENT: 2}
+    assert found == {"0": 2, "not 0": 4, NO_SEGMENT: 2}
 
 
 def test_a_column_without_a_zero_or_of_zeros_alone_is_refused():
@@ -69,7 +67,7 @@ def test_a_column_without_a_zero_or_of_zeros_alone_is_refused():
     for value, said in ((0.0, "is 0 in every row"), (2.0, "is 0 in no row")):
         flat = replace(panel, table=panel.table.with_columns(promotion=pl.lit(value)))
         with pytest.raises(ConfigError, match=f"protocol.segments: 'promotion' {said}; it tells apart"):
-            Segments.of(Holdout(segments=("promotion",)), flat)
+            ScoreSegments.of(Holdout(segments=("promotion",)), flat)
 
 
 def test_age_grows_with_the_cutoff_and_counts_from_the_launch():
@@ -92,7 +90,7 @@ def test_volume_is_a_third_of_what_was_known_at_the_cutoff():
     protocol = Holdout(horizon=10)
     found = {name: segment for (name, _), segment in classes(protocol, panel, "volume").items()}
     assert list(found.values()) == ["low", "low", "middle", "middle", "high", "high"]
-    assert Segments.of(replace(protocol, segments=("volume",)), panel).values("volume") == ["low", "middle", "high"]
+    assert ScoreSegments.of(replace(protocol, segments=("volume",)), panel).values("volume") == ["low", "middle", "high"]
 
 
 def test_demand_has_the_four_classes_of_syntetos_boylan_and_croston():
@@ -125,10 +123,10 @@ def test_every_row_has_its_class_and_each_unit_is_counted_once():
     protocol = WalkForward(horizon=4, windows=3, refit="never", segments=("age", "volume"))
     rows = asked(protocol, panel)
     for column in protocol.segments:
-        found = [s for s, _ in Segments.of(protocol, panel).scores(protocol, rows, ()) if s.segment_by == column]
+        found = [s for s, _ in ScoreSegments.of(protocol, panel).scores(protocol, rows, ()) if s.segment_by == column]
         pooled = [s.n for s in found if (s.metric, s.aggregate) == ("mae", "pooled")]
         assert sum(pooled) == len(rows)
-        assert ABSENT not in {s.segment for s in found}
+        assert NO_SEGMENT not in {s.segment for s in found}
 
 
 def test_lost_series_are_counted_in_the_classes_that_they_were_of():
@@ -136,7 +134,7 @@ def test_lost_series_are_counted_in_the_classes_that_they_were_of():
     protocol = Holdout(horizon=4, segments=("volume", "promotion"))
     rows = asked(protocol, panel).filter(pl.col("series_id").is_in(["s3", "s4", "s5"]))
     (fold,) = protocol.split(panel)
-    failed = {s.segment: lost for s, lost in Segments.of(protocol, panel).scores(protocol, rows, [Cell("m", fold, 0, 3)])}
+    failed = {s.segment: lost for s, lost in ScoreSegments.of(protocol, panel).scores(protocol, rows, [Cell("m", fold, 0, 3)])}
     assert failed == {"middle": 1, "high": 0, "0": 3, "1": 3}
 
 
@@ -144,7 +142,7 @@ def test_a_users_own_column_goes_before_a_class_of_its_name():
     panel = monthly_panel(n_series=2)
     table = panel.table.with_columns(age=pl.when(pl.col("series_id") == "s0").then(pl.lit("old")).otherwise(pl.lit("new")))
     own = replace(panel, table=table, roles=panel.roles | {"static": ("age",)})
-    assert Segments.of(Holdout(segments=("age",)), own).values("age") == ["new", "old"]
+    assert ScoreSegments.of(Holdout(segments=("age",)), own).values("age") == ["new", "old"]
 
 
 def test_launches_without_a_row_are_of_no_class():

@@ -5,32 +5,28 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import mkdtemp
 
+import hwds.frames.hierarchy as hierarchy
 import numpy as np
 import polars as pl
 import pytest
 
-import hwds.frames.hierarchy as hierarchy
-from hwds.config.compose import compose
 from hwds.core.cache import Cache
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import Serializable, load_fitted, save_fitted
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.segments import Segments
-from hwds.experiment.check import check
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, RunContext, ScoreSegments
 from hwds.experiment.prepare import prepare
-from hwds.features.none import None_
-from hwds.forecast.decisions.volume_bands import VolumeBands
+from hwds.experiment.spec import check
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.walk_forward import WalkForward
-from hwds.frames.forecasts import Forecasts
-from hwds.frames.hierarchy import groups_of
-from hwds.frames.panel import Panel
+from hwds.frames.features.none import None_
+from hwds.frames.panel import Forecasts, Panel, aggregates_of_series
 from hwds.frames.roles import Roles
 from hwds.results.tables import TRUTH
+from hwds.supply.decisions.volume_bands import VolumeBands
 from tests.support.panels import AskedAnew, monthly_panel
 
 METHODS = ("bottom_up", "top_down", "mint")
@@ -102,7 +98,7 @@ def settled(protocol, panel, model, folder, block=None):
 
 def off(rows, panel, column):
     """How far each aggregate is from the sum of its series, in shares of it; of `actual`, over those that have one."""
-    parts = rows.join(groups_of(panel, grouped=True), on="series_id").explode("groups")
+    parts = rows.join(aggregates_of_series(panel, grouped=True), on="series_id").explode("groups")
     keys = ["fold", "cutoff", "step"] if "fold" in rows.columns else ["cutoff", "step"]
     sums = parts.group_by(*keys, pl.col("groups").alias("series_id")).agg(pl.col(column).sum().alias("sum"))
     both = rows.join(sums, on=[*keys, "series_id"])
@@ -188,7 +184,7 @@ def test_how_cells_are_cut_does_not_show(intervals, tmp_path):
 @pytest.mark.parametrize("protocol", [Holdout(horizon=6), WalkForward(windows=2, refit="never", intervals="adaptive")])
 def test_nothing_after_the_cutoff_is_in_a_sum(protocol, tmp_path, monkeypatch):
     asked = replace(protocol, reconcile="mint", grouped=True)
-    found = canary(asked, "m", Mean(), asked.prepare_frame(shop()), replace(context(tmp_path), cache=AskedAnew(tmp_path)))
+    found = check_leaks(asked, "m", Mean(), asked.prepare_frame(shop()), replace(context(tmp_path), cache=AskedAnew(tmp_path)))
     assert list(found) == [None] * (1 if isinstance(protocol, Holdout) else 2)
 
     honest = hierarchy._sums
@@ -198,7 +194,7 @@ def test_nothing_after_the_cutoff_is_in_a_sum(protocol, tmp_path, monkeypatch):
         return rows.with_columns(pl.col("target").shift(-1).over("series_id", order_by="time").fill_null(pl.col("target")))
 
     monkeypatch.setattr(hierarchy, "_sums", peeking)
-    found = canary(asked, "m", Mean(), asked.prepare_frame(shop()), replace(context(tmp_path), cache=AskedAnew(tmp_path)))
+    found = check_leaks(asked, "m", Mean(), asked.prepare_frame(shop()), replace(context(tmp_path), cache=AskedAnew(tmp_path)))
     assert all(leak is not None for leak in found)
 
 
@@ -227,7 +223,7 @@ def test_the_months_to_come_add_up_too(intervals, tmp_path):
     rows = ahead.predict_new(fitted, frame, context(tmp_path))
     assert set(rows["series_id"]) >= {"s0", "s1", "total", "region=N", "kind=x"}
     assert "s2" not in set(rows["series_id"])
-    parts = rows.join(groups_of(panel, grouped=True), on="series_id").explode("groups")
+    parts = rows.join(aggregates_of_series(panel, grouped=True), on="series_id").explode("groups")
     sums = parts.group_by(pl.col("groups").alias("series_id")).agg(pl.col("mean").sum().alias("sum"))
     both = rows.join(sums, on="series_id")
     np.testing.assert_allclose(both["mean"], both["sum"], rtol=1e-9)
@@ -239,7 +235,7 @@ def test_scores_by_level(tmp_path):
     protocol = Holdout(horizon=6, reconcile="mint", segments=("level",))
     frame = protocol.prepare_frame(shop())
     rows = protocol.postprocess(raw(protocol, frame, NAIVE, tmp_path)).drop("fold")
-    told = [score for score, _ in Segments.of(protocol, frame).scores(protocol, rows, []) if score.metric == "mase[m=12]"]
+    told = [score for score, _ in ScoreSegments.of(protocol, frame).scores(protocol, rows, []) if score.metric == "mase[m=12]"]
     found = {score.segment: score.n for score in told if score.aggregate == "mean"}
     assert found == {"region": 2, "region|kind": 3, "series": 6, "total": 1}
 

@@ -9,16 +9,15 @@ import polars as pl
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary, compared
-from hwds.evaluation.context import RunContext
-from hwds.forecast.context import ForecastContext
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.panel_folds import FromEnd, future_of, panel_known_at
+from hwds.evaluation.protocol import Cell, RunContext, compare_answers
+from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.drift import Drift
 from hwds.forecast.models.naive import Naive
 from hwds.forecast.models.sarima import Sarima
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.protocols.walk_forward import WalkForward
-from hwds.splitting.cutoffs import FromEnd, future_of, known_at
 from tests.support.panels import LastValue, monthly_panel
 
 PANEL = monthly_panel(n_series=4, months=60, horizon=14)
@@ -47,7 +46,7 @@ def holed(panel):
 )
 def test_each_step_of_the_paths_has_the_law_that_is_forecast(model):
     panel, cutoff = holed(PANEL), FromEnd(14)
-    known, future = known_at(panel, cutoff), future_of(panel, np.arange(4), cutoff.ends(panel), 14)
+    known, future = panel_known_at(panel, cutoff), future_of(panel, np.arange(4), cutoff.ends(panel), 14)
     fitted = model.learn(known, horizon=14, context=ForecastContext(0, "f", levels=LEVELS, season=12))
     told = fitted.predict(known, future)
     paths = fitted.sample(known, future, 10_000, [stream(0, "paths", i) for i in range(4)])
@@ -59,7 +58,7 @@ def test_each_step_of_the_paths_has_the_law_that_is_forecast(model):
 
 
 def test_seasons_of_the_seasonal_naive_walk_apart_and_drift_moves_all_steps():
-    known, future = known_at(PANEL, FromEnd(14)), future_of(PANEL, np.arange(4), FromEnd(14).ends(PANEL), 14)
+    known, future = panel_known_at(PANEL, FromEnd(14)), future_of(PANEL, np.arange(4), FromEnd(14).ends(PANEL), 14)
     context = ForecastContext(0, "f", levels=LEVELS, season=12)
     rng = [stream(0, "paths", i) for i in range(4)]
     paths = SeasonalNaive().learn(known, horizon=14, context=context).sample(known, future, 4000, rng)
@@ -83,7 +82,7 @@ def test_how_the_work_is_cut_does_not_show_in_the_draws():
     protocol = WalkForward(windows=2, paths=20)
     for model in (Naive(), Drift(), Sarima(search="fixed")):
         whole, parts = rows_of(protocol, model, (0, 4)), rows_of(protocol, model, (2, 4), (0, 2))
-        assert compared("m", "f", whole, parts) is None
+        assert compare_answers("m", "f", whole, parts) is None
     assert whole.schema["paths"] == pl.Array(pl.Float32, 20)
     draws = rows_of(protocol, Naive(), (0, 4))["paths"].to_numpy()
     assert len(np.unique(draws[::14, 0])) == 4
@@ -100,7 +99,7 @@ def test_a_model_that_cannot_draw_has_none_and_no_paths_change_no_row():
 
 def test_nothing_after_the_cutoff_is_in_the_paths_and_the_canary_reads_them():
     protocol = WalkForward(windows=2, paths=10, horizon=4)
-    assert not any(canary(protocol, "naive", Naive(), PANEL, RunContext(0)))
+    assert not any(check_leaks(protocol, "naive", Naive(), PANEL, RunContext(0)))
     rows = rows_of(protocol, Naive(), (0, 4))
     other = rows.with_columns(pl.Series("paths", rows["paths"].to_numpy() + np.float32(1), rows.schema["paths"]))
-    assert compared("m", "f", rows, other).changed == len(rows)
+    assert compare_answers("m", "f", rows, other).changed == len(rows)

@@ -9,20 +9,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
 from hwds.core.cache import Cache
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.corruption.panel import corrupt_panel
-from hwds.experiment.check import check
-from hwds.features.none import None_
+from hwds.core.compose import compose
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.panel_folds import AtTime, FromEnd, corrupt_panel, future_of, panel_known_at, series_at
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.experiment.spec import check
 from hwds.forecast.models.base import Forecaster
-from hwds.forecast.protocols.rows.predictions import all_cutoffs
+from hwds.forecast.predictions import all_cutoffs
 from hwds.forecast.protocols.walk_forward import WalkForward
-from hwds.frames.forecasts import Forecasts
-from hwds.frames.vintages import Vintages
-from hwds.splitting.cutoffs import AtTime, FromEnd, future_of, known_at, series_at
+from hwds.frames.features.none import None_
+from hwds.frames.panel import Forecasts, Vintages
 from tests.support.panels import AskedAnew, LastValue, monthly_panel
 
 
@@ -46,7 +43,7 @@ def joined(n_series=4, months=48, every=2, steps=6):
 )
 def test_rows_ahead_have_what_was_said_by_the_cutoff_and_those_behind_what_was_said_before_them(cutoff, last):
     panel = joined()
-    known, future = known_at(panel, cutoff), future_of(panel, series_at(panel, cutoff), cutoff.ends(panel), 9)
+    known, future = panel_known_at(panel, cutoff), future_of(panel, series_at(panel, cutoff), cutoff.ends(panel), 9)
     past = known.table.filter(pl.col("series_id") == "s0")["when"].to_list()
     assert past == [None, *(float((row - 1) // 2 * 2) for row in range(1, last + 1))]
     ahead = future.table.filter(pl.col("series_id") == "s0")["when"].to_list()
@@ -106,7 +103,7 @@ def test_forecasts_of_all_cutoffs_are_not_made_in_one_pass():
 
 def leaks(protocol, model, folder):
     context = RunContext(0, features=None_(), cache=AskedAnew(folder))
-    return [leak for leak in canary(protocol, "m", model, joined(), context) if leak]
+    return [leak for leak in check_leaks(protocol, "m", model, joined(), context) if leak]
 
 
 @dataclass(frozen=True)
@@ -150,6 +147,6 @@ def test_figures_that_were_not_out_are_rubbish_to_the_canary_too():
         same = (rubbish.target == panel.target).reshape(2, 30)
         assert same[:, :23].all()
         assert not same[:, 23:].any()
-        late = known_at(panel, cutoff).table.filter(pl.col("target").is_null())
+        late = panel_known_at(panel, cutoff).table.filter(pl.col("target").is_null())
         assert late.group_by("series_id").len()["len"].to_list() == [2, 2]
-        assert known_at(panel, cutoff).table.equals(known_at(rubbish, cutoff).table)
+        assert panel_known_at(panel, cutoff).table.equals(panel_known_at(rubbish, cutoff).table)

@@ -5,8 +5,7 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import DataError
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.walk_forward import WalkForward
 from tests.support.panels import LastValue, monthly_panel
@@ -80,7 +79,7 @@ def test_the_number_of_future_rows_does_not_tell_where_a_series_ends():
     cutoff = protocol.cutoffs(shorter)[0]
     _, (rows,) = asked(protocol, shorter)
     assert rows.filter(pl.col("series_id") == "s1")["step"].to_list() == [1, 2, 3, 4]
-    from hwds.splitting.cutoffs import future_of, series_at
+    from hwds.evaluation.panel_folds import future_of, series_at
 
     future = future_of(shorter, series_at(shorter, cutoff), cutoff.ends(shorter), 6)
     assert future.lengths.tolist() == [6, 6, 6]

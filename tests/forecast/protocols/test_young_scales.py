@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from hwds.forecast.protocols.rows.young_scales import with_scales_of_others
+from hwds.forecast.rows import fill_young_scales
 
 
 def rows(*lines):
@@ -13,7 +13,7 @@ def rows(*lines):
 
 
 def test_a_young_series_has_the_mean_scale_of_the_others_at_its_cutoff():
-    made = with_scales_of_others(
+    made = fill_young_scales(
         rows(
             (0, "old", 9, 1, 2.0, None),
             (0, "old", 9, 2, 2.0, None),  # counts once

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hwds.forecast.report.by_step import by_step_figure, levels
-from hwds.report.pictures.segments import MODELS, model_colours, segments_figure
-from hwds.report.pictures.style import FLOOR_COLOUR, NAIVE_COLOUR, OWN
+from hwds.forecast.report import by_step_figure, interval_levels
+from hwds.report.leaderboard import MOST_MODELS, board_colours, segments_figure
+from hwds.report.pictures import FLOOR_COLOUR, NAIVE_COLOUR, OWN_COLOUR
 from hwds.report.standings import standings
 from tests.support.result_tables import model_lines, score, tables_of
 
@@ -23,7 +23,7 @@ def test_a_line_for_each_model_and_what_intervals_promise(real):
     assert drawn(errors)["last"] == own.to_list()
     assert covered.get_ylabel() == "coverage[90%]"
     assert list(covered.lines[0].get_ydata()) == [0.9, 0.9]
-    assert levels(real.scores) == {"coverage[90%]": 0.9, "coverage[50%]": 0.5}
+    assert interval_levels(real.scores) == {"coverage[90%]": 0.9, "coverage[50%]": 0.5}
     assert list(calibration.lines[1].get_xdata()) == [0.5, 0.9]
     assert covered.get_ylim()[1] <= 1.02
 
@@ -45,7 +45,7 @@ def test_a_panel_for_each_column_and_a_dot_for_each_model():
     channel, family = segments_figure(tables, board).axes
     assert [tick.get_text() for tick in channel.get_yticklabels()] == ["web", "shop"]
     assert [tick.get_text() for tick in family.get_yticklabels()] == ["x|y"]
-    assert model_colours(board) == {"a": OWN, NAIVE: NAIVE_COLOUR, "truth": FLOOR_COLOUR}
+    assert board_colours(board) == {"a": OWN_COLOUR, NAIVE: NAIVE_COLOUR, "truth": FLOOR_COLOUR}
     assert segments_figure(tables_of(*total), standings(tables_of(*total), "mase")) is None
 
 
@@ -54,6 +54,6 @@ def test_of_many_models_the_best_are_drawn_and_the_own_one_always(place):
     lines = [line for i in range(20) for line in model_lines(f"m{i:02d}", 0.5 + i / 100, 0.1)]
     tables = tables_of(*lines)
     board = standings(tables, "mase", model=f"m{place:02d}")
-    paints = model_colours(board)
-    assert len(paints) == (MODELS if place == 0 else MODELS + 1)
-    assert paints[f"m{place:02d}"] == OWN
+    paints = board_colours(board)
+    assert len(paints) == (MOST_MODELS if place == 0 else MOST_MODELS + 1)
+    assert paints[f"m{place:02d}"] == OWN_COLOUR

@@ -6,15 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.forecast.protocols.holdout import Holdout
 from hwds.forecast.protocols.walk_forward import WalkForward
-from hwds.forecast.report.forecasts import bands, forecasts_figure
-from hwds.forecast.report.selection import chosen, series_scores
+from hwds.forecast.report import choose_series, forecasts_figure, quantile_pairs, series_scores
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
-from hwds.report.pictures.style import GREY, save_png
+from hwds.report.pictures import GREY, save_png
 from tests.support.panels import LastValue, monthly_panel
 from tests.support.result_tables import run_of
 
@@ -40,7 +38,7 @@ def test_the_typical_the_best_and_the_worst(real, panel):
     assert scores["score"].is_sorted()
     mean = real.overall("mase").filter(pl.col("model") == "last")["value"][0]
     assert scores["score"].mean() == pytest.approx(mean), "the same score as in the leaderboard"
-    picks = chosen(own)
+    picks = choose_series(own)
     assert [pick.why for pick in picks] == ["typical", "best", "worst"]
     assert [pick.series for pick in picks] == [scores["series_id"][place] for place in (2, 0, 5)]
     titles = [axes.get_title(loc="left") for axes in forecasts_figure(panel, real.predictions, "last").axes]
@@ -54,7 +52,7 @@ def test_what_is_drawn(real, panel):
     assert [text.get_text() for text in figure.legends[0].texts] == [
         *("history", "actual", "median forecast", "cutoff", "90 % band", "50 % band")
     ]
-    for axes, pick in zip(figure.axes, chosen(real.predictions.filter(pl.col("model") == "last")), strict=True):
+    for axes, pick in zip(figure.axes, choose_series(real.predictions.filter(pl.col("model") == "last")), strict=True):
         assert axes.get_ylabel() == "units"
         assert axes.get_title(loc="right").startswith("mase[m=12] ")
         assert cutoffs(axes) == 4
@@ -163,9 +161,12 @@ def test_nothing_to_draw(real, panel, tmp_path):
 
 
 def test_bands_are_the_symmetric_pairs():
-    assert bands(["mean", "q_0.1", "q_0.5", "q_0.9"]) == [("q_0.1", "q_0.9", 80)]
-    assert bands(["q_0.9", "q_0.05", "q_0.5", "q_0.1", "q_0.95", "q_0.7"]) == [("q_0.05", "q_0.95", 90), ("q_0.1", "q_0.9", 80)]
-    assert bands(["mean", "q_0.5"]) == []
+    assert quantile_pairs(["mean", "q_0.1", "q_0.5", "q_0.9"]) == [("q_0.1", "q_0.9", 80)]
+    assert quantile_pairs(["q_0.9", "q_0.05", "q_0.5", "q_0.1", "q_0.95", "q_0.7"]) == [
+        ("q_0.05", "q_0.95", 90),
+        ("q_0.1", "q_0.9", 80),
+    ]
+    assert quantile_pairs(["mean", "q_0.5"]) == []
 
 
 def test_nominal_dates_that_begin_in_the_year_1_are_drawn(tmp_path):

@@ -6,9 +6,8 @@ from itertools import pairwise
 import polars as pl
 import pytest
 
-from hwds.forecast.report import series
-from hwds.report.pages.base import Folded, GridTable, Text
-from hwds.report.pages.picture import Pictures
+from hwds.forecast import report as series
+from hwds.report.page_parts import Folded, GridTable, Pictures, Text
 from hwds.report.standings import standings
 
 
@@ -18,8 +17,8 @@ def board(real):
 
 
 def test_a_sample_goes_evenly_from_the_best_to_the_worst():
-    assert series.sample(3) == [0, 1, 2]
-    many = series.sample(1000)
+    assert series.spread_places(3) == [0, 1, 2]
+    many = series.spread_places(1000)
     assert (len(many), many[0], many[-1]) == (series.DRAWN, 0, 999)
     assert {later - earlier for earlier, later in pairwise(many)} <= {43, 44}
 

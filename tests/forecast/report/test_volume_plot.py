@@ -8,11 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.forecast.decisions.volumes.deals import VOLUMES
-from hwds.forecast.decisions.volumes.rule import verdict_of
-from hwds.forecast.decisions.volumes.terms import VolumeTerms
-from hwds.forecast.report.volume_bands import draw, grid
-from hwds.forecast.report.volume_plot import MOST, picked
+from hwds.supply.volume_bands import MOST_DEALS, draw, pick_deals, volume_grid, volume_verdict
+from hwds.supply.volumes import DEAL_VOLUMES, VolumeTerms
 
 TERMS = VolumeTerms(0.1, 0.5, 0.9, 1.0, 3.0, 0.0, 1000, 20, 20)
 
@@ -25,13 +22,13 @@ def verdict(count, banded=True, when="back-test"):
     columns = {name: base * size for name, size in sizes.items()} | {"actual": base * rng.normal(1, 0.2, count)}
     times = {"cutoff": date(2024, 1, 1), "first": date(2024, 2, 1), "last": date(2025, 1, 1)}
     names = {"deal": [f"sku-{i}_$x" for i in range(count)]} | times | {"steps": 12, "series": 1}
-    deals = pl.DataFrame(names | {name: columns[name] for name in VOLUMES} | {"vectors": 30})
+    deals = pl.DataFrame(names | {name: columns[name] for name in DEAL_VOLUMES} | {"vectors": 30})
     if not banded:
         deals = deals.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("committed", "base", "upside", "optimal"))
     tested = deals
     if when == "future":
         deals = deals.with_columns(pl.lit(None, pl.Float64).alias("actual"))
-    return verdict_of("volume_bands", deals, tested, TERMS, coupling="errors", steps=(1, 12), unit="units", when=when)
+    return volume_verdict("volume_bands", deals, tested, TERMS, coupling="errors", steps=(1, 12), unit="units", when=when)
 
 
 @pytest.mark.parametrize(("count", "banded", "when"), [(40, True, "back-test"), (1, False, "back-test"), (25, True, "future")])
@@ -42,8 +39,8 @@ def test_deals_are_drawn_with_and_without_bands_and_demand(tmp_path, count, band
     assert drawn[:4] == b"\x89PNG"
     draw(told, tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == drawn
-    assert len(picked(told.deals)) == min(count, MOST)
-    assert bool(len(grid(told))) == banded
+    assert len(pick_deals(told.deals)) == min(count, MOST_DEALS)
+    assert bool(len(volume_grid(told))) == banded
 
 
 def test_no_deal_draws_nothing(tmp_path):
@@ -52,13 +49,13 @@ def test_no_deal_draws_nothing(tmp_path):
 
 
 def test_the_largest_and_the_smallest_deal_are_among_those_shown():
-    shown = picked(verdict(200).deals)["base"]
-    assert len(shown) == MOST
+    shown = pick_deals(verdict(200).deals)["base"]
+    assert len(shown) == MOST_DEALS
     assert (shown[0], shown[-1]) == (verdict(200).deals["base"].max(), verdict(200).deals["base"].min())
 
 
 def test_the_table_says_shares_costs_and_savings():
-    cells = {column.title: column.cells for column in grid(verdict(40)).columns}
+    cells = {column.title: column.cells for column in volume_grid(verdict(40)).columns}
     assert cells["volume"][:4] == ("committed", "base", "upside", "optimal")
     assert cells["should be below, %"][:4] == ("10", "50", "90", "75")
     assert cells["volume"][-1] == "seasonal naive, summed"
@@ -72,5 +69,5 @@ def test_three_deals_have_the_standard_error_that_they_have():
     error = np.sqrt(3 / 2 * np.sum((cost - ratio * naive) ** 2)) / naive.sum()
     line = next(line for line in told.record if line.band == "base")
     assert line.saving_low == 0 < line.saving
-    cells = {column.title: column.cells for column in grid(told).columns}
+    cells = {column.title: column.cells for column in volume_grid(told).columns}
     assert cells["saves against the seasonal naive, %"][1] == f"{100 * (1 - ratio):+.1f} ± {100 * error:.1f}"

@@ -5,13 +5,14 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, roc_curve
 
-from hwds.inspection.metrics.measures import InspectionTerms, inspection_measures
-from hwds.inspection.metrics.scores import inspection_scores
-from hwds.inspection.metrics.weighted import (
+from hwds.inspection.metrics import (
+    InspectionTerms,
     area_under_risk,
-    average_precision,
     calibration_error,
     error_at,
+    image_average_precision,
+    inspection_measures,
+    inspection_scores,
     recall_at,
     risk_coverage,
 )
@@ -29,14 +30,14 @@ def ranked():
 def test_ranked_metrics_are_those_of_scikit_learn_under_any_weights(ranked):
     score, defect = ranked
     weights = np.random.default_rng(2).integers(0, 4, (3, 600)).astype(float)
-    for weight, area in zip(weights, average_precision(score, defect)(weights), strict=True):
+    for weight, area in zip(weights, image_average_precision(score, defect)(weights), strict=True):
         assert area == pytest.approx(average_precision_score(defect, score, sample_weight=weight), abs=1e-12)
     for weight, recall in zip(weights, recall_at(score, defect, defect, 0.05)(weights), strict=True):
         alarms, hits, _ = roc_curve(defect, score, sample_weight=weight, drop_intermediate=False)
         assert recall == pytest.approx(hits[alarms <= 0.05 + 1e-12].max(), abs=1e-12)
     one = np.ones((1, 600))
     assert np.isnan(recall_at(score, defect, defect & ~defect, 0.05)(one)[0])
-    assert np.isnan(average_precision(score, np.ones(600, bool))(one)[0])
+    assert np.isnan(image_average_precision(score, np.ones(600, bool))(one)[0])
 
 
 def test_calibration_error_is_that_of_bins_of_equal_number():

@@ -6,24 +6,25 @@ import pytest
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.datasets.simulated.boards import Boards
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import RunContext
 from hwds.frames.images import Images
 from hwds.inspection.models.base import (
+    FEWEST_DEFECTS,
     GRID,
     Inspector,
+    best_temperature,
     boards_needed,
     budget_threshold,
     false_alarms_at_most,
+    softmax,
     threshold_over_boards,
 )
-from hwds.inspection.models.calibration.temperature import FEWEST, best_temperature, softmax
 from hwds.inspection.models.cnn import CNN, class_weights
 from hwds.inspection.models.embedding_knn import EmbeddingKNN
-from hwds.inspection.models.features_xgboost import FeaturesXGBoost
-from hwds.inspection.models.networks.symmetries import augmented, seen, unseen, views_of
-from hwds.inspection.models.shapes.measured import NAMES, measured
+from hwds.inspection.models.features_xgboost import SHAPE_NAMES, FeaturesXGBoost, measure_shapes
 from hwds.inspection.protocols.board_kfold import BoardKFold
+from hwds.inspection.views import apply_view, draw_views, undo_view, views_of
 
 STRONG = Boards(boards=30, patches=10, side=16, noise=4, smallest=4, largest=6, faintest=0.9)
 """Strong defects, so that little suffices."""
@@ -69,7 +70,7 @@ def test_a_network_has_the_same_bits_again_and_others_under_another_seed(parts, 
 def test_a_network_passes_the_canary(parts):
     protocol = BoardKFold(folds=2, calibrate=0.4, budget=0.2, explained=1)
     images = parts[0].take(parts[0].boards.str.tail(3).cast(int).to_numpy() <= 8)
-    assert set(canary(protocol, "cnn", QUICK, images, RunContext(0))) == {None}
+    assert set(check_leaks(protocol, "cnn", QUICK, images, RunContext(0))) == {None}
 
 
 def test_a_network_says_the_same_of_every_view_of_an_image(parts, fitted):
@@ -128,10 +129,10 @@ def test_a_temperature_undoes_what_log_odds_are_too_large_by():
     shown = np.array([rng.choice(3, p=each) for each in softmax(odds)])
     assert best_temperature(3.0 * odds, shown) == pytest.approx(3.0, rel=0.05)
     good, bad = np.flatnonzero(shown == 0), np.flatnonzero(shown > 0)
-    for defects in (0, FEWEST - 1):
+    for defects in (0, FEWEST_DEFECTS - 1):
         few = np.concatenate([good[:200], bad[:defects]])
         assert best_temperature(odds[few], shown[few]) == 1.0
-    enough = np.concatenate([good[:10], bad[:FEWEST]])
+    enough = np.concatenate([good[:10], bad[:FEWEST_DEFECTS]])
     assert best_temperature(odds[enough], shown[enough]) != 1.0
 
 
@@ -169,10 +170,10 @@ def test_a_budget_over_boards_holds_for_the_next_board_of_any_size():
 def test_views_are_undone_and_images_are_moved():
     pixels = np.arange(2 * 4 * 4 * 1, dtype=np.uint8).reshape(2, 4, 4, 1)
     views = views_of("all", (4, 4, 1))
-    assert len({seen(pixels, view).tobytes() for view in views}) == len(views) == 8
-    assert all((unseen(seen(pixels, view)[..., 0], view) == pixels[..., 0]).all() for view in views)
+    assert len({apply_view(pixels, view).tobytes() for view in views}) == len(views) == 8
+    assert all((undo_view(apply_view(pixels, view)[..., 0], view) == pixels[..., 0]).all() for view in views)
     assert len(views_of("all", (4, 6, 1))) == 4
-    moved = augmented(pixels.repeat(50, axis=0), "none", 1, np.random.default_rng(0))
+    moved = draw_views(pixels.repeat(50, axis=0), "none", 1, np.random.default_rng(0))
     assert len({each.tobytes() for each in moved[:50]}) == 9
 
 
@@ -181,18 +182,18 @@ def test_openings_take_small_things_away_and_leave_large_ones():
     blank[:, :, 4:14] = 255
     spotted = blank.copy()
     spotted[1, 15:18, 22:25] = 255
-    clean, dirty = measured(spotted)
-    place = NAMES.index("light_wiped_3")
-    assert clean.shape == (len(NAMES),)
+    clean, dirty = measure_shapes(spotted)
+    place = SHAPE_NAMES.index("light_wiped_3")
+    assert clean.shape == (len(SHAPE_NAMES),)
     assert clean[place] == 0
     assert dirty[place] == pytest.approx(9 / 1024)
-    assert dirty[NAMES.index("light_regions")] == 2
+    assert dirty[SHAPE_NAMES.index("light_regions")] == 2
 
 
 def test_numbers_of_an_image_do_not_depend_on_those_beside_it():
     pixels = np.concatenate(list(Boards(boards=4, patches=5).load().blocks()))
-    alone = np.concatenate([measured(pixels[place : place + 1]) for place in range(len(pixels))])
-    np.testing.assert_array_equal(alone.astype(np.float32), measured(pixels).astype(np.float32))
+    alone = np.concatenate([measure_shapes(pixels[place : place + 1]) for place in range(len(pixels))])
+    np.testing.assert_array_equal(alone.astype(np.float32), measure_shapes(pixels).astype(np.float32))
 
 
 def test_what_cannot_be_learned_is_refused(parts):

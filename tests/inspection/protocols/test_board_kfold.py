@@ -9,14 +9,13 @@ import pytest
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.datasets.simulated.boards import Boards
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.images import Images
+from hwds.inspection.judged import map_as_text, map_from_text
 from hwds.inspection.models.embedding_knn import EmbeddingKNN
 from hwds.inspection.models.features_xgboost import FeaturesXGBoost
 from hwds.inspection.protocols.board_kfold import BoardKFold
-from hwds.inspection.protocols.rows.judged import as_map, as_text
 
 WORLD = Boards(boards=24, patches=6, side=16, noise=15)
 PROTOCOL = BoardKFold(folds=2, calibrate=0.25, budget=0.2, resamples=20, explained=2)
@@ -61,7 +60,7 @@ def test_boards_without_a_label_are_in_no_fold_and_move_no_other(images):
     for part, fold in zip(tested, folds, strict=True):
         turned = protocol.corrupt_after(bare, fold.cutoffs[0], np.random.default_rng(0))
         assert set(bare.boards.filter(pl.Series(turned.codes != bare.codes))) == set(part.boards)
-    assert set(canary(protocol, "m", TREES, bare, CONTEXT)) == {None}
+    assert set(check_leaks(protocol, "m", TREES, bare, CONTEXT)) == {None}
     with pytest.raises(DataError, match=r"^protocol\.folds: must be at most 8, the labelled boards that are tested, got 9\.$"):
         replace(protocol, folds=9).split(bare)
 
@@ -94,7 +93,7 @@ def test_maps_are_kept_of_the_best_and_the_worst_of_each_kind(images):
     kept = rows.filter(pl.col("saliency").is_not_null())
     assert kept.group_by("actual").len()["len"].max() <= 4  # two a fold
     assert set(kept["actual"]) == set(rows["actual"])
-    assert as_text(as_map(kept["saliency"][0])) == kept["saliency"][0]
+    assert map_as_text(map_from_text(kept["saliency"][0])) == kept["saliency"][0]
     assert answered(PROTOCOL, TREES, images)["saliency"].is_null().all()
 
 
@@ -109,10 +108,10 @@ class Peeking(BoardKFold):
 
 def test_the_canary_passes_and_catches_a_threshold_of_the_scored_boards(images):
     for model in (TREES, WINDOWS):
-        assert set(canary(PROTOCOL, "m", model, images, CONTEXT)) == {None}
-    assert set(canary(PROTOCOL, "truth", WORLD.truth("inspection"), images, CONTEXT)) == {None}
+        assert set(check_leaks(PROTOCOL, "m", model, images, CONTEXT)) == {None}
+    assert set(check_leaks(PROTOCOL, "truth", WORLD.truth("inspection"), images, CONTEXT)) == {None}
     peeking = Peeking(folds=2, calibrate=0.25, budget=0.2, resamples=20, explained=0)
-    assert {leak.check for leak in canary(peeking, "m", WINDOWS, images, CONTEXT) if leak} == {"future"}
+    assert {leak.check for leak in check_leaks(peeking, "m", WINDOWS, images, CONTEXT) if leak} == {"future"}
 
 
 def test_a_model_is_kept_and_judges_images_without_a_label(images, tmp_path):

@@ -6,19 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.app.evaluate import evaluate
-from hwds.compare.answers import Answer
+from hwds.cli.notebook import evaluate
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.boards import Boards
-from hwds.inspection.compare import evidence
+from hwds.inspection.compare import inspection_evidence
 from hwds.inspection.models.embedding_knn import EmbeddingKNN
 from hwds.inspection.models.features_xgboost import FeaturesXGBoost
 from hwds.inspection.protocols.board_kfold import BoardKFold
-from hwds.inspection.report.by_kind import by_kind_grid
-from hwds.inspection.report.confusion import confusion_figure
-from hwds.inspection.report.patches import patches_figure
-from hwds.inspection.report.reject_curve import reject_figure
-from hwds.inspection.report.sentence import conclusion
+from hwds.inspection.report import by_kind_grid, confusion_figure, inspection_conclusion, patches_figure, reject_figure
+from hwds.stats.sources import ModelRows
 
 TREES, WINDOWS = "inspection/features_xgboost", "inspection/embedding_knn"
 
@@ -36,7 +32,7 @@ def done(images):
 
 
 def test_the_sentence_has_recall_kinds_the_hardest_costs_and_the_rivals(done):
-    said = conclusion(done.tables, TREES)
+    said = inspection_conclusion(done.tables, TREES)
     recall = done.tables.headline("recall", TREES)
     assert said.startswith(f"{TREES} flags {100 * recall['value']:.1f} % of defects (95 %: ")
     assert "where 10 % of good images are flagged, of 240 images of 30 boards that it had not seen." in said
@@ -44,8 +40,8 @@ def test_the_sentence_has_recall_kinds_the_hardest_costs_and_the_rivals(done):
     assert "Hardest to see is '" in said
     assert "A board costs" in said
     assert f"Beside it flag: {WINDOWS}" in said
-    assert "It names no kinds." in conclusion(done.tables, WINDOWS)
-    assert conclusion(done.tables, "nobody") == ""
+    assert "It names no kinds." in inspection_conclusion(done.tables, WINDOWS)
+    assert inspection_conclusion(done.tables, "nobody") == ""
 
 
 def test_pictures_and_the_table_of_kinds(done, images):
@@ -69,27 +65,27 @@ class Named:
 
 def answers(done, labels):
     rows = done.tables.predictions
-    return [Answer(label, "boards", 0, Named(), label, rows.filter(pl.col("model") == label)) for label in labels]
+    return [ModelRows(label, "boards", 0, Named(), label, rows.filter(pl.col("model") == label)) for label in labels]
 
 
 def test_models_are_compared_by_board(done):
     for metric in ("recall", "cost"):
-        found, left_out = evidence(answers(done, (TREES, WINDOWS)), metric, 50)
+        found, left_out = inspection_evidence(answers(done, (TREES, WINDOWS)), metric, 50)
         wanted = [done.tables.headline(metric, label)["value"] for label in (TREES, WINDOWS)]
         assert found.means[0] == pytest.approx(wanted)
         assert left_out == 0
         assert found.matrix.values.shape[0] == 30
-    found, _ = evidence(answers(done, (TREES,)), "accuracy", 50)
+    found, _ = inspection_evidence(answers(done, (TREES,)), "accuracy", 50)
     score = done.tables.headline("accuracy", TREES)
     assert found.means[0][0] == pytest.approx(score["value"])
     assert found.errors[0] == pytest.approx(score["stderr"], rel=0.4)
-    found, _ = evidence(answers(done, (TREES,)), "recall", 50)
+    found, _ = inspection_evidence(answers(done, (TREES,)), "recall", 50)
     assert 0.4 < found.errors[0] / done.tables.headline("recall", TREES)["stderr"] < 2.5
     assert np.isfinite(found.errors).all()
 
 
 def test_what_cannot_be_compared_is_refused(done):
     with pytest.raises(ConfigError, match=r"^--metric: inspections cannot be compared by 'aurc'"):
-        evidence(answers(done, (TREES, WINDOWS)), "aurc", 50)
+        inspection_evidence(answers(done, (TREES, WINDOWS)), "aurc", 50)
     with pytest.raises(ConfigError, match=rf"^--metric: '{WINDOWS}' has no accuracy, for it names no kinds"):
-        evidence(answers(done, (TREES, WINDOWS)), "accuracy", 50)
+        inspection_evidence(answers(done, (TREES, WINDOWS)), "accuracy", 50)

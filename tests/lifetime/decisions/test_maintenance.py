@@ -8,15 +8,13 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.core.seeds import stream
-from hwds.datasets.simulated.engines import Engines
-from hwds.datasets.simulated.wear.fleet import ALIKE, INTENSITY, WearLaw
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.datasets.simulated.engines import INTENSITY, RATE_SHAPE, Engines, WearLaw
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.lifetime.decisions.maintenance import Maintenance
 from hwds.lifetime.models.mean_life import MeanLife
 from hwds.lifetime.protocols.last_window import LastWindow
 from hwds.lifetime.protocols.prequential_runs import PrequentialRuns
-from hwds.report.verdict import draw_verdict, page, store_verdict
+from hwds.report.verdict import draw_verdict, store_verdict, verdict_markdown
 from hwds.results.folder import RunFolder
 from hwds.results.tables import TRUTH, Tables
 from tests.support.replacement import best_replacement
@@ -48,7 +46,7 @@ def test_the_dynamic_program_costs_what_it_says():
     law = WearLaw(60.0)
     best = best_replacement(law, planned=1100, failure=5500, first=6, every=3)
     rng = stream(0, "test", "replacement")
-    rate = rng.gamma(ALIKE, law.rate_scale, 2000)
+    rate = rng.gamma(RATE_SHAPE, law.rate_scale, 2000)
     wear = np.cumsum(rng.gamma(INTENSITY, 1 / rate[:, None], (2000, 250)), axis=1)
     life = (wear < 1).sum(axis=1) + 1
 
@@ -88,7 +86,7 @@ def test_a_schedule_respects_the_crew_and_is_told(tables, verdict, tmp_path):
     store_verdict(RunFolder(tmp_path), Maintenance, verdict)
     draw_verdict(RunFolder(tmp_path), Maintenance, verdict)
     assert all((tmp_path / f"maintenance_{name}.png").is_file() for name in ("policies", "schedule"))
-    assert "**renewal rule**" in page(Maintenance, verdict)
+    assert "**renewal rule**" in verdict_markdown(Maintenance, verdict)
 
 
 def test_the_machines_that_run_now_are_scheduled(tables):

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from hwds.lifetime.laws.lives import LEVELS, Lives, quantiles_of_survival, restricted_mean, survival_at
-from hwds.lifetime.laws.local_errors import LocalErrors
-from hwds.statistics.kaplan_meier import kaplan_meier, quantiles_of
+from hwds.lifetime.laws import LIFE_LEVELS, Lives, LocalErrors, quantiles_of_survival, restricted_mean, survival_at
+from hwds.stats.distributions import kaplan_meier, quantiles_of
 
 
 def test_the_curve_of_remission_times():
@@ -29,7 +28,7 @@ def test_curves_have_quantiles_and_means_up_to_a_cap():
 
 
 def test_the_chance_to_last_is_read_off_the_quantiles():
-    told = survival_at(np.array([100 * LEVELS]), np.array([0.0, 5.0, 50.0, 95.0, 1e6]))[0]
+    told = survival_at(np.array([100 * LIFE_LEVELS]), np.array([0.0, 5.0, 50.0, 95.0, 1e6]))[0]
     assert told[:4] == pytest.approx([1.0, 0.95, 0.5, 0.05], abs=1e-6)
     assert 0 <= told[4] < 1e-6
 

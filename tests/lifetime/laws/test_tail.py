@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
-from hwds.lifetime.laws.lives import LEVELS
+from hwds.lifetime.laws import LIFE_LEVELS
+from hwds.lifetime.models.base import LifetimeContext
 from hwds.lifetime.models.cox import Hazards
 from hwds.lifetime.models.mean_life import MeanLife
 
@@ -28,7 +28,7 @@ def test_five_of_eight_last_beyond_the_longest_life_seen():
     lives = MeanLife().learn(fleet(FIVE_LAST), CONTEXT).predict(fleet([(71, False)]))
     mean = 200 / np.log(8 / 5)
     assert lives.point[0] == pytest.approx(125.0)
-    assert lives.quantiles[0] == pytest.approx(129 - mean * np.log1p(-LEVELS))
+    assert lives.quantiles[0] == pytest.approx(129 - mean * np.log1p(-LIFE_LEVELS))
     new = MeanLife().learn(fleet(FIVE_LAST), CONTEXT).predict(fleet([(2, False)]))
     assert new.quantiles[0, :7].tolist() == [48, 48, 58, 58, 58, 68, 68]  # 1/8, 2/8 and 3/8 failed at 50, 60 and 70
     assert new.quantiles[0, 9] == pytest.approx(198 + mean * np.log(0.625 / 0.5))
@@ -38,7 +38,7 @@ def test_a_machine_older_than_all_that_failed_is_not_sure_to_fail_at_once():
     lives = MeanLife().learn(fleet([(50, True), (60, True), (70, True)]), CONTEXT).predict(fleet([(80, False)]))
     mean = 70 / np.log(6)
     assert lives.point[0] == pytest.approx(-mean * np.expm1(-125 / mean))
-    assert lives.quantiles[0] == pytest.approx(-mean * np.log1p(-LEVELS))
+    assert lives.quantiles[0] == pytest.approx(-mean * np.log1p(-LIFE_LEVELS))
 
 
 def test_hazards_go_on_beyond_the_last_time():

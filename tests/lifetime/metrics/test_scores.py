@@ -4,12 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.lifetime.laws.lives import LEVELS
-from hwds.lifetime.metrics.measures import LifeTerms
-from hwds.lifetime.metrics.scores import QUANTILES, life_scores, official_scores
-from hwds.lifetime.metrics.survival import brier_rows, concordant_pairs
-from hwds.statistics.cluster_bootstrap import ClusterBootstrap
-from hwds.statistics.kaplan_meier import kaplan_meier
+from hwds.lifetime.laws import LIFE_LEVELS
+from hwds.lifetime.metrics import QUANTILE_COLUMNS, LifeTerms, brier_rows, concordant_pairs, life_scores, official_scores
+from hwds.stats.clusters import ClusterBootstrap
+from hwds.stats.distributions import kaplan_meier
 
 TERMS = LifeTerms(cap=125.0, resamples=200)
 
@@ -19,7 +17,7 @@ def rows(point, actual, quantiles=None, age=50.0):
     spread = np.repeat(np.asarray(point, float)[:, None], 19, axis=1) if quantiles is None else quantiles
     return pl.DataFrame(
         {"entity": [f"m{i}" for i in range(n)], "age": np.full(n, age), "predicted": np.asarray(point, float)}
-        | {name: spread[:, i] for i, name in enumerate(QUANTILES)}
+        | {name: spread[:, i] for i, name in enumerate(QUANTILE_COLUMNS)}
         | {"actual": np.asarray(actual, float), "seen": np.asarray(actual, float), "failed": np.full(n, True)}
     )
 
@@ -39,7 +37,7 @@ def test_a_law_that_is_right_has_its_score_and_coverage():
     rng = np.random.default_rng(0)
     from scipy.stats import norm
 
-    quantiles = np.tile(60 + 10 * norm.ppf(LEVELS), (900, 1))
+    quantiles = np.tile(60 + 10 * norm.ppf(LIFE_LEVELS), (900, 1))
     told = values(life_scores(rows(np.full(900, 60.0), rng.normal(60, 10, 900), quantiles), LifeTerms(125.0, 2)))
     assert told["crps[19]"] == pytest.approx(10 / np.sqrt(np.pi), rel=0.08)
     assert told["coverage[0.9]"] == pytest.approx(0.9, abs=0.03)

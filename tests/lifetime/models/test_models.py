@@ -8,10 +8,10 @@ from hwds.core.errors import ConfigError, DataError
 from hwds.core.recipe import construct
 from hwds.core.serialization import dumps, loads
 from hwds.datasets.simulated.engines import Engines
-from hwds.features.signal_windows import SignalWindows
-from hwds.features.signals.regimes import RegimeScaling as Scales
+from hwds.frames.features.signal_windows import SignalWindows
 from hwds.frames.runs import Runs
-from hwds.lifetime.context import LifetimeContext
+from hwds.frames.signals import RegimeScales as Scales
+from hwds.lifetime.models.base import LifetimeContext
 from hwds.lifetime.models.linear_age import LinearAge
 from hwds.lifetime.models.mean_life import MeanLife
 from hwds.lifetime.models.similarity import Similarity

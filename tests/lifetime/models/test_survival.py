@@ -9,10 +9,10 @@ import pytest
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import dumps, loads
 from hwds.datasets.simulated.engines import Engines
-from hwds.lifetime.context import LifetimeContext
+from hwds.lifetime.models import base as landmarks
+from hwds.lifetime.models.base import LifetimeContext
 from hwds.lifetime.models.cox import Cox, Hazards
 from hwds.lifetime.models.mean_life import MeanLife
-from hwds.lifetime.models.survival import landmarks
 from hwds.lifetime.models.weibull_aft import WeibullAFT, WeibullLaw
 
 CONTEXT = LifetimeContext(0, cap=80.0, least=10)

@@ -9,10 +9,9 @@ import pytest
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.datasets.simulated.engines import Engines
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
-from hwds.features.signal_windows import SignalWindows
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.frames.features.signal_windows import SignalWindows
 from hwds.frames.runs import Runs
 from hwds.lifetime.models.linear_age import LinearAge
 from hwds.lifetime.models.mean_life import MeanLife
@@ -155,18 +154,18 @@ class Counting(LastWindow):
 @pytest.mark.parametrize("resamples", [50, 51], ids=["rows", "age"])
 def test_the_canary_catches_a_look_at_how_long_a_run_lasts(runs, resamples):
     counting = Counting(folds=2, cuts=2, least=10, resamples=resamples)
-    leaks = list(canary(counting, "mean", MeanLife(), runs, CONTEXT))
+    leaks = list(check_leaks(counting, "mean", MeanLife(), runs, CONTEXT))
     assert {leak.check for leak in leaks if leak} == {"future"}
     assert sum(leak is not None for leak in leaks) == 4  # at each of two cuts of two folds
 
 
 def test_the_canary_passes_and_catches_a_look_at_the_end_of_a_run(runs, tested):
     few = replace(KFOLD, folds=2, cuts=2)
-    assert set(canary(few, "trees", TREES, runs, CONTEXT)) == {None}
-    assert set(canary(replace(few, official_test="once"), "mean", MeanLife(), tested, CONTEXT)) == {None}
-    assert set(canary(FLEET, "mean", MeanLife(), runs, CONTEXT)) == {None}
+    assert set(check_leaks(few, "trees", TREES, runs, CONTEXT)) == {None}
+    assert set(check_leaks(replace(few, official_test="once"), "mean", MeanLife(), tested, CONTEXT)) == {None}
+    assert set(check_leaks(FLEET, "mean", MeanLife(), runs, CONTEXT)) == {None}
     peeking = Peeking(folds=2, cuts=2, least=10, resamples=50)
-    assert {leak.check for leak in canary(peeking, "mean", MeanLife(), runs, CONTEXT) if leak} == {"future"}
+    assert {leak.check for leak in check_leaks(peeking, "mean", MeanLife(), runs, CONTEXT) if leak} == {"future"}
 
 
 def test_a_model_is_kept_and_asked_of_machines_that_run(runs, tmp_path):

@@ -4,18 +4,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.app.evaluate import evaluate
-from hwds.compare.answers import Answer
+from hwds.cli.notebook import evaluate
 from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.engines import Engines
-from hwds.lifetime.compare import evidence
+from hwds.lifetime.compare import life_evidence
 from hwds.lifetime.models.linear_age import LinearAge
 from hwds.lifetime.models.mean_life import MeanLife
 from hwds.lifetime.protocols.last_window import LastWindow
 from hwds.lifetime.protocols.prequential_runs import PrequentialRuns
-from hwds.lifetime.report.by_life import by_life_grid
-from hwds.lifetime.report.lives import lives_figure, machines_figure
-from hwds.lifetime.report.sentence import conclusion
+from hwds.lifetime.report import by_life_grid, life_conclusion, lives_figure, machines_figure
+from hwds.stats.sources import ModelRows
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +29,7 @@ def done(runs):
 
 
 def test_the_sentence_has_errors_intervals_and_the_rivals(done, runs):
-    said = conclusion(runs, done.tables, "lifetime/linear_age")
+    said = life_conclusion(runs, done.tables, "lifetime/linear_age")
     error = done.tables.headline("rmse_capped", "lifetime/linear_age")
     assert said.startswith(f"lifetime/linear_age is off by {error['value']:.1f} cycles (95 %: {error['ci_low']:.1f} to")
     assert "in lives of up to 80," in said
@@ -43,8 +41,8 @@ def test_the_sentence_has_errors_intervals_and_the_rivals(done, runs):
 def test_machines_of_a_review_are_not_called_held_out(done, runs):
     """What is known of them by the review is learned from."""
     fleet = evaluate(MeanLife(name="lifetime/mean_life"), runs, PrequentialRuns(reviews=2, resamples=50))
-    assert "predictions for machines that were running." in conclusion(runs, fleet.tables, "lifetime/mean_life")
-    assert "predictions for held-out machines." in conclusion(runs, done.tables, "lifetime/mean_life")
+    assert "predictions for machines that were running." in life_conclusion(runs, fleet.tables, "lifetime/mean_life")
+    assert "predictions for held-out machines." in life_conclusion(runs, done.tables, "lifetime/mean_life")
 
 
 def test_pictures_and_the_table_by_remaining_life(done):
@@ -66,12 +64,12 @@ class Named:
 def test_models_are_compared_by_machine(done):
     rows = done.tables.predictions
     labels = ("lifetime/linear_age", "lifetime/mean_life")
-    answers = [Answer(label, "engines", 0, Named(), label, rows.filter(pl.col("model") == label)) for label in labels]
+    answers = [ModelRows(label, "engines", 0, Named(), label, rows.filter(pl.col("model") == label)) for label in labels]
     for metric in ("rmse_capped", "rmse_uncapped", "crps"):
-        found, left_out = evidence(answers, metric, 50)
+        found, left_out = life_evidence(answers, metric, 50)
         wanted = [done.tables.headline(metric, label)["value"] for label in labels]
         assert found.means[0] == pytest.approx(wanted)
         assert left_out == 0
     assert len(np.unique(rows.filter(pl.col("actual").is_not_null())["entity"])) == found.matrix.values.shape[0]
     with pytest.raises(ConfigError, match="remaining lives cannot be compared by 'coverage'"):
-        evidence(answers, "coverage", 50)
+        life_evidence(answers, "coverage", 50)

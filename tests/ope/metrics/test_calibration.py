@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwds.ope.metrics.calibration import LEAST_SHOWN, log_model
+from hwds.ope.support import LEAST_SHOWN, fit_log_model
 
 N = 4000
 
@@ -25,7 +25,7 @@ class Logged:
 
     def tests(self, propensity, clusters=None):
         groups = {f"segment={place}": self.segment == place for place in range(3)}
-        return log_model(self.action, np.eye(3)[self.segment], self.order, clusters).calibrations(propensity, groups)
+        return fit_log_model(self.action, np.eye(3)[self.segment], self.order, clusters).calibrations(propensity, groups)
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +81,9 @@ def test_rows_of_one_draw_are_one_piece_of_evidence():
 
 
 def test_a_log_that_always_shows_the_same_and_one_of_few_rows():
-    one = log_model(np.zeros(200, int), np.ones((200, 1)), np.arange(200))
+    one = fit_log_model(np.zeros(200, int), np.ones((200, 1)), np.arange(200))
     right, half = one.calibrations(np.ones(200), {}), one.calibrations(np.full(200, 0.5), {})
     assert [(test.ratio, test.stderr, test.p_value) for test in right] == [(1.0, 0.0, 1.0)] * 2
     assert all(test.refuted for test in half)
     few = LEAST_SHOWN
-    assert log_model(np.zeros(few, int), np.ones((few, 1)), np.arange(few)).calibrations(np.ones(few), {}) == []
+    assert fit_log_model(np.zeros(few, int), np.ones((few, 1)), np.arange(few)).calibrations(np.ones(few), {}) == []

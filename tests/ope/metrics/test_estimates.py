@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 
-from hwds.ope.metrics.estimates import (
+from hwds.ope.estimates import (
     EstimatorTerms,
-    bca,
-    bernstein,
+    bca_interval,
+    bernstein_interval,
     bernstein_width,
     effective_size,
     influence,
-    jackknife,
-    resampled,
+    jackknife_stderr,
+    resample_log,
+    slope_choice,
     stderr,
+    tune_by_slope,
 )
-from hwds.ope.metrics.slope import slope, tuned
 
 
 def mean_of(values, limit=1.0):
@@ -61,8 +62,8 @@ def test_effective_size():
 
 def test_resamples_are_the_same_for_any_estimator_and_have_the_right_spread():
     values = generator().normal(size=300)
-    one = resampled(mean_of(values), values, None, 2000, generator(1))
-    other = resampled(mean_of(2 * values), values, None, 2000, generator(1))
+    one = resample_log(mean_of(values), values, None, 2000, generator(1))
+    other = resample_log(mean_of(2 * values), values, None, 2000, generator(1))
     assert np.array_equal(one.logged, other.logged)
     assert one.value == pytest.approx(one.logged)
     assert one.value.std() == pytest.approx(stderr(mean_of(values)), rel=0.06)
@@ -70,22 +71,24 @@ def test_resamples_are_the_same_for_any_estimator_and_have_the_right_spread():
 
 def test_resampled_groups_stay_together():
     values, groups = np.repeat(generator().normal(size=50), 4), np.repeat(np.arange(50), 4)
-    apart = resampled(mean_of(values), values, None, 1000, generator(1)).value.std()
-    assert resampled(mean_of(values), values, groups, 1000, generator(1)).value.std() == pytest.approx(2 * apart, rel=0.15)
+    apart = resample_log(mean_of(values), values, None, 1000, generator(1)).value.std()
+    assert resample_log(mean_of(values), values, groups, 1000, generator(1)).value.std() == pytest.approx(2 * apart, rel=0.15)
 
 
 def test_bca_is_the_percentile_interval_where_nothing_is_skewed_and_moves_to_the_long_side():
     values = generator().normal(size=400)
     parts = mean_of(values)
-    draws = resampled(parts, values, None, 4000, generator(1)).value
-    assert bca(draws, parts.value, influence(parts), 0.95) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.01)
+    draws = resample_log(parts, values, None, 4000, generator(1)).value
+    assert bca_interval(draws, parts.value, influence(parts), 0.95) == pytest.approx(
+        np.quantile(draws, [0.025, 0.975]), abs=0.01
+    )
     skewed = generator().lognormal(sigma=1.5, size=100)
     parts = mean_of(skewed)
-    draws = resampled(parts, skewed, None, 4000, generator(1)).value
-    low, high = bca(draws, parts.value, influence(parts), 0.95)
+    draws = resample_log(parts, skewed, None, 4000, generator(1)).value
+    low, high = bca_interval(draws, parts.value, influence(parts), 0.95)
     assert low > np.quantile(draws, 0.025)
     assert high > np.quantile(draws, 0.975)
-    assert bca(np.ones(60), 1.0, np.zeros(4), 0.95) == (1.0, 1.0)
+    assert bca_interval(np.ones(60), 1.0, np.zeros(4), 0.95) == (1.0, 1.0)
 
 
 def test_bernstein_is_the_bound_of_maurer_and_pontil():
@@ -93,7 +96,7 @@ def test_bernstein_is_the_bound_of_maurer_and_pontil():
         np.sqrt(2 * 0.2 * np.log(40) / 100) + 7 * np.log(40) / (3 * 99)
     )
     values = generator().random(500)
-    low, high = bernstein(mean_of(values), (0.0, 1.0), 0.9)
+    low, high = bernstein_interval(mean_of(values), (0.0, 1.0), 0.9)
     reach = bernstein_width(values.var(ddof=1), 1.0, 500, 0.05)
     assert (low, high) == pytest.approx((values.mean() - reach, values.mean() + reach))
 
@@ -101,7 +104,7 @@ def test_bernstein_is_the_bound_of_maurer_and_pontil():
 def test_bernstein_of_a_ratio_solves_the_test_at_its_ends():
     weights = generator().exponential(size=20_000).clip(0, 4)
     parts = EstimatorTerms(None, weights * (generator(1).random(20_000) < 0.3), weights, 4.0)
-    for v in bernstein(parts, (0.0, 1.0), 0.95):
+    for v in bernstein_interval(parts, (0.0, 1.0), 0.95):
         spread = (parts.top - v * parts.bottom).var(ddof=1)
         edge = abs(np.mean(parts.top - v * parts.bottom)) - bernstein_width(spread, 4.0, parts.n, 0.025)
         assert edge == pytest.approx(0, abs=1e-9)
@@ -109,30 +112,30 @@ def test_bernstein_of_a_ratio_solves_the_test_at_its_ends():
 
 
 def test_bernstein_is_cut_to_the_rewards_and_says_nothing_of_one_row():
-    assert bernstein(mean_of([0.2, 0.4]), (0.0, 1.0), 0.95) == (0.0, 1.0)
-    assert bernstein(mean_of([0.2]), (0.0, 1.0), 0.95) == (0.0, 1.0)
+    assert bernstein_interval(mean_of([0.2, 0.4]), (0.0, 1.0), 0.95) == (0.0, 1.0)
+    assert bernstein_interval(mean_of([0.2]), (0.0, 1.0), 0.95) == (0.0, 1.0)
     both = EstimatorTerms(np.full(50, 0.4), np.zeros(50), generator().random(50), 1.0)
-    low, high = bernstein(both, (0.0, 1.0), 0.95)
+    low, high = bernstein_interval(both, (0.0, 1.0), 0.95)
     assert 0.0 <= low < 0.4 < high <= 1.0
 
 
 def test_slope_stops_at_the_first_that_disagrees():
-    assert slope([1.0, 1.1, 1.2, 5.0, 1.1], [1.0, 0.5, 0.3, 0.2, 0.1]) == 2
-    assert slope([1.0], [0.1]) == 0
+    assert slope_choice([1.0, 1.1, 1.2, 5.0, 1.1], [1.0, 0.5, 0.3, 0.2, 0.1]) == 2
+    assert slope_choice([1.0], [0.1]) == 0
     border = 0.5 + (np.sqrt(6) - 1) * 1.0
-    assert slope([0.0, border - 1e-9], [1.0, 0.5]) == 1
-    assert slope([0.0, border + 1e-9], [1.0, 0.5]) == 0
+    assert slope_choice([0.0, border - 1e-9], [1.0, 0.5]) == 1
+    assert slope_choice([0.0, border + 1e-9], [1.0, 0.5]) == 0
 
 
 def test_tuned_returns_the_parts_of_the_choice():
     draws = generator().normal(size=(3, 400)) * np.array([[3.0], [1.0], [0.1]]) + np.array([[0.0], [0.0], [5.0]])
-    chosen = tuned([0, 1, 2], lambda i: EstimatorTerms(None, draws[int(i)], np.ones(400), parameter=i))
+    chosen = tune_by_slope([0, 1, 2], lambda i: EstimatorTerms(None, draws[int(i)], np.ones(400), parameter=i))
     assert chosen.parameter == 1
 
 
 def test_the_jackknife_over_parts_is_the_standard_error_of_a_mean():
     values = generator().normal(size=(5, 100))
     without = np.array([np.delete(values, part, axis=0).mean() for part in range(5)])
-    error, low, high = jackknife(values.mean(), without, 0.95)
+    error, low, high = jackknife_stderr(values.mean(), without, 0.95)
     assert error == pytest.approx(values.mean(axis=1).std(ddof=1) / np.sqrt(5))
     assert (high - low) / 2 / error == pytest.approx(2.7764451051977987)

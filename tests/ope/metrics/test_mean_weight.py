@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hwds.ope.metrics.estimates import chance_of_low_mean, refutes_propensities
+from hwds.ope.estimates import chance_of_low_mean, refutes_propensities
 
 
 def told(weights, expected=1.0):

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.ope.metrics.estimates import effective_size
-from hwds.ope.metrics.evidence import LogEvidence
-from hwds.ope.models.base import limits
+from hwds.ope.estimates import LogEvidence, effective_size
+from hwds.ope.models.base import weight_limits
 from hwds.ope.models.dm import DM
 from hwds.ope.models.dr import DR
 from hwds.ope.models.dr_os import DROs
@@ -117,8 +116,8 @@ def test_the_limit_of_weights_holds_and_the_choice_is_one_of_the_candidates(name
 
 def test_candidates_of_ones_own_are_the_only_ones(log):
     assert IPW(clip="slope", candidates=(3.0,)).estimate(log).parameter == 3.0
-    assert limits((1.0, 5.0, 2.0), log.weights) == [5.0, 2.0, 1.0]
-    assert limits((), np.zeros(4)) == [1.0]
+    assert weight_limits((1.0, 5.0, 2.0), log.weights) == [5.0, 2.0, 1.0]
+    assert weight_limits((), np.zeros(4)) == [1.0]
 
 
 def test_the_least_propensity_bounds_weights_that_nothing_else_does(log):

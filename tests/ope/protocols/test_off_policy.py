@@ -8,17 +8,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.config.compose import compose
+from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.registry import options
 from hwds.core.seeds import stream
 from hwds.datasets.simulated.price_log import PriceLog, contexts
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
-from hwds.experiment.check import check
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.experiment.spec import check
 from hwds.frames.table import Table
-from hwds.ope.metrics.estimates import bca, bernstein, influence, resampled
+from hwds.ope.estimates import bca_interval, bernstein_interval, influence, resample_log
+from hwds.ope.inquiry import LogInquiry, parts_of_rows
+from hwds.ope.log import TargetPolicy, read_log
 from hwds.ope.models.dm import DM
 from hwds.ope.models.dr import DR
 from hwds.ope.models.ipw import IPW
@@ -26,12 +27,8 @@ from hwds.ope.models.kernel import Kernel
 from hwds.ope.models.replay import Replay
 from hwds.ope.models.snipw import SNIPW
 from hwds.ope.models.switch_dr import SwitchDR
-from hwds.ope.protocols.estimation.inquiry import Inquiry, parts_of_rows
-from hwds.ope.protocols.estimation.log import read_log
-from hwds.ope.protocols.estimation.target import TargetPolicy
 from hwds.ope.protocols.off_policy import OffPolicy
-from hwds.ope.report.scores import Estimated, ValueWithInterval
-from hwds.ope.report.sentence import _days
+from hwds.ope.report import EstimatorScores, ValueWithInterval, _days_sentence
 
 TARGET = TargetPolicy(columns="target_")
 
@@ -83,12 +80,12 @@ def test_intervals_cover_a_known_truth_and_doubly_robust_is_no_worse_than_weight
     found = {"ipw": [], "dr": []}
     for seed in range(draws):
         log = read_log(replace(dataset, seed=seed).load(), "outcome", (0.0, 199.0))
-        known = Inquiry(log, 5, RunContext(0), 0.1).evidence(TARGET, "ridge")
+        known = LogInquiry(log, 5, RunContext(0), 0.1).evidence(TARGET, "ridge")
         for name, model in {"ipw": IPW(), "dr": DR()}.items():
             parts = model.estimate(known)
-            values = resampled(parts, log.reward, None, 300, stream(seed, "bootstrap")).value
-            low, high = bca(values, parts.value, influence(parts), 0.95)
-            least, most = bernstein(parts, (0.0, 199.0), 0.95)
+            values = resample_log(parts, log.reward, None, 300, stream(seed, "bootstrap")).value
+            low, high = bca_interval(values, parts.value, influence(parts), 0.95)
+            least, most = bernstein_interval(parts, (0.0, 199.0), 0.95)
             found[name].append((low <= truth <= high, least <= truth <= most, parts.value - truth))
     ipw, dr = (np.array(rows, float) for rows in found.values())
     for rows in (ipw, dr):
@@ -102,7 +99,7 @@ def test_intervals_cover_a_known_truth_and_doubly_robust_is_no_worse_than_weight
 def test_every_reward_model_comes_near_the_truth(learner, most):
     dataset = PriceLog(rows=8000, exploration=1)
     log = read_log(dataset.load(), "outcome", None)
-    known = Inquiry(log, 5, RunContext(0)).evidence(TARGET, learner)
+    known = LogInquiry(log, 5, RunContext(0)).evidence(TARGET, learner)
     wrong = known.predicted - dataset.revenue(log.table.data)
     assert np.sqrt(np.mean(wrong**2)) < most  # the mean of all is wrong by 9
     truth = np.mean(np.sum(known.target * dataset.revenue(log.table.data), axis=1))
@@ -115,20 +112,20 @@ def test_no_estimator_learns_from_the_rows_it_is_asked_about(name, policy):
     uniform = ["dataset.exploration=1"] if name == "ope/replay" else []
     words = [f"model={name}", "dataset=price_log", "dataset.rows=900", "protocol=off_policy", *uniform]
     experiment = check(compose([*words, f"protocol.target_policy={{{policy}}}", "protocol.min_effective_size=5"]))
-    found = list(canary(experiment.protocol, name, experiment.model, experiment.dataset.load(), RunContext(0)))
+    found = list(check_leaks(experiment.protocol, name, experiment.model, experiment.dataset.load(), RunContext(0)))
     assert len(found) == 5
     assert [leak for leak in found if leak] == []
 
 
 def test_a_reward_model_that_has_seen_the_row_is_caught(table, monkeypatch):
-    from hwds.ope.models.rewards import fitted as rewards
-    from hwds.ope.protocols.estimation import inquiry as off_policy_inquiry
+    from hwds.ope import inquiry as off_policy_inquiry
+    from hwds.ope import inquiry as rewards
 
     def careless(learner, lessons, part):
         return rewards.LEARNERS[learner](lessons, lessons)
 
     monkeypatch.setattr(off_policy_inquiry, "cross_fitted", careless)
-    assert [leak for leak in canary(OffPolicy(target_policy=TARGET), "dr", DR(), table, RunContext(0)) if leak]
+    assert [leak for leak in check_leaks(OffPolicy(target_policy=TARGET), "dr", DR(), table, RunContext(0)) if leak]
 
 
 def test_the_scores_of_a_run(table):
@@ -203,8 +200,8 @@ def test_what_is_learned_has_its_days_in_the_interval_and_the_error_pairs_them(t
 
 
 def test_the_sentence_says_that_few_days_cannot_tell_of_others(table):
-    said = _days(
-        Estimated("ope/dr", *[ValueWithInterval(1.0, 0.1, 0.8, 1.2)] * 3, None, None, 9, True, f"x{FEW_DAYS}, bias apart")
+    said = _days_sentence(
+        EstimatorScores("ope/dr", *[ValueWithInterval(1.0, 0.1, 0.8, 1.2)] * 3, None, None, 9, True, f"x{FEW_DAYS}, bias apart")
     )
     assert said == " The intervals are of these days alone: few days have most of the weight and cannot tell of others."
 
@@ -214,7 +211,7 @@ def test_the_price_of_leaving_out_a_part_is_that_of_the_log_without_it(table):
     rows = asked(protocol, SwitchDR(), table)
     stays = rows["top_without_0"].is_not_null()
     log = read_log(table, "outcome", None).rows(stays.to_numpy())
-    parts = SwitchDR().estimate(Inquiry(log, 5, RunContext(0)).evidence(TARGET, "ridge"))
+    parts = SwitchDR().estimate(LogInquiry(log, 5, RunContext(0)).evidence(TARGET, "ridge"))
     assert rows.filter(stays)["top_without_0"].to_list() == parts.top.tolist()
 
 
@@ -344,7 +341,7 @@ def test_rows_of_a_group_are_in_one_part_and_widen_the_interval(table):
 
 
 def test_blocks_of_a_long_log_give_the_interval_of_its_rows(table, monkeypatch):
-    from hwds.ope.protocols.estimation import scores as off_policy_scores
+    from hwds.ope.protocols import off_policy as off_policy_scores
 
     rows = asked(OffPolicy(target_policy=TARGET), SNIPW(), table)
     whole = OffPolicy().score(rows)[0]
@@ -518,4 +515,4 @@ def test_the_seed_names_the_parts_and_the_bootstrap(table):
     assert found[0][0].value != found[2][0].value
     assert (found[0][1].value, found[0][1].stderr) == (found[2][1].value, found[2][1].stderr)
     assert found[0][1].ci_low != found[2][1].ci_low
-    assert list(canary(protocol, "dr", DR(), table, RunContext(7))) == [None] * 5
+    assert list(check_leaks(protocol, "dr", DR(), table, RunContext(7))) == [None] * 5

@@ -7,17 +7,15 @@ from dataclasses import asdict
 import polars as pl
 import pytest
 
-from hwds.evaluation.base import Score
-from hwds.ope.protocols.estimation.scores import measures
-from hwds.ope.report.estimates import estimates_figure
-from hwds.ope.report.run import draw, grids, sentence
-from hwds.ope.report.scores import estimates
+from hwds.evaluation.protocol import Score
+from hwds.ope.protocols.off_policy import off_policy_measures
+from hwds.ope.report import draw, estimates_figure, estimator_scores, ope_grids, ope_sentence
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
 LOGGED = 20.0
 
 
-METRICS = metrics_table(measures("revenue", "USD", 0.9, "arm=119"))
+METRICS = metrics_table(off_policy_measures("revenue", "USD", 0.9, "arm=119"))
 
 
 def lines(model, value, low, high, method="BCa bootstrap", size=400.0):
@@ -45,7 +43,7 @@ TRUTH = lines("truth", 23.0, 22.8, 23.2)
 
 
 def test_a_gain_that_is_sure_and_the_truth_inside():
-    said = sentence(None, tables_of(DR, DM, TRUTH), "ope/dr")
+    said = ope_sentence(None, tables_of(DR, DM, TRUTH), "ope/dr")
     assert said == (
         "ope/dr puts the mean revenue of the policy arm=119 at 24.00 USD per row (90 %: 22.00 to 26.00 USD):"
         " 4.00 USD more than the log's 20.00 USD (90 %: +2.00 to +6.00 USD)."
@@ -57,19 +55,19 @@ def test_a_gain_that_is_sure_and_the_truth_inside():
 
 
 def test_a_gain_that_may_be_chance_few_rows_and_no_truth():
-    said = sentence(None, tables_of(lines("ope/dr", 21.0, 19.0, 23.0, size=80.0)), "ope/dr")
+    said = ope_sentence(None, tables_of(lines("ope/dr", 21.0, 19.0, 23.0, size=80.0)), "ope/dr")
     assert "1.00 USD more than the log's 20.00 USD, which may be chance (90 %: -1.00 to +3.00 USD)." in said
     assert said.endswith("which tell no more than 80 without weights would (effective sample size).")
 
 
 def test_bias_is_said_and_the_truth_outside():
-    said = sentence(None, tables_of(DM, DR, TRUTH), "ope/dm")
+    said = ope_sentence(None, tables_of(DM, DR, TRUTH), "ope/dm")
     assert "25.00 USD per row (90 %: 24.80 to 25.20 USD, the estimator's bias apart)" in said
     assert "outside of the interval" in said
 
 
 def test_a_model_that_failed():
-    assert sentence(None, tables_of(DR), "ope/ipw") == "ope/ipw says nothing of the policy."
+    assert ope_sentence(None, tables_of(DR), "ope/ipw") == "ope/ipw says nothing of the policy."
     assert estimates_figure(tables_of(TRUTH), "ope/dr") is None
 
 
@@ -90,17 +88,17 @@ def test_the_picture_has_every_estimator_the_log_and_the_truth(tmp_path):
 
 
 def test_estimates_keep_the_order_of_the_run():
-    assert list(estimates(tables_of(DM, DR))) == ["ope/dm", "ope/dr"]
-    assert estimates(tables_of(DM))["ope/dm"].biased
-    assert estimates(tables_of(DR))["ope/dr"].gain.value == pytest.approx(4.0)
+    assert list(estimator_scores(tables_of(DM, DR))) == ["ope/dm", "ope/dr"]
+    assert estimator_scores(tables_of(DM))["ope/dm"].biased
+    assert estimator_scores(tables_of(DR))["ope/dr"].gain.value == pytest.approx(4.0)
 
 
 def test_the_terminal_has_intervals_sizes_and_the_overlap():
-    (found,) = grids(tables_of(TRUTH, DR, DM), "ope/dr")
+    (found,) = ope_grids(tables_of(TRUTH, DR, DM), "ope/dr")
     rows = list(zip(*(column.cells for column in found.columns), strict=True))
     assert rows[0] == ("ope/dr", "24.00", "22.00 to 26.00", "+4.00", "+2.00 to +6.00", "400")
     assert rows[1][:2] == ("ope/dm", "25.00*")
     assert rows[2][0] == "truth"
     assert "revenue, USD per row, from 3,000 rows; overlap: the log shows the arms of 97.5 % of its choices" in found.caption
     assert found.caption.endswith("*: the estimator's bias is not in its intervals")
-    assert list(grids(tables_of(lines("x", 1.0, 0.0, 2.0)[2:]), "x")) == []
+    assert list(ope_grids(tables_of(lines("x", 1.0, 0.0, 2.0)[2:]), "x")) == []

@@ -9,18 +9,14 @@ import polars as pl
 import pytest
 
 from hwds.datasets.simulated.price_log import PriceLog
-from hwds.evaluation.base import Cell
-from hwds.evaluation.context import RunContext
+from hwds.evaluation.protocol import Cell, RunContext
 from hwds.frames.table import Table
+from hwds.ope.log import read_log
 from hwds.ope.models.dm import DM
 from hwds.ope.models.snipw import SNIPW
-from hwds.ope.protocols.estimation.log import read_log
-from hwds.ope.protocols.estimation.scores import measures
-from hwds.ope.protocols.estimation.support import any_refuted, groups_of
-from hwds.ope.protocols.off_policy import OffPolicy
-from hwds.ope.report.run import grids, page_grids
-from hwds.ope.report.sentence import conclusion
-from hwds.ope.report.support import refuted, thin
+from hwds.ope.protocols.off_policy import OffPolicy, off_policy_measures
+from hwds.ope.report import ope_conclusion, ope_grids, ope_page_grids, refutation_words, thin_support_words
+from hwds.ope.support import any_refuted, context_groups
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
 
@@ -60,7 +56,7 @@ def wrong(table, propensity):
 
 def test_the_table_of_arms_is_that_of_the_log(table):
     tables = told(table, SNIPW())
-    _, arms = grids(tables, "ope/snipw")
+    _, arms = ope_grids(tables, "ope/snipw")
     row, rows = cells(arms)["119"], table.data.filter(pl.col("price") == 119)
     weights = 0.2 / rows["propensity"].to_numpy()
     assert row["rows"] == f"{len(rows):,}"
@@ -69,10 +65,12 @@ def test_the_table_of_arms_is_that_of_the_log(table):
     assert float(row["mean weight"]) == pytest.approx(weights.mean(), abs=0.001)
     assert float(row["effective sample size"]) == pytest.approx(weights.sum() ** 2 / np.sum(weights**2), abs=0.51)
     assert float(row["mean outcome"]) == pytest.approx(rows["revenue"].mean(), abs=0.01)
-    (groups,) = page_grids(tables, "ope/snipw")
+    (groups,) = ope_page_grids(tables, "ope/snipw")
     assert list(cells(groups))[:2] == ["channel=retail", "channel=carrier"]
-    assert (refuted(tables), any_refuted(tables), thin(tables)) == ("", False, "")
-    assert conclusion(tables, "ope/snipw").startswith("ope/snipw puts the mean revenue of a policy that shows every logged arm")
+    assert (refutation_words(tables), any_refuted(tables), thin_support_words(tables)) == ("", False, "")
+    assert ope_conclusion(tables, "ope/snipw").startswith(
+        "ope/snipw puts the mean revenue of a policy that shows every logged arm"
+    )
     assert "of_log" not in tables.predictions.columns
 
 
@@ -80,7 +78,7 @@ def test_wrong_propensities_come_first_and_their_place_is_named(table):
     online = pl.when(pl.col("channel") == "online").then(pl.col("propensity") / 2).otherwise(pl.col("propensity"))
     tables = told(wrong(table, online), SNIPW())
     assert any_refuted(tables)
-    said = conclusion(tables, "ope/snipw")
+    said = ope_conclusion(tables, "ope/snipw")
     assert said.startswith("Do not trust what follows: ")
     assert "a model of the log refutes its propensities (p < 0.0001), most clearly in channel=online" in said
 
@@ -88,21 +86,21 @@ def test_wrong_propensities_come_first_and_their_place_is_named(table):
 def test_an_estimator_that_does_not_weigh_is_not_doubted_for_propensities(table):
     tables = told(wrong(table, pl.col("propensity") / 2), DM())
     assert any_refuted(tables)
-    assert conclusion(tables, "ope/dm").startswith("ope/dm puts")
-    _, arms = grids(tables, "ope/dm")
+    assert ope_conclusion(tables, "ope/dm").startswith("ope/dm puts")
+    _, arms = ope_grids(tables, "ope/dm")
     assert {row["mean weight"] for row in cells(arms).values()} == {""}
 
 
 def test_arms_and_groups_of_which_few_rows_count_are_said(table):
     few = Table.build(table.data.drop("row_id")[:300], table.roles, table.unit)
-    said = thin(told(few, SNIPW(), target_policy={"columns": "target_"}, min_effective_size=0))
+    said = thin_support_words(told(few, SNIPW(), target_policy={"columns": "target_"}, min_effective_size=0))
     assert said.startswith(" Hardly shown by the log: arm 79 (")
     assert said.endswith(" more.")
 
 
 def test_groups_are_the_frequent_names_the_thirds_of_numbers_and_of_time(table):
     log = read_log(table, "outcome", None)
-    groups = groups_of(log)
+    groups = context_groups(log)
     names = ["channel=retail", "channel=carrier", "channel=online", "visits low", "visits middle", "visits high"]
     assert list(groups) == [*names, "time early", "time middle", "time late"]
     assert [int(groups[name].sum()) for name in names[:3]] == [
@@ -115,5 +113,5 @@ def test_groups_are_the_frequent_names_the_thirds_of_numbers_and_of_time(table):
 
 
 def test_every_metric_of_the_log_has_its_meaning(table):
-    known = {measure.name for measure in measures()}
+    known = {measure.name for measure in off_policy_measures()}
     assert set(told(table, SNIPW()).scores["metric"]) <= known

@@ -7,12 +7,20 @@ import numpy as np
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.pricing.contract.decide import OfferRules, decide_contract
-from hwds.pricing.contract.simulate import ContractRisks, ContractWorld, outcome, pocket_margins, tornado, without_contract
-from hwds.pricing.contract.terms import ContractTerms, settle
-from hwds.pricing.contract.tiers import TierSchedule
-from hwds.pricing.contract.volumes import VolumeLaw
-from hwds.pricing.optimum.draws import DemandDraws
+from hwds.pricing.contract import (
+    ContractRisks,
+    ContractTerms,
+    ContractWorld,
+    TierSchedule,
+    VolumeLaw,
+    contract_tornado,
+    pocket_margins,
+    settle_contract,
+    tier_outcome,
+    without_contract,
+)
+from hwds.pricing.demand_draws import DemandDraws
+from hwds.pricing.oem_commitment import OfferRules, decide_contract
 
 SCHEDULE = TierSchedule.of(100.0, (500.0, 1000.0), (0.05, 0.1))
 TERMS = ContractTerms(deductions=0.02, retro_rebate=0.03, clawback=0.5, shortfall_fee=0.1)
@@ -40,7 +48,7 @@ def risks(count=1, elasticity=0.0, **changes):
 
 
 def test_what_is_taken_is_settled_by_the_terms():
-    paid = settle(SCHEDULE, 2, np.array([1200.0, 700.0, 400.0]), TERMS)
+    paid = settle_contract(SCHEDULE, 2, np.array([1200.0, 700.0, 400.0]), TERMS)
     assert paid.bill.tolist() == [1200 * 90.0, 700 * 90.0, 400 * 90.0]
     assert paid.retro.tolist() == [pytest.approx(0.03 * 1200 * 90), 0.0, 0.0]
     assert paid.clawback.tolist() == [0.0, pytest.approx(0.5 * 700 * 5), pytest.approx(0.5 * 400 * 10)]
@@ -53,7 +61,7 @@ def test_the_simulation_agrees_with_the_formula_where_all_is_normal():
     rng = stream(1, "normal")
     normal = rng.standard_normal((3, count))
     drawn = risks(count, score=normal[0], cost=60 + 9 * normal[1], currency=1 + 0.05 * normal[2])
-    made = outcome(world(), 1, drawn)
+    made = tier_outcome(world(), 1, drawn)
     units, deviation = 1000.0, 100 / NormalDist().inv_cdf(0.9)
     earns = 95.0 - 60.0
     assert made.margin.mean() == pytest.approx(units * earns, rel=3e-3)
@@ -65,48 +73,49 @@ def test_the_simulation_agrees_with_the_formula_where_all_is_normal():
 
 
 def test_demand_answers_to_the_price_of_the_tier():
-    made = outcome(world(), 2, risks(elasticity=-2.0))
+    made = tier_outcome(world(), 2, risks(elasticity=-2.0))
     assert made.settlement.units[0] == pytest.approx(1000 * 0.9**-2)
 
 
 def test_what_can_be_delivered_caps_what_a_discount_adds_and_the_buyer_owes_nothing_for_it():
     """By hand: 1,000 at 100 become 1,000 / .9 at 90 with an elasticity of -1, of which 1,050 can be delivered."""
     capped = replace(world().law, most=VolumeLaw(1040.0, 1050.0, 1060.0))
-    assert outcome(world(), 2, risks(elasticity=-1.0)).settlement.units[0] == pytest.approx(1000 / 0.9)
-    assert outcome(world(law=capped), 2, risks(elasticity=-1.0)).settlement.units[0] == pytest.approx(1050.0)
-    assert outcome(world(law=capped), 0, risks()).settlement.units[0] == pytest.approx(1000.0)
+    assert tier_outcome(world(), 2, risks(elasticity=-1.0)).settlement.units[0] == pytest.approx(1000 / 0.9)
+    assert tier_outcome(world(law=capped), 2, risks(elasticity=-1.0)).settlement.units[0] == pytest.approx(1050.0)
+    assert tier_outcome(world(law=capped), 0, risks()).settlement.units[0] == pytest.approx(1000.0)
     few = replace(world().law, most=VolumeLaw(690.0, 700.0, 710.0))
-    made = outcome(world(law=few, terms=TERMS), 2, risks())
+    made = tier_outcome(world(law=few, terms=TERMS), 2, risks())
     assert (made.settlement.units[0], made.settlement.clawback[0], made.settlement.fee[0]) == (pytest.approx(700.0), 0.0, 0.0)
     assert without_contract(world(law=few), risks())[0] == pytest.approx(700 * 40.0)
     late = risks(supply=np.array([-1.2815515655446004]))
-    assert outcome(world(law=few), 2, late).settlement.units[0] == pytest.approx(690.0)
+    assert tier_outcome(world(law=few), 2, late).settlement.units[0] == pytest.approx(690.0)
 
 
 def test_who_is_in_the_dumping_zone_takes_the_tier_and_sells_on_the_rest():
     law = VolumeLaw(919.0, 920.0, 921.0)
     schedule = TierSchedule.of(100.0, (1000.0,), (0.1,))
-    made = outcome(world(law=law, schedule=schedule), 1, risks())
+    made = tier_outcome(world(law=law, schedule=schedule), 1, risks())
     assert (made.settlement.units[0], made.dumped[0], made.leak_loss[0]) == (1000.0, 80.0, 80 * 50.0)
     incremental = replace(schedule, kind="incremental")
-    assert outcome(world(law=law, schedule=incremental), 1, risks()).dumped[0] == 0.0
+    assert tier_outcome(world(law=law, schedule=incremental), 1, risks()).dumped[0] == 0.0
 
 
 def test_units_leak_where_reselling_pays():
     leaking = risks(leak=np.array([0.1]))
-    assert outcome(world(resale=94.0), 1, leaking).leaked[0] == 0.0
-    assert outcome(world(resale=96.0), 1, leaking).leaked[0] == pytest.approx(100.0)
+    assert tier_outcome(world(resale=94.0), 1, leaking).leaked[0] == 0.0
+    assert tier_outcome(world(resale=96.0), 1, leaking).leaked[0] == pytest.approx(100.0)
 
 
 def test_other_cells_lose_what_a_lower_price_takes():
-    made = outcome(world(demand=demand(cross=0.5)), 2, risks())
+    made = tier_outcome(world(demand=demand(cross=0.5)), 2, risks())
     assert made.cannibalised[0] == pytest.approx(50 * 5 * (1 - 0.9**0.5) * (120 - 70))
 
 
 def test_a_driver_without_a_spread_moves_nothing():
     rng = stream(2, "drivers")
     swings = {
-        name: abs(high - low) for name, low, high, _ in tornado(world(), 1, risks(400, cost=60 + 5 * rng.standard_normal(400)))
+        name: abs(high - low)
+        for name, low, high, _ in contract_tornado(world(), 1, risks(400, cost=60 + 5 * rng.standard_normal(400)))
     }
     assert swings["cost"] > 0
     assert [swings[name] for name in ("volume", "elasticity", "currency", "leak")] == [0.0] * 4
@@ -177,5 +186,5 @@ def test_the_uplift_that_breaks_even_is_after_deductions():
 
 def test_nobody_buys_more_than_needed_where_falling_short_costs_nothing():
     law, schedule = VolumeLaw(849.0, 850.0, 851.0), TierSchedule.of(100.0, (1000.0,), (0.2,))
-    made = outcome(world(law=law, schedule=schedule, terms=ContractTerms(clawback=0.0)), 1, risks())
+    made = tier_outcome(world(law=law, schedule=schedule, terms=ContractTerms(clawback=0.0)), 1, risks())
     assert (made.settlement.units[0], made.settlement.bill[0], made.dumped[0]) == (850.0, 68_000.0, 0.0)

@@ -8,9 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwds.core.errors import ConfigError
-from hwds.pricing.contract.terms import ContractTerms, dumping_zone, settle
-from hwds.pricing.contract.tiers import TierSchedule, break_even_uplift, needed_elasticity
-from hwds.pricing.optimum.guardrails import floor_price
+from hwds.pricing.contract import (
+    ContractTerms,
+    TierSchedule,
+    break_even_uplift,
+    dumping_zone,
+    needed_elasticity,
+    settle_contract,
+)
+from hwds.pricing.recommended_prices import floor_price
 
 EXAMPLE = TierSchedule.of(100.0, (1000.0,), (0.1,))
 
@@ -40,7 +46,10 @@ def test_the_zone_is_what_the_terms_settle(terms, low):
     zone = dumping_zone(schedule, 1, terms)
     assert (zone and zone.low) == (low if low is None else pytest.approx(low))
     units = np.linspace(0, 999.9, 2000)
-    dear = units[settle(schedule, 1, units, terms).pocket > settle(schedule, 1, np.array([1000.0]), terms).pocket * (1 + 1e-9)]
+    dear = units[
+        settle_contract(schedule, 1, units, terms).pocket
+        > settle_contract(schedule, 1, np.array([1000.0]), terms).pocket * (1 + 1e-9)
+    ]
     assert len(dear) == 0 if zone is None else dear.min() == pytest.approx(zone.low, abs=0.6)
 
 

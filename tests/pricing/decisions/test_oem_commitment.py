@@ -7,17 +7,18 @@ from zipfile import ZipFile
 import polars as pl
 import pytest
 
-from hwds.core.checksums.files import write_json, write_parquet
+from hwds.core.checksums import write_json, write_parquet
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
 from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery
-from hwds.pricing.contract.verdict import TIERS
-from hwds.pricing.contract.volumes import VolumeLaw, law_of_run
+from hwds.pricing import oem_commitment as oem_margin
+from hwds.pricing import oem_commitment as oem_tiers
+from hwds.pricing.contract import VolumeLaw, law_of_run
 from hwds.pricing.decisions.oem_commitment import OemCommitment, leak_of_run
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.report import oem_margin, oem_tiers
+from hwds.pricing.oem_commitment import TIER_COLUMNS
 from hwds.report.verdict import store_pack
-from hwds.results.runs.config import write_config
+from hwds.results.folder import write_config
 from tests.support.price_worlds import price_world
 
 EVIDENCE = price_world(stream(1, "x"), 8, 3)
@@ -40,7 +41,7 @@ def test_the_recommendation_and_the_walk_away_come_first(verdict):
 
 def test_tiers_rise_and_the_offered_one_holds_the_floor(verdict):
     tiers = verdict.tiers
-    assert tiers.schema == TIERS
+    assert tiers.schema == TIER_COLUMNS
     assert (tiers["from_units"].diff().drop_nulls() > 0).all()
     assert (tiers["price"].diff().drop_nulls() < 0).all()
     row = tiers.row(verdict.tier, named=True)
@@ -72,11 +73,11 @@ def test_another_cell_may_be_sold_at_a_loss_and_the_buyers_may_not():
 
 
 def test_it_is_drawn_and_tabled(verdict, tmp_path):
-    oem_tiers.draw(verdict, tmp_path / "a.png")
+    oem_tiers.draw_tiers(verdict, tmp_path / "a.png")
     oem_margin.draw_tornado(verdict, tmp_path / "b.png")
     oem_margin.draw_waterfall(verdict, tmp_path / "c.png")
     assert all((tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in "abc")
-    assert len(oem_tiers.grid(verdict)) == 4
+    assert len(oem_tiers.tier_grid(verdict)) == 4
     assert verdict.waterfall["total"][-1] == pytest.approx(verdict.net)
 
 

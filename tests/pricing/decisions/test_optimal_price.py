@@ -9,10 +9,11 @@ import pytest
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
+from hwds.pricing import optimal_price
+from hwds.pricing import optimal_price as price_curves
 from hwds.pricing.decisions.optimal_price import OptimalPrice
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.optimum.verdict import CURVES, PRICES
-from hwds.pricing.report import optimal_price, price_curves
+from hwds.pricing.optimal_price import CURVE_COLUMNS, PRICE_COLUMNS
 from tests.support.price_limits import breaches
 from tests.support.price_worlds import price_world
 
@@ -25,7 +26,7 @@ def verdict():
 
 
 def test_every_cell_has_a_row(verdict):
-    assert verdict.prices.schema == PRICES
+    assert verdict.prices.schema == PRICE_COLUMNS
     assert verdict.prices["cell"].to_list() == list(EVIDENCE.names)
     assert sum(verdict.statuses.values()) == verdict.cells == len(EVIDENCE)
     held = {cell for cells in verdict.excluded.values() for cell in cells}
@@ -51,7 +52,7 @@ def test_money_adds_up(verdict):
 
 
 def test_curves_pass_through_today_and_the_recommended_price(verdict):
-    assert verdict.curves.schema == CURVES
+    assert verdict.curves.schema == CURVE_COLUMNS
     curve = verdict.curves.filter(pl.col("cell") == verdict.curves["cell"][0])
     row = verdict.prices.filter(pl.col("cell") == curve["cell"][0]).row(0, named=True)
     price, units = curve["price"].to_numpy(), curve["units"].to_numpy()
@@ -61,10 +62,10 @@ def test_curves_pass_through_today_and_the_recommended_price(verdict):
 
 def test_it_is_stored_and_drawn(verdict, tmp_path):
     assert json.loads(json.dumps(verdict.as_dict(), allow_nan=False))["reached"]["share"] == verdict.reached.share
-    assert len(optimal_price.grid(verdict)) == 8
+    assert len(optimal_price.optimal_price_grid(verdict)) == 8
     small = OptimalPrice(draws=50).of_estimates(price_world(stream(2, "drawn"), 1, 2))
-    optimal_price.draw(small, tmp_path / "a.png")
-    price_curves.draw(small, tmp_path / "b.png")
+    optimal_price.draw_recommended_prices(small, tmp_path / "a.png")
+    price_curves.draw_price_curves(small, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
 
 

@@ -6,12 +6,12 @@ import shlex
 import polars as pl
 import pytest
 
-from hwds.cli.experiment import as_override
+from hwds.cli.words import as_override
 from hwds.core.seeds import stream
+from hwds.pricing import price_experiment as price_tests
 from hwds.pricing.decisions.price_experiment import PriceExperiment
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.report import price_tests
-from hwds.pricing.trial.verdict import ARMS, TRIALS
+from hwds.pricing.price_experiment import ARM_COLUMNS, TRIAL_COLUMNS
 from tests.support.composed import composed
 from tests.support.price_worlds import price_world
 
@@ -25,7 +25,7 @@ def verdict():
 
 
 def test_tests_are_worth_more_than_they_cost(verdict):
-    assert (verdict.trials.schema, verdict.arms.schema) == (TRIALS, ARMS)
+    assert (verdict.trials.schema, verdict.arms.schema) == (TRIAL_COLUMNS, ARM_COLUMNS)
     tested = verdict.trials.filter(pl.col("verdict") == "test")
     assert (verdict.action, verdict.tested, len(tested)) == ("TEST", 2, 2)
     assert (tested["net"] > 0).all()
@@ -66,6 +66,6 @@ def test_sure_elasticities_need_no_test():
 
 
 def test_it_is_drawn_and_tabled(verdict, tmp_path):
-    price_tests.draw(verdict, tmp_path / "a.png")
+    price_tests.draw_trials(verdict, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
-    assert len(price_tests.grid(verdict)) == 8
+    assert len(price_tests.trial_grid(verdict)) == 8

@@ -5,9 +5,9 @@ import json
 import polars as pl
 
 from hwds.core.seeds import stream
+from hwds.pricing import revenue_impact
 from hwds.pricing.decisions.revenue_impact import RevenueImpact
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.report import revenue_impact
 from tests.support.price_worlds import price_world
 
 WORLD = price_world(stream(1, "x"), 8, 3)
@@ -29,9 +29,9 @@ def test_the_change_that_pays_most_is_said():
 
 def test_it_is_drawn_and_tabled(tmp_path):
     verdict = RevenueImpact(draws=50, changes=(-0.1, 0.1), scope="channel").of_estimates(EVIDENCE)
-    revenue_impact.draw(verdict, tmp_path / "a.png")
+    revenue_impact.draw_impact(verdict, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
-    assert len(revenue_impact.grid(verdict)) == 2
+    assert len(revenue_impact.impact_grid(verdict)) == 2
     assert verdict.impacts["scope"].unique().sort().to_list() == ["all cells", "c0", "c1", "c2"]
 
 

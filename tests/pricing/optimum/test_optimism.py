@@ -8,9 +8,9 @@ import pytest
 
 from hwds.core.seeds import stream
 from hwds.pricing.decisions.optimal_price import OptimalPrice
+from hwds.pricing.demand_draws import DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.optimum.draws import DemandDraws
-from hwds.pricing.optimum.optimism import optimism
+from hwds.pricing.price_information import gain_optimism
 
 TRUE, ERROR, CELLS = -2.2, 0.15, 3
 
@@ -40,14 +40,14 @@ def test_it_is_what_gains_fall_short_of_over_all_errors_of_the_shared_slope():
         demand = made.demand
         truth = DemandDraws(demand.price, demand.units, own, demand.pairs, np.zeros((1, 0)), demand.cost)
         short.append(made.gains.mean() - (truth.totals(made.prices) - truth.totals(truth.price))[0])
-        expected.append(optimism(evidence, made))
+        expected.append(gain_optimism(evidence, made))
     assert weights @ short > 10
     assert weights @ expected == pytest.approx(weights @ short, rel=0.3)
 
 
 def test_cells_that_share_no_error_have_next_to_none():
     worlds = [estimates(TRUE, *errors) for errors in ((0.0, ERROR), (ERROR, 0.0))]
-    alone, shared = (optimism(evidence, recommended(evidence)) for evidence in worlds)
+    alone, shared = (gain_optimism(evidence, recommended(evidence)) for evidence in worlds)
     assert abs(alone) < 0.2 * shared
 
 

@@ -7,15 +7,14 @@ import polars as pl
 import pytest
 
 from hwds.core.seeds import stream
-from hwds.pricing.demand_evidence import DemandEstimates, DemandTruth
-from hwds.pricing.optimum.draws import DemandDraws
-from hwds.pricing.optimum.guardrails import Guardrails
-from hwds.pricing.optimum.reached import gain_reached
-from hwds.pricing.optimum.recommend import price_cost_ratio, recommend
+from hwds.pricing.demand_draws import DemandDraws
+from hwds.pricing.demand_evidence import DemandEstimates, TrueDemand
+from hwds.pricing.price_information import gain_reached
+from hwds.pricing.recommended_prices import PriceGuardrails, price_cost_ratio, recommend
 from tests.support.price_limits import beyond_capacity, breaches, random_limits
 from tests.support.price_worlds import price_world
 
-FREE = Guardrails(margin_floor=None, largest_step=0.9, band=10.0, freight=None, confidence=0.0)
+FREE = PriceGuardrails(margin_floor=None, largest_step=0.9, band=10.0, freight=None, confidence=0.0)
 """No guardrail that binds."""
 
 
@@ -155,14 +154,14 @@ def worlds_of_4_4(price, stderr, count=150):
 
 @pytest.mark.parametrize(("price", "least"), [(1.6, -0.3), (1.3, 12.5)])
 def test_uncertain_elasticities_do_not_lose_money(price, least):
-    made = solved(worlds_of_4_4(price, 0.6), Guardrails(freight=None))
+    made = solved(worlds_of_4_4(price, 0.6), PriceGuardrails(freight=None))
     profit = (made.prices / price) ** -2.5 * (made.prices - 1) / (price - 1)
     assert 100 * (profit.mean() - 1) >= least
 
 
 def test_most_of_the_possible_gain_is_reached_where_prices_identify_the_elasticity():
     evidence = price_world(stream(3, "reached"), 12, 2, stderr=(0.1, 0.3), statuses=(1.0, 0.0, 0.0))
-    rails = Guardrails()
+    rails = PriceGuardrails()
     reached = gain_reached(evidence, solved(evidence, rails))
     assert 0.8 <= reached.share <= 1.0
     assert (reached.gained, reached.possible) == (reached.gained_identified, reached.possible_identified)
@@ -175,7 +174,7 @@ def test_prices_chosen_by_the_truth_gain_all_that_is_possible():
     known = DemandEstimates(
         evidence.cells.with_columns(elasticity=own, stderr=pl.lit(0.0), status=pl.lit("identified")),
         cross=truth.elasticities - np.diag(own),
-        truth=DemandTruth(truth.units, truth.elasticities, truth.lag),
+        truth=TrueDemand(truth.units, truth.elasticities, truth.lag),
     )
-    rails = Guardrails(confidence=0.0)
+    rails = PriceGuardrails(confidence=0.0)
     assert gain_reached(known, solved(known, rails, 2)).share == pytest.approx(1.0, abs=1e-6)

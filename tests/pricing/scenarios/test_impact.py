@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from hwds.core.seeds import stream
+from hwds.pricing.demand_draws import DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.optimum.draws import DemandDraws
-from hwds.pricing.scenarios.impact import ImpactTerms, at_change, best_change, impacts
+from hwds.pricing.revenue_impact import ImpactTerms, best_change, impacts, rows_at_change
 from tests.support.price_worlds import price_world
 
 
@@ -63,13 +63,13 @@ def test_substitutes_lose_what_a_cut_takes_from_them():
     price, cost = evidence.column("price"), evidence.column("cost")
     lost = (evidence.column("units") * (0.9**apart - 1) * (price - cost)).sum()
     exact = rows_of(DemandEstimates(evidence.cells, cross=evidence.cross), -0.1)
-    assert at_change(exact, -0.1, [evidence.names[0]])["others_margin"][0] == pytest.approx(lost, rel=1e-9)
+    assert rows_at_change(exact, -0.1, [evidence.names[0]])["others_margin"][0] == pytest.approx(lost, rel=1e-9)
 
 
 def test_prices_that_were_not_observed_are_flagged_and_not_recommended():
     rows = rows_of(one_cell(-3.0, cost=20.0), -0.3, -0.1, 0.1)
     assert rows.filter(pl.col("scope") == "all cells")["beyond"].to_list() == [1, 0, 0]
-    assert rows["margin"].max() == at_change(rows, -0.3)["margin"][0]
+    assert rows["margin"].max() == rows_at_change(rows, -0.3)["margin"][0]
     assert best_change(rows, 0.8)["change"] == -0.1
 
 

@@ -5,11 +5,19 @@ import shlex
 import numpy as np
 import pytest
 
-from hwds.cli.experiment import as_override
+from hwds.cli.words import as_override
 from hwds.core.seeds import stream
-from hwds.pricing.optimum.guardrails import Guardrails
-from hwds.pricing.trial.design import TrialTerms, arm_prices, lengths, stderr_after
-from hwds.pricing.trial.handover import bandit_command, beta_counts, conversions_at, plan_command
+from hwds.pricing.price_experiment import (
+    TrialTerms,
+    arm_prices,
+    bandit_command,
+    beta_counts,
+    buying_shares,
+    plan_command,
+    stderr_after,
+    trial_lengths,
+)
+from hwds.pricing.recommended_prices import PriceGuardrails
 from tests.support.composed import composed
 
 PLAIN = {"arms": 3, "block": 3, "washout": 1, "clusters": 30, "noise": 0.3, "correlation": 0.4, "longest": 60}
@@ -55,13 +63,15 @@ def test_what_cannot_be_measured_is_infinite():
 
 
 def test_lengths_are_whole_blocks_with_every_arm():
-    assert all(length % 3 == 0 and 9 <= length <= 60 for length in lengths(3, terms()))
-    assert lengths(3, terms())[0] == 9
-    assert lengths(3, terms(longest=8)) == []
-    assert lengths(3, terms("cluster"))[0] == 1
+    assert all(length % 3 == 0 and 9 <= length <= 60 for length in trial_lengths(3, terms()))
+    assert trial_lengths(3, terms())[0] == 9
+    assert trial_lengths(3, terms(longest=8)) == []
+    assert trial_lengths(3, terms("cluster"))[0] == 1
 
 
-@pytest.mark.parametrize("rails", [Guardrails(), Guardrails(rounding=5, ending=0.01), Guardrails(ladder=(89.0, 99.0, 109.0))])
+@pytest.mark.parametrize(
+    "rails", [PriceGuardrails(), PriceGuardrails(rounding=5, ending=0.01), PriceGuardrails(ladder=(89.0, 99.0, 109.0))]
+)
 def test_arms_are_todays_price_and_allowed_ones(rails):
     prices = arm_prices(97.0, 85.0, 112.0, 3, rails)
     assert 97.0 in prices
@@ -80,8 +90,8 @@ def test_a_prior_has_the_mean_and_the_spread_of_what_is_believed():
     assert sum(beta_counts(draws, 50)) == pytest.approx(50)
     assert beta_counts(np.full(10, 0.2), 100) == pytest.approx((20, 80))
     elasticities = np.array([-2.0, -1.0])
-    assert conversions_at(np.array([50.0, 100.0]), 100.0, elasticities, 0.1).tolist() == [[0.4, 0.1], [0.2, 0.1]]
-    assert conversions_at(np.array([10.0]), 100.0, elasticities, 0.5).max() < 1
+    assert buying_shares(np.array([50.0, 100.0]), 100.0, elasticities, 0.1).tolist() == [[0.4, 0.1], [0.2, 0.1]]
+    assert buying_shares(np.array([10.0]), 100.0, elasticities, 0.5).max() < 1
 
 
 def test_the_commands_are_experiments():

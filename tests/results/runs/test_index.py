@@ -8,11 +8,10 @@ import polars as pl
 import pytest
 
 from hwds.core.errors import ConfigError
+from hwds.results import index as run_index
 from hwds.results.folder import RunFolder
-from hwds.results.labels import Labels
-from hwds.results.runs import index as run_index
-from hwds.results.runs.index import RunIndex
-from hwds.results.runs.query import matching, ordered, span
+from hwds.results.index import RunIndex, matching_folders, order_folders, parse_span
+from hwds.results.records import Labels
 
 
 @pytest.fixture
@@ -101,8 +100,8 @@ def test_sweeps_are_there_too(made, tmp_path):
     said |= {"better": "low", "trials": 9, "best": {"trial": 3, "inner": 0.7, "final": 0.75}, "run": "sales/aa11"}
     (folder / "sweep.json").write_text(json.dumps(said))
     index = RunIndex.of()
-    assert matching(index, [], "run") == ["runs/sales/aa11"]
-    assert matching(index, ["sweep=asha", "score<0.8"], "sweep") == ["sweeps/sales/55ee"]
+    assert matching_folders(index, [], "run") == ["runs/sales/aa11"]
+    assert matching_folders(index, ["sweep=asha", "score<0.8"], "sweep") == ["sweeps/sales/55ee"]
 
 
 CASES = [
@@ -136,7 +135,7 @@ def three(made):
 
 @pytest.mark.parametrize(("words", "wanted"), CASES)
 def test_queries(three, words, wanted):
-    assert "".join(path.rpartition("/")[2][0] for path in matching(three, words)) == wanted
+    assert "".join(path.rpartition("/")[2][0] for path in matching_folders(three, words)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -152,7 +151,7 @@ def test_queries(three, words, wanted):
     ],
 )
 def test_order(three, by, wanted):
-    found = ordered(three, ["runs/sales/bb22", "runs/sales/aa11", "runs/units/cc33"], by)
+    found = order_folders(three, ["runs/sales/bb22", "runs/sales/aa11", "runs/units/cc33"], by)
     assert "".join(path.rpartition("/")[2][0] for path in found) == wanted
 
 
@@ -164,16 +163,16 @@ def test_what_is_not_there_is_refused_with_the_nearest(three):
         (["seed<x"], "seed: must be held against a number, got 'x'"),
     ):
         with pytest.raises(ConfigError) as error:
-            matching(three, words)
+            matching_folders(three, words)
         assert said in str(error.value)
     with pytest.raises(ConfigError, match="no field or metric 'scor'; did you mean 'score'"):
-        ordered(three, [], "scor")
+        order_folders(three, [], "scor")
 
 
 def test_spans_and_labels():
-    assert [span(text) for text in ("30min", "12h", "1.5d", "2w")] == [1800, 43200, 129600, 1209600]
+    assert [parse_span(text) for text in ("30min", "12h", "1.5d", "2w")] == [1800, 43200, 129600, 1209600]
     with pytest.raises(ValueError, match="7 days"):
-        span("7 days")
+        parse_span("7 days")
     assert Labels(("b",)).tagged(("a", "-b")).tags == ("a",)
     assert Labels().noted(" two\nlines ").note == "two lines"
     with pytest.raises(ConfigError, match="must be one word"):
@@ -187,6 +186,6 @@ def test_the_order_of_runs_is_that_of_their_records_wherever_their_files_were_co
         RunFolder(path).write_provenance({name: value for name, value in origin.items() if name != "checksum"})
     os.utime("outputs/runs/e/cc33/scores.parquet", (1.7e9, 1.7e9))  # an earlier version's, of November 2023
     index = RunIndex.of()
-    assert ordered(index, index.paths, "-modified") == ["runs/e/aa11", "runs/e/bb22", "runs/e/cc33"]
+    assert order_folders(index, index.paths, "-modified") == ["runs/e/aa11", "runs/e/bb22", "runs/e/cc33"]
     assert index.column("when")["runs/e/aa11"] == "2026-03-02 10:00"
     assert RunFolder.find("e").title == "e/aa11"

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from hwds.core.errors import HwdsError
-from hwds.results.runs.progress import FILE, RunProgress, ended
+from hwds.results.index import PROGRESS_FILE, RunProgress, delete_progress
 
 PROGRESS = RunProgress(12, 3600, 2, 0.0, 200.0, 366.0, "forecast/naive at 2021: mase 0.49")
 
@@ -12,14 +12,14 @@ def test_what_is_said_is_read_until_the_end(tmp_path):
     assert RunProgress.read(tmp_path) is None
     PROGRESS.write(tmp_path)
     assert RunProgress.read(tmp_path) == PROGRESS
-    ended(tmp_path)
+    delete_progress(tmp_path)
     assert not list(tmp_path.iterdir())
-    ended(tmp_path)
+    delete_progress(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"done": 1}', '{"done": 1, "other": 1}'])
 def test_a_file_that_says_nothing_is_none(tmp_path, text):
-    (tmp_path / FILE).write_text(text)
+    (tmp_path / PROGRESS_FILE).write_text(text)
     assert RunProgress.read(tmp_path) is None
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.sensors.metrics.episodes import counts_of, stretches
-from hwds.sensors.metrics.scores import average_precision, f1_of, f1_of_everything, sensor_scores
+from hwds.sensors.metrics import count_rows, f1_of, f1_of_everything, flagged_stretches, run_average_precision, sensor_scores
 
 
 def rows_of(label, alarm, name="a", score=None):
@@ -20,15 +19,15 @@ def values(rows, merge=0):
 
 def test_stretches_merge_over_short_pauses():
     flags = np.array([0, 1, 1, 0, 1, 0, 0, 0, 1], bool)
-    assert stretches(flags).tolist() == [[1, 3], [4, 5], [8, 9]]
-    assert stretches(flags, 1).tolist() == [[1, 5], [8, 9]]
-    assert stretches(np.zeros(3, bool)).tolist() == []
+    assert flagged_stretches(flags).tolist() == [[1, 3], [4, 5], [8, 9]]
+    assert flagged_stretches(flags, 1).tolist() == [[1, 5], [8, 9]]
+    assert flagged_stretches(np.zeros(3, bool)).tolist() == []
 
 
 def test_counts_by_hand():
     label = np.array([0, 0, 1, 1, 1, 0, 0, 1, 1, 0.0])
     alarm = np.array([1, 0, 0, 1, 1, 1, 0, 0, 0, 0], bool)
-    counts = counts_of(label, alarm, np.arange(0.0, 20, 2), 0)
+    counts = count_rows(label, alarm, np.arange(0.0, 20, 2), 0)
     assert (counts.hits, counts.missed, counts.false, counts.right) == (2, 3, 2, 3)
     assert (counts.events, counts.seen, counts.fresh, counts.delays) == (2, 1, 1, (2.0,))
     assert (counts.episodes, counts.met) == (2, 1)
@@ -52,7 +51,7 @@ def test_a_run_without_an_anomaly_counts_for_false_alarms_alone():
     said = {score.metric: score for score in sensor_scores(rows, 0)}
     assert (said["f1"].value, said["f1"].n, said["f1"].n_undefined) == (1.0, 1, 1)
     assert (said["far"].value, said["far"].n) == (0.125, 2)
-    counts = counts_of(np.zeros(4), np.zeros(4, bool), np.arange(4.0), 0)
+    counts = count_rows(np.zeros(4), np.zeros(4, bool), np.arange(4.0), 0)
     assert np.isnan(f1_of(counts))
     assert np.isnan(f1_of_everything(counts))
 
@@ -67,7 +66,7 @@ def test_average_precision_is_scikit_learns():
 
     rng = np.random.default_rng(0)
     label, score = (rng.random(200) < 0.3).astype(float), np.round(rng.random(200), 1)
-    assert average_precision(label, score) == pytest.approx(average_precision_score(label, score))
+    assert run_average_precision(label, score) == pytest.approx(average_precision_score(label, score))
 
 
 def test_the_interval_of_few_runs_is_students():
@@ -82,7 +81,7 @@ def test_the_interval_of_few_runs_is_students():
 def test_events_go_on_over_rows_whose_label_is_not_known():
     label = np.array([0, 0, 1, np.nan, 1, 1, 0, np.nan, np.nan, 0.0])
     alarm = np.array([0, 0, 0, 1, 1, 1, 0, 1, 1, 0], dtype=bool)
-    counts = counts_of(label, alarm, np.arange(10.0), 0)
+    counts = count_rows(label, alarm, np.arange(10.0), 0)
     assert (counts.events, counts.seen, counts.fresh, counts.delays) == (1, 1, 1, (2.0,))
     assert (counts.episodes, counts.met) == (1, 1)
 

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from hwds.core.errors import DataError
+from hwds.evaluation.trees import read_isolation_trees
 from hwds.frames.runs import Runs
-from hwds.learners.isolation_trees import read_trees
-from hwds.sensors.context import WINDOWS, SensorContext
-from hwds.sensors.models.base import conformal_limits
-from hwds.sensors.models.departures.from_start import Departures
+from hwds.sensors.models.base import WINDOWS, Departures, SensorContext, conformal_limits
 from hwds.sensors.models.forecast_residual import ForecastResidual
 from hwds.sensors.models.isolation_forest import Forest, IsolationForest
 from hwds.sensors.models.pca import PCA, Components
@@ -56,7 +54,7 @@ def test_the_forest_is_scikit_learns():
 
     values = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
     forest = Isolation(n_estimators=10, max_samples=64, random_state=0).fit(values)
-    own = Forest(read_trees(forest.estimators_, 64)).statistics(values.astype(float), np.zeros(300, int))[:, 0]
+    own = Forest(read_isolation_trees(forest.estimators_, 64)).statistics(values.astype(float), np.zeros(300, int))[:, 0]
     np.testing.assert_allclose(own, -forest.score_samples(values), rtol=1e-6)
 
 

@@ -9,13 +9,12 @@ import pytest
 from hwds.core.errors import ConfigError, DataError
 from hwds.core.registry import options
 from hwds.core.serialization import load_fitted, save_fitted
-from hwds.evaluation.base import Cell
-from hwds.evaluation.canary import canary
-from hwds.evaluation.context import RunContext
-from hwds.features.regime_scaling import RegimeScaling
-from hwds.features.signal_windows import SignalWindows
+from hwds.evaluation.leak_check import check_leaks
+from hwds.evaluation.protocol import Cell, RunContext
+from hwds.frames.features.regime_scaling import RegimeScaling
+from hwds.frames.features.signal_windows import SignalWindows
 from hwds.frames.runs import Runs
-from hwds.sensors.context import WINDOWS
+from hwds.sensors.models.base import WINDOWS
 from hwds.sensors.models.pca import PCA
 from hwds.sensors.protocols.runs_in_time import RunsInTime
 from tests.support.composed import composed
@@ -56,7 +55,7 @@ def test_no_model_leaks(name, runs):
     words = [f"model={name}", "model.folds=2", "dataset=skab", "protocol=runs_in_time", "size=small"]
     model = composed(*words, *smaller).model
     few = runs.take(np.arange(runs.n) < 3)
-    found = list(canary(PROTOCOL, name, model, few, CONTEXT))
+    found = list(check_leaks(PROTOCOL, name, model, few, CONTEXT))
     assert len(found) == 3
     assert [leak for leak in found if leak] == []
 
@@ -79,7 +78,7 @@ class Peeking(RunsInTime):
 
 @pytest.mark.parametrize("protocol", [Smoothing, Peeking])
 def test_a_look_ahead_is_seen(protocol, runs):
-    found = list(canary(protocol(train_rows=80), "m", PCA(), runs, CONTEXT))
+    found = list(check_leaks(protocol(train_rows=80), "m", PCA(), runs, CONTEXT))
     assert any(leak is not None for leak in found)
 
 

@@ -6,13 +6,23 @@ from itertools import product
 import numpy as np
 import pytest
 
-from hwds.supply.maintenance.back_test import BackTest
-from hwds.supply.maintenance.decide import decide_maintenance
-from hwds.supply.maintenance.fleet import Fleet, assign, at_least_cost, first_come
-from hwds.supply.maintenance.laws import LifeLaws
-from hwds.supply.maintenance.outcomes import cost_rate, foresight, outcomes_of
-from hwds.supply.maintenance.rules import chosen_limit, index_of, limits_by_fold, waiting_costs
-from hwds.supply.maintenance.terms import MaintenanceTerms
+from hwds.supply.fleet import (
+    Fleet,
+    LifeLaws,
+    MaintenanceTerms,
+    assign_slots,
+    chosen_limit,
+    cost_rate,
+    first_come_planner,
+    foresight_outcomes,
+    inspection_index,
+    least_cost_planner,
+    limits_by_fold,
+    outcomes_of,
+    waiting_costs,
+)
+from hwds.supply.maintenance import decide_maintenance
+from hwds.supply.maintenance_record import MaintenanceBackTest
 
 TERMS = MaintenanceTerms(
     planned=1.0, failure=6.0, planned_downtime=1.0, failure_downtime=4.0, downtime=0.1,
@@ -55,19 +65,19 @@ def test_a_schedule_is_the_cheapest_within_crew_and_parts(parts):
 
         lawful = [slots for slots in product(range(4), repeat=5) if fits(np.array(slots))]
         best = min(costs[np.arange(5), list(slots)].sum() for slots in lawful)
-        made = assign(costs, crew, parts)
+        made = assign_slots(costs, crew, parts)
         assert fits(made)
         assert costs[np.arange(5), made].sum() == pytest.approx(best)
 
 
 def test_without_limits_a_fleet_does_what_each_machine_does_alone(wearing):
     for rule in ("renewal", "threshold", "fixed_interval"):
-        index = index_of(rule, wearing, TERMS)
+        index = inspection_index(rule, wearing, TERMS)
         limit = chosen_limit(index, wearing, TERMS, np.ones(wearing.m, bool))
         alone = outcomes_of(wearing, index >= limit)
-        planners = [first_come(index, np.full(len(index), limit))]
+        planners = [first_come_planner(index, np.full(len(index), limit))]
         if rule == "renewal":
-            planners.append(at_least_cost(waiting_costs(wearing, TERMS, np.full(len(index), limit)), TERMS))
+            planners.append(least_cost_planner(waiting_costs(wearing, TERMS, np.full(len(index), limit)), TERMS))
         for planner in planners:
             together = Fleet(wearing, TERMS).simulate(planner)
             assert (together.end == alone.end).all()
@@ -77,12 +87,12 @@ def test_without_limits_a_fleet_does_what_each_machine_does_alone(wearing):
 
 def test_crew_and_parts_are_never_exceeded_and_failures_wait(wearing):
     terms = replace(TERMS, crew=1, parts=5, parts_rate=0.7)
-    index = index_of("renewal", wearing, terms)
+    index = inspection_index("renewal", wearing, terms)
     rate = np.full(len(index), chosen_limit(index, wearing, terms, np.ones(wearing.m, bool)))
     used = {}
 
     def counted(rows, crew, parts):
-        done = at_least_cost(waiting_costs(wearing, terms, rate), terms)(rows, crew, parts)
+        done = least_cost_planner(waiting_costs(wearing, terms, rate), terms)(rows, crew, parts)
         assert len(done) <= min(crew, parts)
         used[len(used)] = len(done)
         return done
@@ -103,7 +113,7 @@ def test_a_fixed_interval_has_the_age_of_the_closed_form(wearing):
     limit = chosen_limit(wearing.age, wearing, TERMS, np.ones(wearing.m, bool))
     assert abs(limit - ages[rates.argmin()]) <= wearing.slot
     for rule in ("fixed_interval", "renewal"):  # the age is all that the laws know, so that the two are one policy
-        index = index_of(rule, wearing, TERMS)
+        index = inspection_index(rule, wearing, TERMS)
         limits = limits_by_fold(index, wearing, TERMS)[wearing.machine]
         assert cost_rate(wearing, outcomes_of(wearing, index >= limits), TERMS, np.ones(wearing.m, bool)) == pytest.approx(
             best, rel=0.06
@@ -112,7 +122,7 @@ def test_a_fixed_interval_has_the_age_of_the_closed_form(wearing):
 
 def test_without_wear_to_replace_never_pays():
     lasting = fleet(1.0)
-    index = index_of("renewal", lasting, TERMS)
+    index = inspection_index("renewal", lasting, TERMS)
     assert np.ptp(index) < 1e-9
     verdict = decide_maintenance("m", lasting, lasting, None, TERMS, seed=0, when="back-test")
     assert (verdict.action, verdict.rule) == ("HOLD", "no_gain")
@@ -136,12 +146,14 @@ def test_few_failures_decide_nothing():
 
 def test_limits_of_rivals_are_chosen_within_the_capacity_under_which_they_run():
     laws, terms = fleet(3.0, 120, slots=2), replace(TERMS, crew=3)
-    rows = {row["policy"]: row for row in BackTest(laws, None, terms, 0).table().to_dicts()}
+    rows = {row["policy"]: row for row in MaintenanceBackTest(laws, None, terms, 0).table().to_dicts()}
     for rule in ("threshold", "fixed_interval"):
-        index = index_of(rule, laws, terms)
-        free = Fleet(laws, terms).simulate(first_come(index, limits_by_fold(index, laws, terms)[laws.machine]))
+        index = inspection_index(rule, laws, terms)
+        free = Fleet(laws, terms).simulate(first_come_planner(index, limits_by_fold(index, laws, terms)[laws.machine]))
         rates = [
-            cost_rate(laws, Fleet(laws, terms).simulate(first_come(index, np.full(len(index), limit))), terms, laws.fold > -2)
+            cost_rate(
+                laws, Fleet(laws, terms).simulate(first_come_planner(index, np.full(len(index), limit))), terms, laws.fold > -2
+            )
             for limit in np.quantile(index, np.linspace(0.05, 1, 20))
         ]
         assert rows[rule]["cost"] < 0.9 * cost_rate(laws, free, terms, laws.fold > -2)
@@ -150,10 +162,11 @@ def test_limits_of_rivals_are_chosen_within_the_capacity_under_which_they_run():
 
 def test_a_fleet_does_the_same_whatever_its_clock_begins_at():
     laws, terms = fleet(3.0, 120), replace(TERMS, crew=3, parts=2, parts_rate=2.0)
-    index = index_of("threshold", laws, terms)
+    index = inspection_index("threshold", laws, terms)
     limits = np.full(len(index), np.quantile(index, 0.8))
     made = [
-        Fleet(each, terms).simulate(first_come(index, limits)) for each in (laws, shifted(laws, 5000), shifted(laws, -5000))
+        Fleet(each, terms).simulate(first_come_planner(index, limits))
+        for each in (laws, shifted(laws, 5000), shifted(laws, -5000))
     ]
     assert made[0].waited.any()
     assert made[0].acted.any()
@@ -172,7 +185,7 @@ def test_a_fleet_without_machines_has_no_outcomes():
         fleet(3.0, 1), names=(), ends=np.zeros(0), failed=np.zeros(0, bool), fold=np.zeros(0, int), start=np.zeros(0)
     )
     none = replace(none, machine=np.zeros(0, int), age=np.zeros(0), survival=np.zeros((0, 6)), median=np.zeros(0))
-    made = Fleet(none, TERMS).simulate(first_come(np.zeros(0), np.zeros(0)))
+    made = Fleet(none, TERMS).simulate(first_come_planner(np.zeros(0), np.zeros(0)))
     assert (len(made.end), len(made.acted), len(made.known), len(made.waited)) == (0, 0, 0, 0)
 
 
@@ -180,7 +193,7 @@ def test_a_fleet_without_machines_has_no_outcomes():
 def test_slots_of_a_fraction_have_one_inspection_of_a_machine(slot, scale):
     laws = fleet(3.0, slot=slot, scale=scale)
     acts = laws.age >= chosen_limit(laws.age, laws, TERMS, laws.fold > -2)
-    together = Fleet(laws, replace(TERMS, crew=1000)).simulate(first_come(acts.astype(float), np.ones(len(acts))))
+    together = Fleet(laws, replace(TERMS, crew=1000)).simulate(first_come_planner(acts.astype(float), np.ones(len(acts))))
     alone = outcomes_of(laws, acts)
     assert (together.end == alone.end).all()
     assert (together.acted == alone.acted).all()
@@ -204,9 +217,9 @@ def test_foresight_is_the_best_of_all_choices(failure):
         acts = np.zeros(len(few.age), bool)
         acts[last[list(chosen)]] = True
         rates.append(cost_rate(few, outcomes_of(few, acts), terms, few.fold > -2))
-    assert cost_rate(few, foresight(few, terms), terms, few.fold > -2) == pytest.approx(min(rates))
+    assert cost_rate(few, foresight_outcomes(few, terms), terms, few.fold > -2) == pytest.approx(min(rates))
     many = fleet(3.0, 300, slot=10.0)
-    costs = BackTest(many, None, terms, 0).table().select("policy", "cost").rows()
+    costs = MaintenanceBackTest(many, None, terms, 0).table().select("policy", "cost").rows()
     assert dict(costs)["foresight"] == min(cost for _, cost in costs)
 
 

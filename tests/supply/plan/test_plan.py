@@ -6,16 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.core.checksums.files import write_json, write_parquet
+from hwds.core.checksums import write_json, write_parquet
 from hwds.core.errors import ConfigError
-from hwds.pricing.contract.volumes import law_of_run
-from hwds.results.runs.config import write_config
-from hwds.supply.plan.decide import SupplyCase, decide_supply
-from hwds.supply.plan.outcome import outcome_of
-from hwds.supply.plan.program import PlanTerms, SupplyProblem, solved
-from hwds.supply.plan.running import OutageLaw, outages_of_run
+from hwds.pricing.contract import law_of_run
+from hwds.results.folder import write_config
+from hwds.supply.plan import SupplyCase, decide_supply
+from hwds.supply.production import OutageLaw, SupplyProblem, SupplyTerms, outages_of_run, outcome_of, solve_program
 
-TERMS = PlanTerms(holding=1.0, shortage=9.0, committed=0.1, base=0.5, upside=0.9, least_deals=20)
+TERMS = SupplyTerms(holding=1.0, shortage=9.0, committed=0.1, base=0.5, upside=0.9, least_deals=20)
 LAW = OutageLaw(
     slot=5.0, planned=(2.0, 0.0), failures=(0.5, 1.0), planned_downtime=1.0, failure_downtime=4.0, machines=10,
     long_run=0.02, source="run life",
@@ -30,7 +28,7 @@ def problem(demand, capacity):
 
 def test_a_peak_is_made_before_it_comes_and_no_earlier_than_it_must():
     known = problem(np.array([[[5.0], [5.0], [18.0]]]), 10.0)
-    program = solved(known, TERMS)
+    program = solve_program(known, TERMS)
     assert program.production.sum() == pytest.approx(28)
     assert program.stock == pytest.approx(np.array([[3.0, 8.0, 0.0]]))
     made = outcome_of(known, program)
@@ -40,7 +38,7 @@ def test_a_peak_is_made_before_it_comes_and_no_earlier_than_it_must():
 
 def test_deals_of_one_plant_share_its_capacity_and_what_is_owed_is_told():
     known = problem(np.full((2, 3, 1), 8.0), 12.0)
-    program = solved(known, TERMS)
+    program = solve_program(known, TERMS)
     assert program.production.sum(axis=0) == pytest.approx([12, 12, 12])
     made = outcome_of(known, program)
     assert made.served.sum() == pytest.approx(36)
@@ -52,7 +50,7 @@ def test_deals_of_one_plant_share_its_capacity_and_what_is_owed_is_told():
 def test_safety_stock_is_kept_where_there_is_room_and_serves_what_costs_ask_for():
     demand = np.random.default_rng(0).normal(100, 10, size=(1, 6, 4000))
     roomy = problem(demand, 1000.0)
-    program = solved(roomy, TERMS)
+    program = solve_program(roomy, TERMS)
     assert program.stock[0] == pytest.approx(np.full(6, 12.8), abs=0.7)
     short = (outcome_of(roomy, program).unserved[0] > 0).mean(axis=1)
     assert short == pytest.approx(np.full(6, 0.1), abs=0.02)
@@ -150,7 +148,7 @@ def test_a_contract_takes_what_can_be_delivered(finished):
 def test_more_of_a_deal_can_be_delivered_from_what_its_plant_does_not_use():
     """By hand: two deals of 8 a step for three steps, of a plant of 20: 48 are made of 60 and the first may have 24 + 12."""
     roomy = problem(np.full((2, 3, 1), 8.0), 20.0)
-    assert outcome_of(roomy, solved(roomy, TERMS)).deliverable == pytest.approx(np.full((2, 1), 36.0))
+    assert outcome_of(roomy, solve_program(roomy, TERMS)).deliverable == pytest.approx(np.full((2, 1), 36.0))
     full = problem(np.full((2, 3, 1), 8.0), 12.0)
-    made = outcome_of(full, solved(full, TERMS))
+    made = outcome_of(full, solve_program(full, TERMS))
     assert made.deliverable == pytest.approx(made.served)

@@ -7,13 +7,19 @@ import polars as pl
 import pytest
 from scipy.stats import norm, poisson
 
-from hwds.statistics.coupling import middles
-from hwds.supply.stock.cases import StockCases, cases_of
-from hwds.supply.stock.decide import decide_stock, levels_table
-from hwds.supply.stock.levels import PeriodCosts, Renewals, levels_of, search
-from hwds.supply.stock.record import record_of
-from hwds.supply.stock.simulate import simulate, simulate_echelons
-from hwds.supply.stock.terms import StockTerms, without_depot
+from hwds.stats.distributions import middle_scores
+from hwds.supply.stock import decide_stock, levels_table
+from hwds.supply.stock_levels import (
+    PeriodCosts,
+    RenewalVisits,
+    StockCases,
+    StockTerms,
+    levels_of,
+    search_reorder_point,
+    stock_cases,
+    without_depot,
+)
+from hwds.supply.stock_record import simulate_echelons, simulate_stock, stock_records
 
 TERMS = StockTerms(
     policy="newsvendor", holding=1.0, shortage=9.0, order=0.0, lead=0, depot_lead=0, depot_holding=0.0, whole=False, least=20
@@ -29,12 +35,12 @@ def normal_cost(deviation, terms):
 
 
 def test_a_newsvendor_costs_what_the_closed_form_says():
-    law = 100 + 15 * np.tile(middles(4001), (3, 1))
+    law = 100 + 15 * np.tile(middle_scores(4001), (3, 1))
     levels = levels_of(law, TERMS)
     assert levels.upto == pytest.approx(np.full(3, 100 + 15 * norm.ppf(0.9)), rel=1e-3)
     assert levels.cost == pytest.approx(np.full(3, normal_cost(15, TERMS)), rel=0.01)
     actual = 100 + 15 * np.random.default_rng(0).normal(size=(60_000, 3))
-    paths = simulate(np.tile(levels.upto, (60_000, 1)), np.tile(levels.reorder, (60_000, 1)), actual, TERMS)
+    paths = simulate_stock(np.tile(levels.upto, (60_000, 1)), np.tile(levels.reorder, (60_000, 1)), actual, TERMS)
     assert paths.cost(TERMS).mean() == pytest.approx(normal_cost(15, TERMS), rel=0.01)
     assert (paths.net >= 0).mean() == pytest.approx(0.9, abs=0.003)
 
@@ -55,9 +61,9 @@ def test_base_stock_covers_the_lead_time_by_the_joint_law(phi):
     levels = levels_of(demand(20_000).T, BASE)
     assert levels.upto[0] == pytest.approx(150 + norm.ppf(0.9) * 4 * np.sqrt(variance), rel=0.005)
     actual = demand(20_000)
-    paths = simulate(np.tile(levels.upto, (20_000, 1)), np.tile(levels.upto, (20_000, 1)), actual, BASE)
+    paths = simulate_stock(np.tile(levels.upto, (20_000, 1)), np.tile(levels.upto, (20_000, 1)), actual, BASE)
     assert paths.cost(BASE).mean() == pytest.approx(normal_cost(4 * np.sqrt(variance), BASE), rel=0.02)
-    cases = cases_of(pl.DataFrame({"series": ["a"], "cutoff": [1]}), [(demand(20_000).T, "paths")], actual[:1], BASE)
+    cases = stock_cases(pl.DataFrame({"series": ["a"], "cutoff": [1]}), [(demand(20_000).T, "paths")], actual[:1], BASE)
     alone = 150 + norm.ppf(0.9) * 4 * np.sqrt(3 / (1 - phi**2))
     assert cases.textbook[0] == pytest.approx(np.full(6, alone), rel=0.005)
 
@@ -67,8 +73,8 @@ def test_reorder_points_are_the_published_ones(mean, low, high, cost):
     terms = replace(TERMS, policy="reorder_point", order=64.0, whole=True)
     chances = poisson.pmf(np.arange(120), mean)
     sums = poisson.ppf((np.arange(100_001) + 0.5) / 100_001, mean)
-    assert search(chances, sums, terms) == (low, high)
-    times, until = Renewals(chances).of(high - low)
+    assert search_reorder_point(chances, sums, terms) == (low, high)
+    times, until = RenewalVisits(chances).of(high - low)
     assert (64 + times @ PeriodCosts(sums, 1.0, 9.0)(high - np.arange(high - low))) / until == pytest.approx(cost, abs=2e-3)
 
 
@@ -76,7 +82,7 @@ def test_a_reorder_point_costs_that_in_simulation():
     terms = replace(TERMS, policy="reorder_point", order=64.0, whole=True)
     actual = np.random.default_rng(2).poisson(10, size=(400, 500)).astype(float)
     levels = np.full((400, 500), 40.0)
-    assert simulate(levels, levels - 34, actual, terms).cost(terms).mean() == pytest.approx(35.02, rel=0.01)
+    assert simulate_stock(levels, levels - 34, actual, terms).cost(terms).mean() == pytest.approx(35.02, rel=0.01)
 
 
 def test_what_is_expected_of_a_reorder_point_is_what_happens_in_the_long_run():
@@ -85,7 +91,9 @@ def test_what_is_expected_of_a_reorder_point_is_what_happens_in_the_long_run():
     rng = np.random.default_rng(5)
     levels = levels_of(rng.poisson(10, (12, 20_000)).astype(float), terms)
     assert (levels.reorder[0], levels.upto[0]) == (6.0, 40.0)
-    paths = simulate(np.full((200, 500), 40.0), np.full((200, 500), 6.0), rng.poisson(10, (200, 500)).astype(float), terms)
+    paths = simulate_stock(
+        np.full((200, 500), 40.0), np.full((200, 500), 6.0), rng.poisson(10, (200, 500)).astype(float), terms
+    )
     assert levels.cost == pytest.approx(np.full(12, 35.02), rel=0.01)
     assert levels.fill == pytest.approx(np.full(12, 1 - paths.unserved.sum() / paths.demand.sum()), abs=0.004)
 
@@ -95,7 +103,7 @@ def test_the_share_served_is_of_the_demand_of_one_period():
     terms, rng = replace(BASE, lead=4, shortage=3.0, whole=True), np.random.default_rng(6)
     levels = levels_of(rng.poisson(10, (6, 20_000)).astype(float), terms)
     upto = np.full((200, 496), levels.upto[0])
-    paths = simulate(upto, upto, rng.poisson(10, (200, 500)).astype(float), terms)
+    paths = simulate_stock(upto, upto, rng.poisson(10, (200, 500)).astype(float), terms)
     assert levels.fill[0] == pytest.approx(1 - paths.unserved.sum() / paths.demand.sum(), abs=0.005)
 
 
@@ -112,13 +120,13 @@ def test_windows_begin_where_stock_stands_in_the_long_run():
     terms = replace(TERMS, policy="reorder_point", order=64.0, whole=True, least=1)
     rng = np.random.default_rng(8)
     law, actual = rng.poisson(10, (6, 5000)).astype(float), rng.poisson(10, (4000, 6)).astype(float)
-    one = cases_of(pl.DataFrame({"series": ["a"], "cutoff": [0]}), [(law, "paths")], actual[:1], terms)
+    one = stock_cases(pl.DataFrame({"series": ["a"], "cutoff": [0]}), [(law, "paths")], actual[:1], terms)
     keys = pl.DataFrame({"series": [f"s{i:04d}" for i in range(4000)], "cutoff": [0] * 4000})
     many = StockCases(keys, one.levels * 4000, actual, one.sources * 4000, one.textbook, one.alone)
-    record = record_of({"own": many}, "own", None, terms).row(0, named=True)
+    record = stock_records({"own": many}, "own", None, terms).row(0, named=True)
     assert record["cost"] == pytest.approx(35.02, rel=0.015)
     assert record["orders"] == pytest.approx((35.02 - 18.60) / 64, abs=0.005)
-    at_s = simulate(many.stacked("upto"), many.stacked("reorder"), actual, terms)
+    at_s = simulate_stock(many.stacked("upto"), many.stacked("reorder"), actual, terms)
     assert at_s.cost(terms).mean() < 32
 
 
@@ -138,15 +146,15 @@ def test_a_depot_and_a_store_have_the_cheapest_levels():
     grid = [cost(upto, store) for upto in np.arange(396, 480, 12) for store in np.arange(194, 270, 12)]
     assert own <= 1.01 * min(grid)
     assert levels.cost[0] == pytest.approx(own, rel=0.02)
-    alone = cases_of(pl.DataFrame({"series": ["a"], "cutoff": [1]}), [(actual[:5000].T, "paths")], actual[:1], terms)
+    alone = stock_cases(pl.DataFrame({"series": ["a"], "cutoff": [1]}), [(actual[:5000].T, "paths")], actual[:1], terms)
     base = without_depot(terms)
-    paths = simulate(np.full((20_000, 1), alone.alone[0, 0]), np.full((20_000, 1), 0.0), actual, base)
+    paths = simulate_stock(np.full((20_000, 1), alone.alone[0, 0]), np.full((20_000, 1), 0.0), actual, base)
     assert own < 0.97 * paths.cost(base).mean()
 
 
 def test_what_is_held_and_owed_by_hand():
     actual, upto = np.array([[3.0, 4.0, 10.0, 0.0]]), np.array([[8.0, 8.0, 2.0]])
-    paths = simulate(upto, upto, actual, replace(BASE, lead=1))
+    paths = simulate_stock(upto, upto, actual, replace(BASE, lead=1))
     assert paths.net.tolist() == [[1.0, -6.0, -6.0]]  # 8 - 7; 8 - 14; 8 less 4 is above the level of 2: 4 - 10
     assert paths.unserved.tolist() == [[0.0, 6.0, 0.0]]
     assert paths.ordered.tolist() == [[False, True, False]]
@@ -166,8 +174,8 @@ def test_a_part_that_is_never_asked_for_is_not_stocked():
 def cases(scale, n=60, seed=3):
     rng = np.random.default_rng(seed)
     keys = pl.DataFrame({"series": [f"s{i:02d}" for i in range(n)], "cutoff": [1] * n})
-    law = scale * (100 + 15 * rng.permuted(np.tile(middles(500), (6, 1)), axis=1))
-    return cases_of(keys, [(law, "paths")] * n, 100 + 15 * rng.normal(size=(n, 6)), BASE)
+    law = scale * (100 + 15 * rng.permuted(np.tile(middle_scores(500), (6, 1)), axis=1))
+    return stock_cases(keys, [(law, "paths")] * n, 100 + 15 * rng.normal(size=(n, 6)), BASE)
 
 
 def test_levels_that_are_too_low_are_held_and_a_better_law_is_worth_money():
@@ -192,15 +200,15 @@ def test_intervals_of_few_series_stay_where_costs_and_shares_can_be():
     """Of three series one alone is ever short: Student's interval of the mean would begin below 0, and end above 1."""
     actual = np.array([[90.0] * 6, [90.0] * 6, [200.0] * 6])
     keys = pl.DataFrame({"series": ["a", "b", "c"], "cutoff": [1] * 3})
-    three = cases_of(keys, [(np.full((6, 50), 100.0), "paths")] * 3, actual, BASE)
-    record = record_of({"own": three}, "own", None, BASE).row(0, named=True)
+    three = stock_cases(keys, [(np.full((6, 50), 100.0), "paths")] * 3, actual, BASE)
+    record = stock_records({"own": three}, "own", None, BASE).row(0, named=True)
     assert record["cost_low"] == 0.0 < record["cost"] < record["cost_high"]
     assert record["service_low"] == 0.0 < record["service"] < record["service_high"] == 1.0
 
 
 def test_the_last_cutoff_is_the_largest_number():
     keys = pl.DataFrame({"series": ["a", "a"], "cutoff": [95, 101]})
-    two = cases_of(keys, [(np.full((3, 50), 5.0), "paths"), (np.full((3, 50), 70.0), "paths")], np.ones((2, 3)), BASE)
+    two = stock_cases(keys, [(np.full((3, 50), 5.0), "paths"), (np.full((3, 50), 70.0), "paths")], np.ones((2, 3)), BASE)
     assert levels_table(two).select("cutoff", "upto").rows() == [("101", 210.0)]
     ends = replace(two, keys=pl.DataFrame({"series": ["a", "b"], "cutoff": [95, 101], "moment": [-1, -1]}))
     assert levels_table(ends).rows_by_key("series").keys() == {"a", "b"}, "each series' own last one"
@@ -211,7 +219,7 @@ def test_the_last_cutoff_is_the_largest_number():
 def test_what_nobody_asked_for_has_no_share_that_was_served(policy):
     terms = replace(TERMS, policy=policy, order=5.0 * (policy == "reorder_point"), depot_lead=2 * (policy == "two_echelons"))
     keys = pl.DataFrame({"series": [f"s{i}" for i in range(30)], "cutoff": [1] * 30})
-    none = cases_of(keys, [(np.zeros((5, 50)), "paths")] * 30, np.zeros((30, 5)), terms)
+    none = stock_cases(keys, [(np.zeros((5, 50)), "paths")] * 30, np.zeros((30, 5)), terms)
     verdict = decide_stock("stock", {"own": none}, none, "own", terms, unit="", when="back-test")
     assert (verdict.action, verdict.of("own")["fill"]) == ("STOCK", None)
     assert "was served" not in verdict.sentence

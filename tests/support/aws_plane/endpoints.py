@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from hwds.core.errors import HwdsError
-from hwds.production.deploy.endpoint import MOVING
+from hwds.serve.deploy import MOVING
 from tests.support.aws_plane.servers import Exchange, Headers, Regions, Server, Servers, ask
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory, gettempdir
 
-from hwds.core.locks import alone, in_use
+from hwds.core.files import in_use, lock_folder
 from tests.support.aws_plane.servers import PORT, STOP
 
 PREFIX, BEGUN = "hwds-plane-", "begun"
@@ -29,7 +29,7 @@ def own_folder() -> Iterator[Path]:
             if left.stat().st_uid == os.getuid() and (left / BEGUN).is_file() and not in_use(left):
                 _end(left)
                 rmtree(left, ignore_errors=True)
-    with TemporaryDirectory(prefix=PREFIX) as name, alone(Path(name)):
+    with TemporaryDirectory(prefix=PREFIX) as name, lock_folder(Path(name)):
         (Path(name) / BEGUN).touch()
         yield Path(name)
 

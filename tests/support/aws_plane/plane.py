@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwds.core.errors import ConfigError, HwdsError
-from hwds.production.deploy.endpoint import Clients
+from hwds.serve.deploy import Clients
 from tests.support.aws_plane.endpoints import Endpoints, Json, RefusedCall, State, refusal_of
 from tests.support.aws_plane.leftovers import own_folder
 from tests.support.aws_plane.servers import Exchange, Headers, Servers, ask

@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.production.deploy.endpoint import Clients, unpack_archive
-from hwds.production.deploy.plan import ARCHIVE
-from hwds.production.s3 import place_of
+from hwds.serve.deploy import ARCHIVE, Clients, s3_place, unpack_archive
 
 Regions = Callable[[str], Clients]
 """Returns what makes the clients of a region."""
@@ -139,7 +137,7 @@ class Servers:
             if not container.get("ModelDataUrl"):
                 raise DataError("its container names no ModelDataUrl")
             folder.mkdir(parents=True)
-            bucket, key = place_of(container["ModelDataUrl"])
+            bucket, key = s3_place(container["ModelDataUrl"])
             client("s3").download_file(bucket, key, str(folder / ARCHIVE))
             unpack_archive(folder / ARCHIVE, folder / "model")
             server = Server(folder, container.get("Environment", {}) | dict(variables or {}))

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.production.s3 import keys_below, place_of
+from hwds.serve.deploy import s3_keys, s3_place
 from tests.support.aws_plane.endpoints import Json, Name, State
 from tests.support.aws_plane.servers import Regions, Server, Servers, ask
 
@@ -124,14 +124,14 @@ class Transform:
     def run(self) -> list[str]:
         """Transform each object; return why those failed that did. The others have their answers."""
         source = self._input["DataSource"]["S3DataSource"]["S3Uri"]
-        (bucket, prefix), failed = place_of(source), []
-        for key in keys_below(self._s3, source):
+        (bucket, prefix), failed = s3_place(source), []
+        for key in s3_keys(self._s3, source):
             try:
                 answered = self._answered(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
             except (DataError, OSError, EOFError, zlib.error) as error:
                 failed.append(f"s3://{bucket}/{key}: {error}")
                 continue
-            target, folder = place_of(self._output["S3OutputPath"])
+            target, folder = s3_place(self._output["S3OutputPath"])
             name = key[prefix.rfind("/") + 1 :]  # what stands behind the folder of the prefix
             self._s3.put_object(Bucket=target, Key=f"{folder.rstrip('/')}/{name}.out".lstrip("/"), Body=answered)
         return failed

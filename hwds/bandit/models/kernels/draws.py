@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from hwds.core.numba_cache import helper
+from hwds.core.compiling import helper
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -30,7 +30,7 @@ INNER = EDGES[1:] / EDGES[:-1]
 
 
 @helper
-def mix(word: np.uint64) -> np.uint64:
+def mix_word(word: np.uint64) -> np.uint64:
     """Return the word mixed by SplitMix64 (Steele, Lea and Flood 2014): every bit depends on every bit of the word."""
     word = (word ^ (word >> np.uint64(30))) * FIRST
     word = (word ^ (word >> np.uint64(27))) * SECOND
@@ -38,9 +38,9 @@ def mix(word: np.uint64) -> np.uint64:
 
 
 @helper
-def keyed(key: np.uint64, number: int) -> np.uint64:
+def key_below(key: np.uint64, number: int) -> np.uint64:
     """Return the key of one of many things below another key."""
-    return mix(key + GOLDEN * np.uint64(number + 1))
+    return mix_word(key + GOLDEN * np.uint64(number + 1))
 
 
 @helper
@@ -53,7 +53,7 @@ def as_uniform(word: np.uint64) -> float:
 def seed_stream(stream: np.ndarray, key: np.uint64) -> None:
     """Begin the stream (4 words of uint64) of a key."""
     for i in range(4):
-        stream[i] = keyed(key, i)
+        stream[i] = key_below(key, i)
 
 
 @helper
@@ -84,7 +84,7 @@ def exponential(stream: np.ndarray) -> float:
 
 
 @helper
-def normal(stream: np.ndarray) -> float:
+def standard_normal(stream: np.ndarray) -> float:
     """Return a standard normal draw, by the ziggurat (Marsaglia and Tsang 2000)."""
     while True:
         bits = word(stream)
@@ -122,7 +122,7 @@ def gamma_from_one(stream: np.ndarray, shape: float) -> float:
     d = shape - 1.0 / 3.0
     c = 1.0 / math.sqrt(9.0 * d)
     while True:
-        x = normal(stream)
+        x = standard_normal(stream)
         v = 1.0 + c * x
         if v <= 0.0:
             continue

@@ -1,18 +1,158 @@
-"""Compiled helpers that policies share: the highest of the numbers of a state, draws in proportion, confidence bounds.
-
-The numbers stand in the flat state from a place `first` on, one for each arm: compiled code keeps no slices.
-"""
+"""Compiled helpers that policies share: means, regressions, indices, the highest, shares."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
+from hwds.bandit.models.kernels.base import Visit
 from hwds.bandit.models.kernels.draws import uniform
-from hwds.core.numba_cache import helper
+from hwds.core.compiling import helper
 
-NEAR = 1e-6
+# The state of the policies that go by the mean reward of each arm: pulls, sums of rewards,
+# means, and an index as scratch.
+
+
+def means_size(arms: int) -> int:
+    """Return numbers in the state."""
+    return 4 * arms
+
+
+def means_init(settings: Any, state: np.ndarray) -> None:
+    """Begin without pulls; the mean of an arm that was never pulled is infinite, so that it is tried before all others."""
+    count = settings.values.size
+    for arm in range(count):
+        state[2 * count + arm] = np.inf
+
+
+def means_update(settings: Any, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+    """Count the pull, whose reward is outcome x value."""
+    count_pull(settings.values, state, arm, outcome)
+
+
+@helper
+def count_pull(values: np.ndarray, state: np.ndarray, arm: int, outcome: float) -> None:
+    """Count the pull; the mean is made of sums, so that equal histories are ties to the last bit."""
+    count = values.size
+    state[arm] += 1.0
+    state[count + arm] += outcome * values[arm]
+    state[2 * count + arm] = state[count + arm] / state[arm]
+
+
+# Ridge regression for each arm on the context and an intercept, kept up to date outcome by
+# outcome, in compiled code.
+# The state holds a block for each arm: pulls, the inverse of ridge I + sum x x' (d x d), the
+# sum of y x, and the coefficients. An outcome changes the inverse by a product of vectors
+# (Sherman and Morrison 1950), so that nothing is ever inverted.
+
+INVERSE_PLACE = 1
+"""The position of the inverse in a block."""
+
+
+def ridge_size(arms: int, columns: int) -> int:
+    """Return numbers in the state: the blocks, then scratch for a number of each arm, and for a vector."""
+    return ridge_scratch(arms, columns) + arms + columns + 1
+
+
+@helper
+def ridge_block(columns: int) -> int:
+    """Return numbers of one arm, for d - 1 columns of context: pulls, inverse, sum, coefficients."""
+    d = columns + 1
+    return 1 + d * d + 2 * d
+
+
+@helper
+def ridge_scratch(arms: int, columns: int) -> int:
+    """Return the position at which a policy may write a number for each arm."""
+    return arms * ridge_block(columns)
+
+
+@helper
+def ridge_begin(state: np.ndarray, arms: int, columns: int, ridge: float) -> None:
+    """Begin without outcomes: the inverse is I / ridge, all else zero."""
+    d = columns + 1
+    for arm in range(arms):
+        first = arm * ridge_block(columns) + INVERSE_PLACE
+        for i in range(d):
+            state[first + i * d + i] = 1.0 / ridge
+
+
+@helper
+def ridge_entry(context: np.ndarray, i: int) -> float:
+    """Return the i-th regressor; the intercept comes last."""
+    return context[i] if i < context.size else 1.0
+
+
+@helper
+def ridge_mean(state: np.ndarray, arm: int, context: np.ndarray) -> float:
+    """Return the fitted value of an arm for a customer."""
+    d = context.size + 1
+    first = arm * ridge_block(d - 1) + INVERSE_PLACE + d * d + d
+    fitted = state[first + d - 1]
+    for i in range(d - 1):
+        fitted += context[i] * state[first + i]
+    return fitted
+
+
+@helper
+def ridge_leverage(state: np.ndarray, arm: int, context: np.ndarray) -> float:
+    """Return x' A^-1 x: the variance of the fitted value, over that of one outcome."""
+    d = context.size + 1
+    first = arm * ridge_block(d - 1) + INVERSE_PLACE
+    form = 0.0
+    for i in range(d):
+        x = ridge_entry(context, i)
+        if x == 0.0:
+            continue
+        row = state[first + i * d + d - 1]
+        for j in range(d - 1):
+            row += state[first + i * d + j] * context[j]
+        form += x * row
+    return max(form, 0.0)
+
+
+@helper
+def ridge_pulls(state: np.ndarray, arm: int, columns: int) -> float:
+    """Return the number of outcomes of an arm."""
+    return state[arm * ridge_block(columns)]
+
+
+@helper
+def ridge_total(state: np.ndarray, arm: int, columns: int) -> float:
+    """Return the sum of an arm's outcomes: that of y times the intercept."""
+    d = columns + 1
+    return state[arm * ridge_block(columns) + INVERSE_PLACE + d * d + d - 1]
+
+
+@helper
+def ridge_absorb(state: np.ndarray, arms: int, arm: int, context: np.ndarray, y: float) -> None:
+    """Add an outcome of an arm: A^-1 loses (A^-1 x)(A^-1 x)' / (1 + x' A^-1 x), and the coefficients move along A^-1 x."""
+    d = context.size + 1
+    first, vector = arm * ridge_block(d - 1), ridge_scratch(arms, d - 1) + arms
+    inverse, sums = first + INVERSE_PLACE, first + INVERSE_PLACE + d * d
+    error, spread = y - ridge_mean(state, arm, context), 1.0
+    for i in range(d):
+        moved = 0.0
+        for j in range(d):
+            moved += state[inverse + i * d + j] * ridge_entry(context, j)
+        state[vector + i] = moved
+        spread += ridge_entry(context, i) * moved
+    for i in range(d):
+        for j in range(d):
+            state[inverse + i * d + j] -= state[vector + i] * state[vector + j] / spread
+        state[sums + i] += y * ridge_entry(context, i)
+        state[sums + d + i] += state[vector + i] * error / spread
+    state[first] += 1.0
+
+
+# Compiled helpers that policies share: the highest of the numbers of a state, draws in
+# proportion, confidence bounds.
+# The numbers stand in the flat state from a place `first` on, one for each arm: compiled code
+# keeps no slices.
+
+NEWTON_TOLERANCE = 1e-6
 """The last step of Newton's method, as a share of the way to the nearer edge: what is left is about its square."""
 
 
@@ -128,7 +268,7 @@ def kl_upper(mean: float, level: float) -> float:
         closer = q - over * q * (1.0 - q) / (q - mean)
         if closer >= 1.0:
             closer = 0.5 * (1.0 + q)
-        if abs(closer - q) <= NEAR * min(q - mean, 1.0 - q):
+        if abs(closer - q) <= NEWTON_TOLERANCE * min(q - mean, 1.0 - q):
             return closer
         if closer == q:
             return q
@@ -163,7 +303,7 @@ def beta_upper(a: float, b: float, log_beta: float, tail: float) -> float:
         if above > 0.0:
             log_density = (a - 1.0) * math.log(x) + (b - 1.0) * math.log1p(-x) - log_beta
             closer = x + math.log(above / tail) * above / math.exp(max(log_density, -700.0))
-        near = NEAR * min(x, 1.0 - x)
+        near = NEWTON_TOLERANCE * min(x, 1.0 - x)
         if not low < closer < high:
             closer, near = 0.5 * (low + high), 0.0
         if closer >= 1.0 or abs(closer - x) <= near:  # no float is nearer to 1, or to x

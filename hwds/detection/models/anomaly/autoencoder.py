@@ -12,18 +12,22 @@ import numpy as np
 from hwds.core.errors import DataError
 from hwds.core.recipe import Positive, Width
 from hwds.core.serialization import Serializable
-from hwds.detection.context import RowContext
-from hwds.detection.models.anomaly.base import Detector
-from hwds.detection.models.classify.base import Contributions
-from hwds.detection.models.inputs.numbers import Columns
-from hwds.detection.models.inputs.scaling import Scaling, Spread
-from hwds.detection.models.networks.base import RowArrays, RowExamples, RowNetwork, RowParts, RowShape
-from hwds.detection.models.networks.dense import DenseNetworks
-from hwds.detection.models.networks.trained import Networks, networks_of
-from hwds.evaluation.context import Device
-from hwds.frames.base import RowReader
-from hwds.frames.table import Table
-from hwds.learners.later_share import later
+from hwds.detection.inputs import ColumnScaling, NumberColumns, Spread
+from hwds.detection.models.base import Contributions, Detector
+from hwds.detection.networks import (
+    DenseNetworks,
+    RowArrays,
+    RowExamples,
+    RowNetwork,
+    RowParts,
+    RowShape,
+    TrainedNetworks,
+    trained_networks,
+)
+from hwds.detection.rows import RowContext
+from hwds.evaluation.protocol import Device
+from hwds.evaluation.trees import latest_share
+from hwds.frames.table import RowReader, Table
 
 INNER = 0.2
 """Share of the normals, the last ones, that stop the training where there is no window for that."""
@@ -64,11 +68,11 @@ class Autoencoder(RowNetwork, Detector):
         Raises:
             DataError: There is one normal row, and none to stop by.
         """
-        columns = Columns.learn(train)
-        scaling = Scaling.learn(columns.matrix(train), self.scale, least=columns.least_spread)
+        columns = NumberColumns.learn(train)
+        scaling = ColumnScaling.learn(columns.matrix(train), self.scale, least=columns.least_spread)
         examples = self._examples(columns, scaling, train)
         if stop.data.is_empty():
-            last = later(train, INNER)
+            last = latest_share(train, INNER)
             if not last.any():
                 raise DataError("model: an autoencoder needs normal rows to learn from and others to stop by; there is one.")
             inner = RowExamples(tuple(part[last] for part in examples.inputs), examples.target[last])
@@ -81,7 +85,7 @@ class Autoencoder(RowNetwork, Detector):
         usual = scorer.errors(inner.target).mean(axis=0)
         return replace(scorer, usual=np.maximum(usual, LEAST))
 
-    def _examples(self, columns: Columns, scaling: Scaling, rows: Table) -> RowExamples:
+    def _examples(self, columns: NumberColumns, scaling: ColumnScaling, rows: Table) -> RowExamples:
         scaled = scaling.of(columns.matrix(rows), self.clip).astype(np.float32)
         return RowExamples(network_inputs(scaled), scaled)
 
@@ -110,7 +114,7 @@ class Autoencoder(RowNetwork, Detector):
 
     def numpy_loss(self, answer: np.ndarray, target: np.ndarray) -> float:
         """Return the same in numpy."""
-        return float(np.mean(np.log1p(squared(answer, target))))
+        return float(np.mean(np.log1p(squared_errors(answer, target))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +131,8 @@ class RestoringScorer(Serializable):
     """
 
     model: Autoencoder
-    columns: Columns
-    scaling: Scaling
+    columns: NumberColumns
+    scaling: ColumnScaling
     weights: tuple[np.ndarray, ...]
     usual: np.ndarray
     cpus: int
@@ -145,13 +149,13 @@ class RestoringScorer(Serializable):
     def errors(self, scaled: np.ndarray) -> np.ndarray:
         """Return the mean of the networks' squared errors in scaled inputs, shape (n, k)."""
         restored = self._networks.predict(network_inputs(scaled))
-        errors: np.ndarray = np.mean([squared(answer, scaled) for answer in restored], axis=0)
+        errors: np.ndarray = np.mean([squared_errors(answer, scaled) for answer in restored], axis=0)
         return errors
 
     @cached_property
-    def _networks(self) -> Networks | DenseNetworks:
+    def _networks(self) -> TrainedNetworks | DenseNetworks:
         shape = RowShape(len(self.columns.names), (), (), self.model)
-        return networks_of(self.model, shape, self.weights, self.device, self.cpus)
+        return trained_networks(self.model, shape, self.weights, self.device, self.cpus)
 
     def _parts(self, rows: RowReader) -> np.ndarray:
         scaled = self.scaling.of(self.columns.matrix(rows), self.model.clip).astype(np.float32)
@@ -163,6 +167,6 @@ def network_inputs(scaled: np.ndarray) -> RowArrays:
     return (np.nan_to_num(scaled), np.zeros((len(scaled), 0), np.int32))
 
 
-def squared(answer: np.ndarray, target: np.ndarray) -> np.ndarray:
+def squared_errors(answer: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return squared errors in double precision; 0 for a missing number."""
     return np.nan_to_num((answer.astype(np.float64) - target) ** 2)

@@ -10,14 +10,11 @@ import numpy as np
 
 from hwds.core.recipe import PositiveInt, Small, Width
 from hwds.core.serialization import Serializable
-from hwds.detection.context import RowContext
-from hwds.detection.models.anomaly.base import Detector
-from hwds.detection.models.classify.base import Contributions
-from hwds.detection.models.inputs.matrix import single
-from hwds.detection.models.inputs.numbers import Columns
-from hwds.frames.base import RowReader
-from hwds.frames.table import Table
-from hwds.learners.isolation_trees import Trees, read_trees
+from hwds.detection.inputs import NumberColumns, single_precision
+from hwds.detection.models.base import Contributions, Detector
+from hwds.detection.rows import RowContext
+from hwds.evaluation.trees import IsolationTrees, read_isolation_trees
+from hwds.frames.table import RowReader, Table
 
 
 class IsolationForest(Detector):
@@ -40,14 +37,16 @@ class IsolationForest(Detector):
         """Grow the trees; a missing number is the median."""
         from sklearn.ensemble import IsolationForest as Forest
 
-        columns = Columns.learn(train)
+        columns = NumberColumns.learn(train)
         matrix = columns.matrix(train)
         middle = np.array([np.median(known) if len(known := column[np.isfinite(column)]) else 0.0 for column in matrix.T])
         sample = min(self.sample, len(matrix))
         forest: Any = Forest(
             n_estimators=self.trees, max_samples=sample, random_state=context.seed_for("isolation forest"), n_jobs=1
         )
-        return IsolationScorer(columns, middle, read_trees(forest.fit(filled(matrix, middle)).estimators_, sample))
+        return IsolationScorer(
+            columns, middle, read_isolation_trees(forest.fit(fill_medians(matrix, middle)).estimators_, sample)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +59,20 @@ class IsolationScorer(Serializable):
         trees: The cuts.
     """
 
-    columns: Columns
+    columns: NumberColumns
     middle: np.ndarray
-    trees: Trees
+    trees: IsolationTrees
 
     def score(self, rows: RowReader) -> np.ndarray:
         """Return minus the mean path length, in units of a random tree's."""
-        return self.trees.score(filled(self.columns.matrix(rows), self.middle))
+        return self.trees.score(fill_medians(self.columns.matrix(rows), self.middle))
 
     def explain(self, rows: RowReader) -> Contributions:
         """Return by how much each input's cuts changed the expected path length."""
-        parts = self.trees.parts(filled(self.columns.matrix(rows), self.middle))
+        parts = self.trees.parts(fill_medians(self.columns.matrix(rows), self.middle))
         return Contributions(self.columns.names, self.trees.base, parts)
 
 
-def filled(matrix: np.ndarray, middle: np.ndarray) -> np.ndarray:
+def fill_medians(matrix: np.ndarray, middle: np.ndarray) -> np.ndarray:
     """Return the matrix as scikit-learn's trees compare it: single precision, medians for missing numbers."""
-    return single(np.where(np.isnan(matrix), middle, matrix))
+    return single_precision(np.where(np.isnan(matrix), middle, matrix))

@@ -10,13 +10,10 @@ import numpy as np
 
 from hwds.core.recipe import PositiveInt
 from hwds.core.serialization import Serializable
-from hwds.detection.context import RowContext
-from hwds.detection.models.anomaly.base import Detector
-from hwds.detection.models.classify.base import Contributions
-from hwds.detection.models.inputs.numbers import Columns
-from hwds.detection.models.inputs.scaling import Scaling
-from hwds.frames.base import RowReader
-from hwds.frames.table import Table
+from hwds.detection.inputs import ColumnScaling, NumberColumns
+from hwds.detection.models.base import Contributions, Detector
+from hwds.detection.rows import RowContext
+from hwds.frames.table import RowReader, Table
 
 FARTHEST = 1e6
 """Deviations at which an input is cut."""
@@ -38,8 +35,8 @@ class RobustZ(Detector):
 
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> DeviationScorer:
         """Learn the median and the deviation of each input."""
-        columns = Columns.learn(train)
-        scaling = Scaling.learn(columns.matrix(train), "robust", least=columns.least_spread)
+        columns = NumberColumns.learn(train)
+        scaling = ColumnScaling.learn(columns.matrix(train), "robust", least=columns.least_spread)
         return DeviationScorer(columns, scaling, self.top)
 
 
@@ -53,8 +50,8 @@ class DeviationScorer(Serializable):
         top: How many deviations count.
     """
 
-    columns: Columns
-    scaling: Scaling
+    columns: NumberColumns
+    scaling: ColumnScaling
     top: int
 
     def score(self, rows: RowReader) -> np.ndarray:

@@ -12,12 +12,10 @@ from annotated_types import Le
 from hwds.core.errors import DataError, nearest
 from hwds.core.recipe import Names, Positive, PositiveInt
 from hwds.core.serialization import Serializable
-from hwds.detection.context import RowContext
-from hwds.detection.models.anomaly.base import Detector
-from hwds.detection.models.classify.base import Contributions
-from hwds.detection.models.inputs.numbers import Columns
-from hwds.frames.base import RowReader
-from hwds.frames.table import Table
+from hwds.detection.inputs import NumberColumns
+from hwds.detection.models.base import Contributions, Detector
+from hwds.detection.rows import RowContext
+from hwds.frames.table import RowReader, Table
 
 
 class Tails(Detector):
@@ -48,7 +46,7 @@ class Tails(Detector):
         Raises:
             DataError: An input that is named is not there.
         """
-        columns = Columns.learn(train)
+        columns = NumberColumns.learn(train)
         for field in ("high", "low"):
             wrong = next((name for name in getattr(self, field) if name not in columns.names), None)
             if wrong is not None:
@@ -73,7 +71,7 @@ class TailScorer(Serializable):
         most: The most that an input adds.
     """
 
-    columns: Columns
+    columns: NumberColumns
     ordered: np.ndarray
     known: np.ndarray
     sides: np.ndarray

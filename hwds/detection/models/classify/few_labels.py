@@ -12,18 +12,15 @@ from pydantic import AfterValidator
 
 from hwds.core.recipe import Depth, Positive, Small, Width
 from hwds.core.serialization import Serializable
-from hwds.detection.context import RowContext
-from hwds.detection.models.anomaly.base import normal
-from hwds.detection.models.classify.base import Classifier, Contributions, FittedClassifier, plain_member
-from hwds.detection.models.inputs.labels import labels_of
-from hwds.detection.models.inputs.matrix import Inputs
-from hwds.detection.models.trees.booster import BoosterTrees
-from hwds.frames.base import RowReader
-from hwds.frames.table import Table
-from hwds.learners.boosting.booster import load_booster
+from hwds.detection.inputs import ModelInputs
+from hwds.detection.models.base import Classifier, Contributions, FittedClassifier, normal_rows, plain_member
+from hwds.detection.rows import RowContext, labels_of
+from hwds.detection.trees import BoosterTrees
+from hwds.evaluation.trees import load_booster
+from hwds.frames.table import RowReader, Table
 
 
-def _unsupervised(member: Classifier) -> Classifier:
+def _check_detector(member: Classifier) -> Classifier:
     if member.supervised:
         raise ValueError("must be a detector, which learns from no labels")
     return plain_member(member, "wrapper")
@@ -48,7 +45,7 @@ class FewLabels(Classifier):
     search_space: ClassVar[Mapping[str, Any]] = {"unlabelled_weight": {"loguniform": [0.3, 10.0]}}
     supervised: ClassVar[bool] = False
 
-    member: Annotated[Classifier, AfterValidator(_unsupervised)]
+    member: Annotated[Classifier, AfterValidator(_check_detector)]
     trees: Annotated[Width, Small(20)] = 60
     depth: Depth = 3
     rate: Positive = 0.1
@@ -58,12 +55,12 @@ class FewLabels(Classifier):
         """Learn the detector from rows that are not known to bear the label; where labels are of both kinds, the trees."""
         import xgboost
 
-        detector = context.learned(self.member, normal(train), normal(stop))
+        detector = context.learned(self.member, normal_rows(train), normal_rows(stop))
         label = labels_of(train)
         known = np.isfinite(label)
         if not (label[known] == 1).any() or not (label[known] == 0).any():
             return detector
-        inputs = Inputs.learn(train)
+        inputs = ModelInputs.learn(train)
         weight = np.where(known, 1.0, self.unlabelled_weight * known.sum() / max((~known).sum(), 1))
         matrix = _matrix(inputs, detector, train)
         data = xgboost.QuantileDMatrix(matrix, np.where(known, label, 0.0), weight=weight, nthread=context.cpus, max_bin=1024)
@@ -100,7 +97,7 @@ class FewLabelsScorer(Serializable):
     """
 
     detector: Any
-    inputs: Inputs
+    inputs: ModelInputs
     booster: bytes
 
     def score(self, rows: RowReader) -> np.ndarray:
@@ -128,6 +125,6 @@ class FewLabelsScorer(Serializable):
         return BoosterTrees.of(load_booster(self.booster, 1), 1)
 
 
-def _matrix(inputs: Inputs, detector: Any, rows: RowReader) -> np.ndarray:
+def _matrix(inputs: ModelInputs, detector: Any, rows: RowReader) -> np.ndarray:
     """Return numbers, codes of texts by how frequent they are, and the detector's score, shape (n, inputs + 1)."""
     return np.column_stack([inputs.coded(rows), detector.score(rows)])

@@ -11,12 +11,10 @@ import numpy as np
 
 from hwds.core.recipe import Positive
 from hwds.core.serialization import Serializable
-from hwds.detection.context import RowContext
-from hwds.detection.models.classify.base import Classifier, Contributions
-from hwds.detection.models.inputs.labels import labels_of, learnable
-from hwds.detection.models.inputs.matrix import Inputs
-from hwds.frames.base import RowReader
-from hwds.frames.table import Table
+from hwds.detection.inputs import ModelInputs
+from hwds.detection.models.base import Classifier, Contributions
+from hwds.detection.rows import RowContext, labels_of, learnable
+from hwds.frames.table import RowReader, Table
 
 
 class Logistic(Classifier):
@@ -37,7 +35,7 @@ class Logistic(Classifier):
         from sklearn.linear_model import LogisticRegression
 
         rows = learnable(train)
-        inputs = Inputs.learn(rows)
+        inputs = ModelInputs.learn(rows)
         matrix = inputs.one_hot(rows)
         centre, spread = _moments(matrix)
         regression = LogisticRegression(C=self.strength, max_iter=1000).fit(_standard(matrix, centre, spread), labels_of(rows))
@@ -55,7 +53,7 @@ class LinearScorer(Serializable):
         base: The score of the mean row.
     """
 
-    inputs: Inputs
+    inputs: ModelInputs
     centre: np.ndarray
     spread: np.ndarray
     weights: np.ndarray

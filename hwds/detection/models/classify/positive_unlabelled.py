@@ -11,16 +11,15 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator
 
 from hwds.core.errors import DataError
-from hwds.detection.context import RowContext
-from hwds.detection.models.classify.base import Classifier, FittedClassifier, plain_member
-from hwds.detection.models.inputs.labels import halves, labels_of
+from hwds.detection.models.base import Classifier, FittedClassifier, plain_member
+from hwds.detection.rows import RowContext, labels_of, split_halves
 from hwds.frames.table import Table
 
 LEAST = 1e-6
 """The least chance of being found."""
 
 
-def _learns(member: Classifier) -> Classifier:
+def _check_learner(member: Classifier) -> Classifier:
     if not member.supervised:
         raise ValueError("must be a classifier that learns from labels")
     return plain_member(member, "wrapper")
@@ -44,7 +43,7 @@ class PositiveUnlabelled(Classifier):
         sensitivity: 1: it is what is estimated here.
     """
 
-    member: Annotated[Classifier, AfterValidator(_learns)]
+    member: Annotated[Classifier, AfterValidator(_check_learner)]
     sensitivity: Annotated[float, Ge(1), Le(1)] = 1.0
 
     def needs_calibration(self) -> bool:
@@ -53,7 +52,7 @@ class PositiveUnlabelled(Classifier):
 
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> Any:
         """Learn the member with label 0 for all rows that are not known to be 1."""
-        return self.member.learn(_filled(train), stop=_filled(stop), context=context)
+        return self.member.learn(_fill_labels(train), stop=_fill_labels(stop), context=context)
 
     def fit_windows(self, train: Table, *, stop: Table, calibrate: Table, context: RowContext) -> FittedClassifier:
         """Learn which positives are found, and then which share of all positives is found.
@@ -62,8 +61,8 @@ class PositiveUnlabelled(Classifier):
             DataError: No positive is held out to tell it by.
         """
         scorer = self.learn(train, stop=stop, context=context)
-        rows = _filled(calibrate)
-        first, second = halves(rows) if self.calibration != "none" else (rows, rows)
+        rows = _fill_labels(calibrate)
+        first, second = split_halves(rows) if self.calibration != "none" else (rows, rows)
         plain = self.calibrated(scorer, first)
         positives = second.filter(labels_of(second) == 1)
         if positives.data.is_empty():
@@ -75,7 +74,7 @@ class PositiveUnlabelled(Classifier):
         return FittedClassifier(scorer, replace(plain, sensitivity=max(chance, LEAST)), True, np.zeros(0))
 
 
-def _filled(rows: Table) -> Table:
+def _fill_labels(rows: Table) -> Table:
     """Return the rows with label 0 where there is none, whatever the chance that one was looked for."""
     label = rows.name("label")
     roles = rows.roles.without("label_propensity")

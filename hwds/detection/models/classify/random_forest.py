@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from hwds.core.recipe import NonNegativeInt, PositiveInt, Small, Width
-from hwds.detection.context import RowContext
-from hwds.detection.models.classify.base import Classifier
-from hwds.detection.models.inputs.labels import labels_of, learnable
-from hwds.detection.models.inputs.matrix import Inputs
-from hwds.detection.models.trees.forest import ForestScorer, forest_scorer
+from hwds.detection.inputs import ModelInputs
+from hwds.detection.models.base import Classifier
+from hwds.detection.rows import RowContext, labels_of, learnable
+from hwds.detection.trees import ForestScorer, forest_scorer
 from hwds.frames.table import Table
 
 
@@ -47,7 +46,7 @@ class RandomForest(Classifier):
         from sklearn.ensemble import RandomForestClassifier
 
         rows = learnable(train)
-        inputs = Inputs.learn(rows)
+        inputs = ModelInputs.learn(rows)
         forest = RandomForestClassifier(
             n_estimators=self.trees,
             max_depth=self.depth or None,

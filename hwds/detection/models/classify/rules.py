@@ -13,21 +13,68 @@ from pydantic import AfterValidator, BeforeValidator
 from hwds.core.errors import DataError
 from hwds.core.recipe import Positive, Written
 from hwds.core.serialization import Serializable
-from hwds.detection.context import RowContext
-from hwds.detection.models.classify.base import Classifier, Contributions
-from hwds.detection.models.inputs.labels import labels_of, learnable
-from hwds.detection.models.inputs.matrix import Inputs
-from hwds.detection.models.rules.conditions import Rule, by_name, check_rules, rule_of
-from hwds.detection.models.rules.proposed import proposed
-from hwds.frames.base import RowReader
-from hwds.frames.table import Table
+from hwds.detection.inputs import ModelInputs
+from hwds.detection.models.base import Classifier, Contributions
+from hwds.detection.rows import RowContext, labels_of, learnable
+from hwds.detection.rules import Rule, RuleCondition, check_rules, conditions_by_rule, rule_from_conditions
+from hwds.frames.table import RowReader, Table
 from hwds.results.formatting import counted, percent
-from hwds.statistics.log_odds import log_odds
+from hwds.stats.distributions import log_odds
+
+# Rules that are read off a shallow tree of labelled rows.
+
+TREE_DEPTH = 3
+LEAST_RULE_ROWS = 10
+"""Rows that a rule names, at least."""
 
 
-def _read(rules: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def propose_rules(names: tuple[str, ...], matrix: np.ndarray, label: np.ndarray, count: int, seed: int) -> tuple[Rule, ...]:
+    """Return the leaves of a tree as rules, those of the highest share of label 1 first.
+
+    Args:
+        names: The inputs that are numbers.
+        matrix: Their values, shape (n, names); what is not known is below all others.
+        label: 1 or 0, shape (n,).
+        count: Rules at most; a leaf whose share is no higher than that of all rows is none.
+        seed: Of the tree.
+    """
+    from sklearn.tree import DecisionTreeClassifier
+
+    tree: Any = DecisionTreeClassifier(max_depth=TREE_DEPTH, min_samples_leaf=LEAST_RULE_ROWS, random_state=seed)
+    fitted = tree.fit(_fill_missing(matrix), label).tree_
+    found: list[tuple[float, tuple[RuleCondition, ...]]] = []
+
+    def walk(node: int, path: tuple[RuleCondition, ...]) -> None:
+        if fitted.children_left[node] < 0:
+            shares = fitted.value[node][0]
+            found.append((float(shares[-1] / shares.sum()), path))
+            return
+        name, bar = names[fitted.feature[node]], float(f"{fitted.threshold[node]:.4g}")
+        walk(fitted.children_left[node], _tighten_path(path, RuleCondition(name, "<=", bar)))
+        walk(fitted.children_right[node], _tighten_path(path, RuleCondition(name, ">", bar)))
+
+    walk(0, ())
+    base = float(label.mean())
+    best = sorted(((share, path) for share, path in found if share > base and path), key=lambda each: -each[0])
+    return tuple(Rule(f"learned {place}", path) for place, (_, path) in enumerate(best[:count], 1))
+
+
+def _tighten_path(path: tuple[RuleCondition, ...], one: RuleCondition) -> tuple[RuleCondition, ...]:
+    """Return a path with a condition more, in the place of one on the same side of the same input."""
+    return (*(each for each in path if (each.input, each.sign) != (one.input, one.sign)), one)
+
+
+def _fill_missing(matrix: np.ndarray) -> np.ndarray:
+    low = np.nan_to_num(np.nanmin(np.where(np.isfinite(matrix), matrix, np.nan), axis=0), nan=0.0)
+    return np.where(np.isfinite(matrix), matrix, low - 1.0)
+
+
+# Rules beside models: conditions on inputs, each with the share of label 1 that it had.
+
+
+def _read_rules(rules: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     for name, conditions in rules.items():
-        rule_of(name, conditions)  # refuses what is no condition
+        rule_from_conditions(name, conditions)  # refuses what is no condition
     return rules
 
 
@@ -49,16 +96,16 @@ class Rules(Classifier):
 
     search_space: ClassVar[Mapping[str, Any]] = {"propose": {"choice": [0, 3, 5]}}
 
-    rules: Annotated[dict[str, tuple[str, ...]], BeforeValidator(by_name), AfterValidator(_read), Written("rules")] = field(
-        default_factory=dict
-    )
+    rules: Annotated[
+        dict[str, tuple[str, ...]], BeforeValidator(conditions_by_rule), AfterValidator(_read_rules), Written("rules")
+    ] = field(default_factory=dict)
     propose: Annotated[int, Ge(0), Le(100)] = 5
     shrink: Positive = 20.0
 
     @property
     def written_rules(self) -> tuple[Rule, ...]:
         """The rules that were given, whose inputs must be there."""
-        return tuple(rule_of(name, conditions) for name, conditions in self.rules.items())
+        return tuple(rule_from_conditions(name, conditions) for name, conditions in self.rules.items())
 
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> RuleScorer:
         """Return the rules with their shares of label 1.
@@ -68,12 +115,12 @@ class Rules(Classifier):
             ConfigError: A rule is about an input that is not there.
         """
         rows = learnable(train)
-        inputs, label = Inputs.learn(rows), labels_of(rows)
+        inputs, label = ModelInputs.learn(rows), labels_of(rows)
         rules = self.written_rules
         check_rules(rules, inputs.plain)
         if self.propose:
             seed = context.seed_for("rules")
-            rules += proposed(inputs.numbers, inputs.matrix(rows), label, self.propose, seed)
+            rules += propose_rules(inputs.numbers, inputs.matrix(rows), label, self.propose, seed)
         if not rules:
             raise DataError("model.rules: there is no rule; name some, or let model.propose read some off a tree.")
         hits = np.column_stack([rule.holds(rows) for rule in rules])
@@ -97,7 +144,7 @@ class RuleScorer(Serializable):
 
     added: ClassVar[Mapping[str, Any]] = {"counts": None}
 
-    inputs: Inputs
+    inputs: ModelInputs
     rules: tuple[Rule, ...]
     odds: np.ndarray
     base: float
@@ -117,7 +164,7 @@ class RuleScorer(Serializable):
         names = tuple(f"rule {rule.title}" for rule in self.rules)
         overall = percent(1 / (1 + np.exp(-self.base)))
         counts = [] if self.counts is None else self.counts.tolist()
-        records = dict(zip(names, (f"{_record(*each)}, of all rows {overall}" for each in counts), strict=False))
+        records = dict(zip(names, (f"{_rule_record(*each)}, of all rows {overall}" for each in counts), strict=False))
         return Contributions(names, self.base, self._parts(rows), records)
 
     def _met(self, rows: RowReader) -> np.ndarray:
@@ -133,7 +180,7 @@ class RuleScorer(Serializable):
         return parts
 
 
-def _record(rows: int, confirmed: int) -> str:
+def _rule_record(rows: int, confirmed: int) -> str:
     """Return what became of the rows that met a rule: `12 rows met it before and 3 were confirmed`."""
     if not rows:
         return "no row met it before"

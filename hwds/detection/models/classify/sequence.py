@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from hwds.core.recipe import Width
-from hwds.detection.models.networks.base import RowParts
-from hwds.detection.models.networks.scorer import NetworkClassifier
+from hwds.detection.networks import NetworkClassifier, RowParts
 
 
 class Sequence(NetworkClassifier):

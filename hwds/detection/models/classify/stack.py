@@ -1,9 +1,9 @@
-"""A weighted mean of several classifiers' log odds, weighed on a window that none of them learned from."""
+"""A weighted mean of classifiers' log odds, weighed on a window that none of them learned from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,20 +12,147 @@ from pydantic import AfterValidator
 
 from hwds.core.errors import DataError
 from hwds.core.recipe import Positive, labelled
-from hwds.detection.context import RowContext
-from hwds.detection.models.anomaly.base import normal
-from hwds.detection.models.calibration.calibrators import Calibrator, calibrator, uncalibrated
-from hwds.detection.models.classify.base import Classifier, FittedClassifier, plain_member, scores_are_probabilities
-from hwds.detection.models.inputs.labels import both_kinds, halves, known, labels_of
-from hwds.detection.models.rules.conditions import Rule
-from hwds.detection.models.stacking.scorer import Member, StackScorer
-from hwds.detection.models.stacking.weights import best_weights, intercept_of, shrunk_weights
-from hwds.frames.table import Table
+from hwds.core.serialization import Serializable
+from hwds.detection.models.base import (
+    Classifier,
+    Contributions,
+    FittedClassifier,
+    normal_rows,
+    plain_member,
+    scores_are_probabilities,
+)
+from hwds.detection.rows import RowContext, both_kinds, labelled_rows, labels_of, split_halves
+from hwds.detection.rules import Rule
+from hwds.frames.table import RowReader, Table
+from hwds.stats.binary_labels import Calibrator, cross_entropy, fit_calibrator, identity_calibrator, logit_fit
+from hwds.stats.distributions import sigmoid
+
+# Weights of classifiers from their log odds on rows with labels.
+
+
+def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarray:
+    """Return weights of least log loss, at least 0 and of sum 1, shrunk to equal ones.
+
+    The loss is the sum over rows, with an intercept of its own, and `pull` times the squared distance from equal weights.
+
+    Args:
+        odds: Shape (n, members).
+        label: 1.0 or 0.0, of both kinds, shape (n,).
+        pull: More than 0.
+    """
+    from scipy.optimize import minimize
+
+    n, k = odds.shape
+    equal = np.full(k, 1 / k)
+
+    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, off = x[:-1], x[:-1] - equal
+        total = odds @ weights + x[-1]
+        slope = sigmoid(total) - label
+        value = cross_entropy(total, label) + pull * float(off @ off)
+        return value / n, np.append(odds.T @ slope + 2 * pull * off, slope.sum()) / n
+
+    start = np.append(equal, intercept_of(odds @ equal, label))
+    whole = {"type": "eq", "fun": lambda x: x[:-1].sum() - 1, "jac": lambda x: np.append(np.ones(k), 0.0)}
+    bounds = [(0.0, 1.0)] * k + [(None, None)]
+    result = minimize(loss, start, jac=True, method="SLSQP", bounds=bounds, constraints=[whole], options={"ftol": 1e-12})
+    weights = np.clip(result.x[:-1], 0.0, None)
+    return weights / weights.sum()
+
+
+def best_classifier_weights(odds: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return all weight on the member of least log loss, each with an intercept of its own."""
+    losses = [cross_entropy(column + intercept_of(column, label), label) for column in odds.T]
+    return np.eye(odds.shape[1])[int(np.argmin(losses))]
+
+
+def intercept_of(odds: np.ndarray, label: np.ndarray) -> float:
+    """Return the shift of log odds under which as many positives are expected as there are."""
+    return float(logit_fit(np.zeros((len(odds), 0)), label, odds)[0])
+
+
+# The fitted stack of classifiers.
+
+NEAR = 1e-9
+"""Scores that are nearer than this are at one place of a curve."""
+
+
+@dataclass(frozen=True, eq=False)
+class StackMember(Serializable):
+    """A scorer, and the map from its scores to log odds.
+
+    Attributes:
+        scorer: Orders rows.
+        scale: From scores to log odds.
+    """
+
+    scorer: Any
+    scale: Calibrator
+
+    def odds(self, rows: RowReader) -> np.ndarray:
+        """Return log odds, shape (n,)."""
+        return self.scale.odds(self.scorer.score(rows))
+
+    def explain(self, rows: RowReader) -> Contributions:
+        """Return the contribution of each input to the log odds.
+
+        Where these are no line in the score, its inputs' parts are stretched alike, so that they add up (the rescale rule of
+        Shrikumar, Greenside and Kundaje 2017).
+        """
+        raw: Contributions = self.scorer.explain(rows)
+        score = raw.base + raw.values.sum(axis=1)
+        base, nearby = self.scale.odds(np.array([raw.base, raw.base + NEAR]))
+        far = np.abs(score - raw.base) > NEAR
+        moved = np.where(far, score - raw.base, NEAR)
+        stretch = np.where(far, self.scale.odds(score) - base, nearby - base) / moved
+        return replace(raw, base=float(base), values=raw.values * stretch[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class StackScorer(Serializable):
+    """Members and their weights.
+
+    Attributes:
+        members: In the order of the weights.
+        weights: At least 0, of sum 1.
+        shift: Added to the weighted sum.
+    """
+
+    members: tuple[StackMember, ...]
+    weights: np.ndarray
+    shift: float
+
+    def score(self, rows: RowReader) -> np.ndarray:
+        """Return the weighted sum of log odds."""
+        total = np.full(rows.height, self.shift)
+        for member, weight in self._weighted_members():
+            total = total + weight * member.odds(rows)
+        return total
+
+    def explain(self, rows: RowReader) -> Contributions:
+        """Return the weighted sum of the contributions of the members' inputs, by the name of the input."""
+        base, parts, records = self.shift, dict[str, np.ndarray](), dict[str, str]()
+        for member, weight in self._weighted_members():
+            contributions = member.explain(rows)
+            base += weight * contributions.base
+            records |= contributions.records
+            for name, values in zip(contributions.names, contributions.values.T, strict=True):
+                parts[name] = parts.get(name, 0.0) + weight * values
+        values = np.column_stack(list(parts.values())) if parts else np.zeros((rows.height, 0))
+        return Contributions(tuple(parts), base, values, records)
+
+    def _weighted_members(self) -> list[tuple[StackMember, float]]:
+        """Return the members of a positive weight."""
+        return [pair for pair in zip(self.members, self.weights.tolist(), strict=True) if pair[1] > 0]
+
+
+# A weighted mean of several classifiers' log odds, weighed on a window that none of them
+# learned from.
 
 Combine = Literal["shrunk", "equal", "best"]
 
 
-def _plain(members: tuple[Classifier, ...]) -> tuple[Classifier, ...]:
+def _plain_members(members: tuple[Classifier, ...]) -> tuple[Classifier, ...]:
     return tuple(plain_member(member, "stack") for member in members)
 
 
@@ -50,7 +177,7 @@ class Stack(Classifier):
         "pull": {"loguniform": [1.0, 100.0]},
     }
 
-    members: Annotated[tuple[Classifier, ...], MinLen(2), AfterValidator(_plain)]
+    members: Annotated[tuple[Classifier, ...], MinLen(2), AfterValidator(_plain_members)]
     combine: Combine = "shrunk"
     pull: Positive = 10.0
 
@@ -81,7 +208,7 @@ class Stack(Classifier):
                 "model.members: a detector in a stack within another model has no window to be put on one scale by."
             )
         scorers = self._learned(train, stop, context)
-        members = tuple(Member(scorer, uncalibrated(scores_are_probabilities(scorer))) for scorer in scorers)
+        members = tuple(StackMember(scorer, identity_calibrator(scores_are_probabilities(scorer))) for scorer in scorers)
         return StackScorer(members, self._equal(), 0.0)
 
     def fit_windows(self, train: Table, *, stop: Table, calibrate: Table, context: RowContext) -> FittedClassifier:
@@ -90,14 +217,16 @@ class Stack(Classifier):
         Raises:
             DataError: The calibration window has not labels of both kinds, in each half that is asked.
         """
-        weigh, rest = halves(known(calibrate)) if self.calibration != "none" else (known(calibrate), calibrate)
+        weigh, rest = (
+            split_halves(labelled_rows(calibrate)) if self.calibration != "none" else (labelled_rows(calibrate), calibrate)
+        )
         if not both_kinds(weigh):
             raise DataError(
                 f"protocol.calibrate_days: a stack is weighed by rows of 0 and of 1 in the {len(weigh.data)} of that window"
                 " that are not for calibration, and they are of one kind; take more days."
             )
         members = tuple(
-            Member(scorer, _scale(recipe, scorer, weigh))
+            StackMember(scorer, _scale(recipe, scorer, weigh))
             for recipe, scorer in zip(self.members, self._learned(train, stop, context), strict=True)
         )
         odds, label = np.column_stack([member.odds(weigh) for member in members]), labels_of(weigh)
@@ -107,14 +236,14 @@ class Stack(Classifier):
 
     def _learned(self, train: Table, stop: Table, context: RowContext) -> list[Any]:
         """Learn the members, detectors from normal rows alone."""
-        plain, odd = (train, stop), (normal(train), normal(stop))
+        plain, odd = (train, stop), (normal_rows(train), normal_rows(stop))
         given = [plain if member.supervised else odd for member in self.members]
         return [context.learned(member, rows, late) for member, (rows, late) in zip(self.members, given, strict=True)]
 
     def _weights(self, odds: np.ndarray, label: np.ndarray) -> np.ndarray:
         if self.combine == "equal":
             return self._equal()
-        return best_weights(odds, label) if self.combine == "best" else shrunk_weights(odds, label, self.pull)
+        return best_classifier_weights(odds, label) if self.combine == "best" else shrunk_weights(odds, label, self.pull)
 
     def _equal(self) -> np.ndarray:
         return np.full(len(self.members), 1 / len(self.members))
@@ -123,5 +252,5 @@ class Stack(Classifier):
 def _scale(recipe: Classifier, scorer: Any, weigh: Table) -> Calibrator:
     """Return the map from a member's scores to log odds."""
     if recipe.supervised:
-        return uncalibrated(scores_are_probabilities(scorer))
-    return calibrator("platt", scorer.score(weigh), labels_of(weigh))
+        return identity_calibrator(scores_are_probabilities(scorer))
+    return fit_calibrator("platt", scorer.score(weigh), labels_of(weigh))

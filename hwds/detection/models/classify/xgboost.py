@@ -14,17 +14,14 @@ from pydantic import AfterValidator
 
 from hwds.core.recipe import Depth, Level, NonNegative, NonNegativeInt, Positive, Small, Width
 from hwds.core.serialization import Serializable
-from hwds.core.watching.learning import learning_curve
-from hwds.detection.context import RowContext
-from hwds.detection.models.classify.base import FEW_TO_STOP_BY, Classifier, Contributions
-from hwds.detection.models.inputs.labels import both_kinds, known, labels_of, learnable
-from hwds.detection.models.inputs.matrix import Inputs
-from hwds.detection.models.trees.booster import BoosterTrees
-from hwds.frames.base import RowReader
-from hwds.frames.table import ROW_ID, Table
-from hwds.learners.boosting.booster import compute_device, load_booster
-from hwds.learners.boosting.observing import observed
-from hwds.splitting.rows import hash_of
+from hwds.detection.inputs import ModelInputs
+from hwds.detection.models.base import FEW_TO_STOP_BY, Classifier, Contributions
+from hwds.detection.rows import RowContext, both_kinds, labelled_rows, labels_of, learnable
+from hwds.detection.trees import BoosterTrees
+from hwds.evaluation.cells import learning_curve
+from hwds.evaluation.row_folds import hash_of
+from hwds.evaluation.trees import compute_device, load_booster, observe_losses
+from hwds.frames.table import ROW_ID, RowReader, Table
 
 Part = Annotated[float, Gt(0), Le(1)]
 
@@ -93,19 +90,19 @@ class XGBoost(Classifier):
         import xgboost
 
         rows = learnable(train)
-        if self.folds and self.patience and known(stop).height > 0 and _positive(stop) < FEW_TO_STOP_BY:
-            return self._cross_fitted(rows, known(stop), context)
-        inputs, label = Inputs.learn(rows), labels_of(rows)
+        if self.folds and self.patience and labelled_rows(stop).height > 0 and _positive(stop) < FEW_TO_STOP_BY:
+            return self._cross_fitted(rows, labelled_rows(stop), context)
+        inputs, label = ModelInputs.learn(rows), labels_of(rows)
         given = self._matrix(inputs, rows, label, context.cpus)
         stopping: dict[str, Any] = {}
         if self.patience and both_kinds(stop):
-            later = known(stop)
+            later = labelled_rows(stop)
             stopping = {
                 "evals": [(self._matrix(inputs, later, labels_of(later), context.cpus, given), "stop")],
                 "callbacks": [xgboost.callback.EarlyStopping(rounds=self.patience, maximize=True, save_best=True)],
                 "verbose_eval": False,
             }
-        options = observed(stopping, given, learning_curve("booster", "round"))
+        options = observe_losses(stopping, given, learning_curve("booster", "round"))
         booster = xgboost.train(self._settings(context), given, self.trees, **options)
         return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
 
@@ -114,7 +111,7 @@ class XGBoost(Classifier):
         import xgboost
 
         rows = replace(train, data=pl.concat([train.data, stop.data]))
-        inputs, label = Inputs.learn(rows), labels_of(rows)
+        inputs, label = ModelInputs.learn(rows), labels_of(rows)
         data = xgboost.DMatrix(inputs.coded(rows), label, nthread=context.cpus, **_kinds(inputs))
         cuts = list(_folds(rows, label, self.folds))
         settings = self._settings(context) | {"eval_metric": "logloss"}
@@ -126,7 +123,7 @@ class XGBoost(Classifier):
         booster = xgboost.train(settings, data, rounds)
         return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
 
-    def _matrix(self, inputs: Inputs, rows: Table, label: np.ndarray, cpus: int, like: Any = None) -> Any:
+    def _matrix(self, inputs: ModelInputs, rows: Table, label: np.ndarray, cpus: int, like: Any = None) -> Any:
         import xgboost
 
         options = {"max_bin": self.bins, "ref": like, "nthread": cpus}
@@ -161,7 +158,7 @@ class BoosterScorer(Serializable):
         shift: The log of the weight of positives, which its log odds are too high by.
     """
 
-    inputs: Inputs
+    inputs: ModelInputs
     booster: bytes
     shift: float
 
@@ -196,7 +193,7 @@ def _folds(rows: Table, label: np.ndarray, count: int) -> Iterator[tuple[np.ndar
             yield np.flatnonzero(~out), np.flatnonzero(out)
 
 
-def _kinds(inputs: Inputs) -> dict[str, Any]:
+def _kinds(inputs: ModelInputs) -> dict[str, Any]:
     """Return XGBoost's types of columns: numbers, and codes of texts."""
     kinds = ["q"] * len(inputs.numbers) + ["c"] * len(inputs.texts)
     return {"feature_types": kinds, "enable_categorical": bool(inputs.texts)}

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import polars as pl
 
 from hwds.core.recipe import Positive
-from hwds.decisions.base import Decision
-from hwds.results.tables import Tables
-from hwds.results.verdict import Verdict
+from hwds.evaluation.decisions.base import Decision
+from hwds.results.tables import Tables, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from hwds.results.measure import Measure
+from hwds.results.tables import Measure
 
 SQUARED_ERROR = Measure(
     "squared_error", meaning="squared difference from what happened", units="rows", reference="regression/mean"

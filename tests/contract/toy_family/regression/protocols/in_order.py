@@ -11,13 +11,9 @@ import numpy as np
 import polars as pl
 
 from hwds.core.recipe import PositiveInt
-from hwds.evaluation.abilities import LeakTestable
-from hwds.evaluation.base import Cell, Evaluation, Tunable, TuningSplit
-from hwds.evaluation.context import RunContext
-from hwds.evaluation.score import Score
+from hwds.evaluation.protocol import Cell, Evaluation, Fold, LeakTestable, RunContext, Score, Tunable, TuningSplit
 from hwds.frames.table import ROW_ID, Table
-from hwds.results.measure import Measure
-from hwds.splitting.fold import Fold
+from hwds.results.tables import Measure
 from regression.family import REGRESSION
 from regression.metrics.error import SQUARED_ERROR, squared_errors
 from regression.models.base import Regressor

@@ -9,7 +9,7 @@ import polars as pl
 from hwds.frames.table import Table
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TaskReport
-from hwds.report.pictures.style import new_figure, save_png
+from hwds.report.pictures import new_figure, save_png
 from hwds.results.tables import Tables
 
 

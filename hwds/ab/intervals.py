@@ -1,0 +1,308 @@
+"""Intervals and p-values of comparisons: fixed samples, sequences, looks, many comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+
+from hwds.stats.effects import holm
+
+# Intervals and p-values of one comparison, on arrays: fixed samples, and sequences that may be
+# watched.
+
+Array = np.ndarray
+Bounds = tuple[Array, Array]
+
+
+def critical(alpha: float) -> float:
+    """Return the two-sided normal critical value: 1.96 for .05."""
+    from scipy.special import ndtri
+
+    return float(ndtri(1 - alpha / 2))
+
+
+def t_bounds(value: Array, stderr: Array, df: Array, alpha: float) -> Bounds:
+    """Return the two-sided interval of Student's t; an infinite `df` is the normal."""
+    from scipy.special import stdtrit
+
+    half_width = np.where(np.isinf(df), critical(alpha), stdtrit(np.where(np.isinf(df), 1.0, df), 1 - alpha / 2)) * stderr
+    return value - half_width, value + half_width
+
+
+def t_p(value: Array, stderr: Array, df: Array) -> Array:
+    """Return the two-sided p-value of Student's t; an infinite `df` is the normal; NaN where nothing varies."""
+    from scipy.special import ndtr, stdtr
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = -np.abs(value / stderr)
+    return 2 * np.where(np.isinf(df), ndtr(t), stdtr(np.where(np.isinf(df), 1.0, df), t))
+
+
+def satterthwaite(own: Array, own_n: Array, other: Array, other_n: Array, axis: int | None = None) -> Array:
+    """Return degrees of freedom of a difference of means (Welch 1947).
+
+    Args:
+        own: Squared standard errors of the means.
+        own_n: Units.
+        other: Of the other arm.
+        other_n: Of the other arm.
+        axis: Of parts (strata) that are added up (Satterthwaite 1946); None where there is one.
+    """
+    both, parts = own + other, own**2 / (own_n - 1) + other**2 / (other_n - 1)
+    if axis is not None:
+        both, parts = both.sum(axis=axis), parts.sum(axis=axis)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(both > 0, both**2 / parts, np.inf)
+
+
+def pooled_p(own: Array, own_n: Array, other: Array, other_n: Array) -> Array:
+    """Return the two-sided p-value of equal proportions by the score test: Pearson's chi-square, not continuity-corrected."""
+    from scipy.special import ndtr
+
+    share = (own * own_n + other * other_n) / (own_n + other_n)
+    stderr = np.sqrt(share * (1 - share) * (1 / own_n + 1 / other_n))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(stderr > 0, 2 * ndtr(-np.abs((own - other) / stderr)), 1.0)
+
+
+def score_bounds(own: Array, own_n: Array, other: Array, other_n: Array, alpha: float) -> Bounds:
+    """Return the interval of a difference of proportions that agrees with `pooled_p`: the score test inverted (Mee 1984)."""
+    z, difference = critical(alpha), own - other
+
+    def beyond(shift: Array) -> Array:
+        share = _restricted_proportion(own, own_n, other, other_n, shift)
+        variance = share * (1 - share) / other_n + (share + shift) * (1 - share - shift) / own_n
+        return (difference - shift) ** 2 > z**2 * np.maximum(variance, 0)
+
+    low = _bisect_edge(beyond, difference, np.full_like(difference, -1.0))
+    return low, _bisect_edge(beyond, difference, np.full_like(difference, 1.0))
+
+
+def _restricted_proportion(own: Array, own_n: Array, other: Array, other_n: Array, shift: Array) -> Array:
+    """Return the most likely proportion of the other arm where the difference is `shift`, by bisection of the score."""
+    low, high = np.maximum(0.0, -shift), np.minimum(1.0, 1 - shift)
+    for _ in range(50):
+        share = (low + high) / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = share + shift
+            slope = other_n * (other - share) / (share * (1 - share)) + own_n * (own - p) / (p * (1 - p))
+        low, high = np.where(slope > 0, share, low), np.where(slope > 0, high, share)
+    return (low + high) / 2
+
+
+def _bisect_edge(beyond: Callable[[Array], Array], inside: Array, outside: Array) -> Array:
+    """Return the point between one inside and one outside at which `beyond` turns true, by bisection."""
+    for _ in range(50):
+        middle = (inside + outside) / 2
+        out = beyond(middle)
+        inside, outside = np.where(out, inside, middle), np.where(out, middle, outside)
+    return (inside + outside) / 2
+
+
+def mover_bounds(own: Array, own_bounds: Bounds, other: Array, other_bounds: Bounds) -> Bounds:
+    """Return the interval of a difference from the intervals of its two parts (MOVER, Zou and Donner 2008; Newcombe 1998)."""
+    value = own - other
+    low = value - np.sqrt((own - own_bounds[0]) ** 2 + (other_bounds[1] - other) ** 2)
+    return low, value + np.sqrt((own_bounds[1] - own) ** 2 + (other - other_bounds[0]) ** 2)
+
+
+def fieller_bounds(
+    own: Array, own_error: Array, other: Array, other_error: Array, z: Array | float, shared: Array | float = 0.0
+) -> Bounds:
+    """Return the interval of a ratio of two means: those ratios r at which own - r other is within z of its errors.
+
+    Fieller, Some problems in interval estimation (JRSS B 1954). It excludes 1 exactly where the interval of the difference at
+    the same z excludes 0, so that it holds at whatever looks z does.
+
+    Args:
+        own: The mean above.
+        own_error: Its squared standard error.
+        other: The mean below.
+        other_error: Its squared standard error.
+        z: The critical value, in standard errors.
+        shared: The squared standard error of a part that both means have in common, beside their own.
+
+    Returns:
+        The ends; NaN where the mean below may be 0, for then the ratio has no bounds.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        under, across = other**2 - z**2 * (other_error + shared), own * other - z**2 * shared
+        spread = np.sqrt(across**2 - under * (own**2 - z**2 * (own_error + shared)))
+        low, high = (across - spread) / under, (across + spread) / under
+    known = under > 0
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
+
+
+def inverted_p(bounds: Callable[[Array], Bounds], like: Array) -> Array:
+    """Return the p-value of an interval: 2 (1 - Phi(z)) at the critical value z for which it just touches 0.
+
+    Args:
+        bounds: The interval for critical values, which are shaped as `like`; it widens with them.
+        like: The effects.
+    """
+    from scipy.special import ndtr
+
+    def free(z: Array) -> Array:
+        low, high = bounds(z)
+        return (low <= 0) & (high >= 0)
+
+    z = _bisect_edge(free, np.zeros_like(like), np.full_like(like, 38.0))
+    return np.asarray(2 * ndtr(-z))
+
+
+def sequence_rate(tuned_for: float, alpha: float) -> float:
+    """Return the squared rho that makes a confidence sequence narrowest after `tuned_for` units.
+
+    Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and asymptotic confidence
+    sequences (2021), their closed form for the best rho. It must be chosen before the data, never from the units so far.
+    """
+    return float((-2 * np.log(alpha) + np.log(1 - 2 * np.log(alpha))) / tuned_for)
+
+
+def sequence_bounds(value: Array, stderr: Array, n: Array, rate: float, alpha: float) -> Bounds:
+    """Return the asymptotic confidence sequence: it holds at all looks together, so that one may look at any time and stop.
+
+    The two-sided normal mixture of the paper of `sequence_rate` (eq. 9), as GrowthBook's gbstats has it.
+
+    Args:
+        value: Effects.
+        stderr: Their standard errors.
+        n: Units of both arms together.
+        rate: Of `sequence_rate`.
+        alpha: One minus the level.
+    """
+    growth = n * rate
+    half_width = stderr * np.sqrt(2 * (growth + 1) / growth * (np.log(growth + 1) / 2 - np.log(alpha)))
+    return value - half_width, value + half_width
+
+
+def sequence_p(value: Array, stderr: Array, n: Array, rate: float) -> Array:
+    """Return the always-valid p-value: the alpha at which `sequence_bounds` (at this rate) touches zero."""
+    growth = n * rate
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        log_p = np.log(growth + 1) / 2 - (value / stderr) ** 2 * growth / (2 * (growth + 1))
+        return np.exp(np.minimum(log_p, 0.0))
+
+
+# Looking at a test several times: how often a bound is crossed by chance, and the bounds of
+# Pocock and O'Brien-Fleming.
+
+BoundShape = Literal["pocock", "obrien_fleming"]
+
+
+def crossing_chance(bounds: Sequence[float], fractions: Sequence[float]) -> float:
+    """Return the chance that |z| of a test without effect exceeds its bound at one look at least.
+
+    The recursive integration of Armitage, McPherson and Rowe (1969), by Gauss-Legendre quadrature over the region where
+    the test goes on (Jennison and Turnbull, Group Sequential Methods, chapter 19).
+
+    Args:
+        bounds: The bound of |z| at each look.
+        fractions: The information at each look as a share of the last, rising.
+    """
+    from scipy.special import ndtr
+
+    at, weight = _gauss_nodes()
+    edges = np.asarray(bounds, float) * np.sqrt(fractions)
+    steps = np.sqrt(np.diff(np.asarray(fractions, float), prepend=0.0))
+    points, density, crossed = np.zeros(1), np.ones(1), 0.0
+    for edge, step in zip(edges, steps, strict=True):
+        crossed += float(density @ (ndtr((-edge - points) / step) + ndtr((points - edge) / step)))
+        ahead = edge * at
+        moved = np.exp(-(((ahead[:, None] - points) / step) ** 2) / 2) / (step * np.sqrt(2 * np.pi))
+        points, density = ahead, (moved @ density) * edge * weight
+    return crossed
+
+
+@cache
+def _gauss_nodes() -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights of a quadrature that gives ten digits up to 500 looks."""
+    from scipy.special import roots_legendre
+
+    at, weight = roots_legendre(201)
+    return at, weight
+
+
+def bound_shape(shape: BoundShape, fractions: Sequence[float]) -> np.ndarray:
+    """Return bounds up to a constant: flat (Pocock 1977), or falling with the root of information (O'Brien, Fleming 1979)."""
+    share = np.asarray(fractions, float)
+    return np.ones_like(share) if shape == "pocock" else np.sqrt(share[-1] / share)
+
+
+@cache
+def group_bounds(shape: BoundShape, fractions: tuple[float, ...], alpha: float) -> tuple[float, ...]:
+    """Return the bounds of |z| that a test without effect crosses with probability alpha over all its looks."""
+    from scipy.optimize import brentq
+
+    form = bound_shape(shape, fractions)
+    constant = brentq(lambda c: crossing_chance(c * form, fractions) - alpha, 0.5, 8.0, xtol=1e-8)
+    return tuple(float(bound) for bound in constant * form)
+
+
+def group_p(z: float, look: int, shape: BoundShape, fractions: Sequence[float]) -> float:
+    """Return the repeated p-value of a look: the least alpha at which its bound is crossed (Jennison and Turnbull, chapter 9).
+
+    Args:
+        z: The statistic at that look.
+        look: 0 for the first.
+        shape: Of the bounds.
+        fractions: Of all planned looks.
+    """
+    form = bound_shape(shape, fractions)
+    return min(crossing_chance(abs(z) / form[look] * form, fractions), 1.0) if z else 1.0
+
+
+def equal_looks(looks: int) -> tuple[float, ...]:
+    """Return the fractions of looks at equal distances."""
+    return tuple((np.arange(1, looks + 1) / looks).tolist())
+
+
+# The sample-ratio check of a test, and corrections of p-values for many comparisons.
+
+Correction = Literal["holm", "bh", "none"]
+
+LEAST_EXPECTED = 5
+"""Units that each arm must be expected to have, so that chi-square holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatioCheck:
+    """The check of the arms' shares of units against the planned ones.
+
+    Attributes:
+        statistic: Chi-square.
+        p_value: Its p-value; None where an arm is expected to have fewer than five units, and the check says nothing.
+        expected: The units that each arm was expected to have.
+    """
+
+    statistic: float | None
+    p_value: float | None
+    expected: tuple[float, ...]
+
+
+def ratio_check(counts: Sequence[int], shares: Sequence[float]) -> RatioCheck:
+    """Return Pearson's chi-square of the counts against planned shares (Fabijan et al., KDD 2019, on sample ratio mismatch)."""
+    from scipy.special import chdtrc
+
+    observed = np.asarray(counts, float)
+    expected = observed.sum() * np.asarray(shares, float) / np.sum(shares)
+    expected_units = tuple(float(units) for units in expected)
+    if expected.min() < LEAST_EXPECTED:
+        return RatioCheck(None, None, expected_units)
+    statistic = float(np.sum((observed - expected) ** 2 / expected))
+    return RatioCheck(statistic, float(chdtrc(len(observed) - 1, statistic)), expected_units)
+
+
+def adjust_p_values(p_values: Sequence[float], correction: Correction) -> list[float]:
+    """Return adjusted p-values: by Holm (1979) for any error, by Benjamini and Hochberg (1995) for the share of errors."""
+    if correction == "none" or not len(p_values):
+        return list(p_values)
+    if correction == "bh":
+        from scipy.stats import false_discovery_control
+
+        return false_discovery_control(p_values).tolist()
+    return [p for p in holm(p_values) if p is not None]

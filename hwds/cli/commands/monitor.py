@@ -1,0 +1,103 @@
+"""Watch the requests and the answers of a bundle: drift of inputs and predictions, and of errors once labels arrive.
+
+What was captured (`hwds serve --capture`) is judged window by window against the statistics that the bundle has of its run. An
+alarm is raised at most so often a month while nothing changes; the columns that it names are corrected for their number. Where
+labels have arrived, an alarm comes with the gain that the model, refitted on the captured rows, would have had.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from hwds.cli.words import FILE, NumberWithin, OneOf, WholeNumber, command
+from hwds.core.errors import ConfigError
+
+ARMS = ("main", "canary", "shadow")
+
+
+@command(help=__doc__)
+@click.argument("folder", metavar="FOLDER")
+@click.argument("captured", metavar="CAPTURED")
+@click.option("--labels", type=FILE, help="The labels that have arrived: CSV or JSON lines with id and label.")
+@click.option(
+    "--alarms", type=NumberWithin(0.001, 100), metavar="NUMBER", default=0.1, show_default=True, help="False alarms a month."
+)
+@click.option(
+    "--rows", type=WholeNumber(50, 100_000), metavar="NUMBER", default=500, show_default=True, help="Rows of a window."
+)
+@click.option("--out", default="monitor", show_default=True, metavar="PATH", help="Where the report is written.")
+@click.option("--arm", type=OneOf(*ARMS), default="main", show_default=True, help="Whose answers are watched.")
+@click.option("--by", metavar="COLUMN", help="Watch each text of this column apart, too.")
+@click.option("--challenger", type=OneOf(*ARMS[1:]), help="Compare the answers of this arm with those of main, by labels.")
+@click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
+def main(folder: str, captured: str, labels: str | None, out: str, challenger: str | None, **options: Any) -> int:
+    """Write the report and print what was named; 1 where there was an alarm."""
+    from hwds.serve.monitor.watch import read_labels
+    from hwds.serve.services.opening import Bundle
+
+    known = read_labels(Path(labels)) if labels else None
+    if challenger is not None:
+        Bundle.open(folder, options["trust"])
+        return compare_challenger(Path(captured), known, challenger, Path(out))
+    return watch_arm(folder, Path(captured), known, Path(out), **options)
+
+
+def watch_arm(
+    folder: str,
+    captured: Path,
+    labels: dict[str, float] | None,
+    out: Path,
+    alarms: float,
+    rows: int,
+    arm: str,
+    by: str | None,
+    trust: str | None,
+) -> int:
+    """Watch what an arm has answered; 1 where there was an alarm."""
+    from hwds.core.checksums import write_json
+    from hwds.serve.monitor.retraining import propose_refit
+    from hwds.serve.monitor.watch import read_captured, watch_bundle, watch_segments, write_report
+    from hwds.serve.services.opening import Bundle
+
+    bundle = Bundle.open(folder, trust)
+    asked, reference = read_captured(captured, arm), bundle.json("reference.json")
+    terms: dict[str, Any] = {"bundle": bundle.manifest.digest, "labels": labels, "rows": rows}
+    share = alarms / 2 if by else alarms
+    reports = {out: watch_bundle(reference, asked, per_month=share, **terms)}
+    if by:
+        apart = watch_segments(reference, asked, by, per_month=share, **terms)
+        reports |= {out / f"{by}={quote(value, safe='')}": report for value, report in apart.items()}
+    raised = 0
+    (out / "retraining.json").unlink(missing_ok=True)  # of an earlier look
+    if labels and any(window.alarm for report in reports.values() for window in report.windows):
+        proposal = propose_refit(bundle, asked, labels)
+        write_json(out / "retraining.json", proposal.as_dict())
+        reports[out] = replace(reports[out], remarks=(*reports[out].remarks, proposal.sentence))
+    for place, report in reports.items():
+        write_report(place, report)
+        count = sum(bool(window.alarm) for window in report.windows)
+        for line in (*report.remarks, *(violation["description"] for violation in report.violations)):
+            print(line)
+        promise = f"at most {report.per_month:.2g} false ones a month"
+        print(f"{len(report.windows)} windows, {count} alarms ({promise}): {place / 'report.html'}")
+        raised += count
+    return 1 if raised else 0
+
+
+def compare_challenger(captured: Path, labels: dict[str, float] | None, arm: str, out: Path) -> int:
+    """Compare an arm with main by the labels that have arrived."""
+    from hwds.core.checksums import write_json
+    from hwds.serve.monitor.retraining import judge_arms
+    from hwds.serve.monitor.watch import read_captured
+
+    if labels is None:
+        raise ConfigError("--challenger: needs --labels.")
+    judgement = judge_arms(read_captured(captured), read_captured(captured, arm), labels)
+    write_json(out / "challenger.json", {**asdict(judgement), "sentence": judgement.sentence})
+    print(judgement.sentence)
+    return 0

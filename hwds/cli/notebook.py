@@ -1,0 +1,567 @@
+"""Runs, sweeps and comparisons in Python and in a notebook, and models evaluated without YAML."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from hwds.core.errors import CellError, ConfigError, HwdsError, nearest, unknown, with_article
+from hwds.core.files import OUTPUTS
+from hwds.core.recipe import Recipe, uses_features
+from hwds.evaluation.cells import CellOutcome, Job, compute_cell
+from hwds.evaluation.protocol import Cell, Evaluation, KnowsTruth, ScoreSegments
+from hwds.evaluation.run_cells import RunWork, result_tables
+from hwds.experiment.spec import check
+from hwds.frames.features.base import FeatureSet
+from hwds.frames.features.none import None_
+from hwds.frames.table import check_frame
+from hwds.report import comparison, leaderboard
+from hwds.report import runs as difference
+from hwds.report.comparison import comparison_figure, comparison_sentence, critical_difference_figure
+from hwds.report.hooks import stored_report
+from hwds.report.leaderboard import leaderboard_figure
+from hwds.report.page_parts import fragment
+from hwds.report.runs import runs_as_rows
+from hwds.report.standings import Standings, run_conclusion, standings
+from hwds.report.sweep import SweepResult, result_from_dict, sweep_conclusion, trials_grid
+from hwds.results.comparison import Comparison, comparison_folder, comparison_folders
+from hwds.results.difference import RunDifference
+from hwds.results.difference import run_difference as differing
+from hwds.results.files import holds_file
+from hwds.results.folder import RunFolder
+from hwds.results.index import RunIndex, current_fields, matching_folders, order_folders
+from hwds.results.sweep_folder import PREFIX, SWEEP, SweepFolder
+from hwds.results.tables import Measure, Tables
+from hwds.stats.compare import compare, stored_comparison
+from hwds.stats.effects import RESAMPLES
+from hwds.stats.sources import RunSource
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+# Scored: what anything with result tables shows in Python.
+
+
+class ScoredTables:
+    """Result tables and what is read from them; a subclass has `tables`, `headline` and `model`."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def tables(self) -> Tables:
+            """The tables that a run writes."""
+
+        @property
+        def headline(self) -> str:
+            """The metric that orders the leaderboard."""
+
+        @property
+        def model(self) -> str:
+            """The label of the experiment's own model."""
+
+    @property
+    def scores(self) -> pl.DataFrame:
+        """The long table of scores."""
+        return self.tables.scores
+
+    @property
+    def predictions(self) -> pl.DataFrame:
+        """The long table of predictions."""
+        return self.tables.predictions
+
+    @cached_property
+    def standings(self) -> Standings:
+        """The scores of each model, best first."""
+        return standings(self.tables, self.headline, model=self.model)
+
+    @property
+    def leaderboard(self) -> pl.DataFrame:
+        """One row a model, best first: the headline with its error and interval, and how many units have no value."""
+        return self.standings.as_table()
+
+
+# Evaluate models in Python, without YAML and without a folder: frames and recipes in, tables
+# out.
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated(ScoredTables):
+    """The result of an evaluation in Python.
+
+    Attributes:
+        tables: The tables that a run writes, with the same columns.
+        headline: The metric that orders the leaderboard.
+        model: The label of the model that the evaluation is about.
+    """
+
+    tables: Tables
+    headline: str
+    model: str
+
+
+def evaluate(
+    model: Recipe,
+    frame: Any,
+    protocol: Evaluation[Any, Any],
+    *,
+    rivals: Sequence[Recipe] = (),
+    features: FeatureSet | None = None,
+    seed: int = 0,
+    cpus: int = 1,
+) -> Evaluated:
+    """Evaluate models on a frame by a protocol, in this process; nothing is kept, and the numbers are those of a run.
+
+    Args:
+        model: The recipe that the evaluation is about.
+        frame: A `Panel`, a `Table` or a `World`, as the protocol takes it.
+        protocol: Cuts the frame, asks the models and scores them.
+        rivals: Other models on the same folds.
+        features: Computed columns, for models that use some.
+        seed: Names every random stream.
+        cpus: Threads that a model may use.
+
+    Returns:
+        Scores, predictions and the leaderboard. A model without a name is labelled by its class.
+
+    Raises:
+        ConfigError: A model, or a feature, does not go with the protocol or the frame; two models have the same label.
+        DataError: The frame does not suffice for the protocol.
+        CellError: A model fails.
+
+    Example:
+        >>> from hwds.forecast import Theta, WalkForward
+        >>> hwds.evaluate(Theta(), panel, WalkForward(windows=3)).leaderboard  # doctest: +SKIP
+    """
+    models = _by_label([model, *rivals])
+    _check(models, frame, protocol)
+    prepared, columns = protocol.prepare_frame(frame), features or None_()
+    folds = protocol.split(prepared)
+    if any(uses_features(each) for each in models.values()):
+        protocol.check_features(columns, prepared)
+    protocol.check_models(models, prepared)
+    protocol.check_inputs(models, columns, prepared)
+    with TemporaryDirectory() as folder:
+        job = Job(protocol, models, columns, seed, cpus, "cpu", type(prepared), Path(folder), Path(folder, "cells"))
+        cells = {Cell(label, fold, 0, fold.units): "" for fold in folds for label in models}
+        outcomes: dict[tuple[str, int], list[CellOutcome]] = {}
+        for cell in cells:
+            outcomes[cell.model, cell.fold.index] = [_compute_or_raise(job, prepared, cell)]
+        labels: dict[str, str | int] = {"experiment": "python", "dataset": type(frame).__name__.lower()}
+        labels |= {"task": protocol.task, "seed": seed}
+        oracle = protocol.oracle_scores(prepared) if isinstance(protocol, KnowsTruth) else ()
+        measures = protocol.measures(prepared)
+        work = RunWork(cells, folds, labels, ScoreSegments.of(protocol, prepared), measures, oracle)
+        return Evaluated(result_tables(job, work, outcomes), protocol.headline, next(iter(models)))
+
+
+def _compute_or_raise(job: Job, frame: Any, cell: Cell) -> CellOutcome:
+    outcome = compute_cell(job, frame, cell)
+    if outcome.rows is None:
+        raise CellError(f"{cell.title}: {outcome.error}")
+    return outcome
+
+
+def _by_label(models: Sequence[Recipe]) -> dict[str, Recipe]:
+    labels = [model.name or type(model).__name__ for model in models]
+    repeated = next((label for label in labels if labels.count(label) > 1), None)
+    if repeated is not None:
+        raise ConfigError(f"evaluate: two models are called '{repeated}'; give one a name, {repeated}(name='...').")
+    return dict(zip(labels, models, strict=True))
+
+
+def _check(models: dict[str, Recipe], frame: Any, protocol: Evaluation[Any, Any]) -> None:
+    for label, model in models.items():
+        if not isinstance(model, protocol.accepts):
+            given, wanted = (with_article(each.__name__) for each in (type(model), protocol.accepts))
+            raise ConfigError(f"evaluate: '{label}' is {given}; {type(protocol).__name__} takes {wanted}.")
+    check_frame("evaluate", frame, protocol.frame_type, protocol)
+    protocol.check_names()
+
+
+# Results in a notebook: a run, a comparison, a difference, each with its tables, its figures
+# and its HTML.
+
+MOST_TRIALS = 20
+"""Trials that a notebook shows, the best first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run(ScoredTables):
+    """A stored run; its contents are read when they are first used.
+
+    Attributes:
+        folder: Where it lies.
+    """
+
+    folder: RunFolder
+
+    @property
+    def title(self) -> str:
+        """`<experiment>/<run id>`."""
+        return self.folder.title
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved config."""
+        return self.folder.read_config()
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """The command, the code, the data, the versions and the machine."""
+        return self.folder.read_provenance()
+
+    @cached_property
+    def tables(self) -> Tables:
+        """All result tables.
+
+        Raises:
+            HwdsError: The run is not finished.
+        """
+        return self.folder.read_tables()
+
+    @property
+    def model(self) -> str:
+        """The label of the experiment's own model."""
+        return str(self.config["model"]["name"])
+
+    @property
+    def headline(self) -> str:
+        """The metric that orders the leaderboard; empty where the protocol has none."""
+        return str(self.config["protocol"].get("headline", ""))
+
+    @property
+    def conclusion(self) -> str:
+        """The conclusion of the run, in a sentence or two."""
+        return self.folder.read_conclusion() or run_conclusion(self.standings)
+
+    def figures(self) -> dict[str, Figure]:
+        """Return every picture of the run as a matplotlib figure, by name: `leaderboard`, `forecasts`, `regret`, ...
+
+        Raises:
+            DataError: The data, which pictures show beside the results, is not there any more.
+        """
+        experiment = check(self.config)
+        frame = experiment.protocol.prepare_frame(experiment.dataset.frame())
+        report = stored_report(self.config, self.tables)
+        return self._board() | report.figures(frame, self.tables, self.standings, self.model)
+
+    def figure(self, name: str) -> Figure:
+        """Return one of `figures`; that of the leaderboard needs no data.
+
+        Raises:
+            HwdsError: There is none of that name.
+        """
+        figures = self._board()
+        figures = figures if name in figures else self.figures()
+        if name not in figures:
+            raise HwdsError(f"run {self.title} has no figure '{name}'{nearest(name, figures)}")
+        return figures[name]
+
+    def _board(self) -> dict[str, Figure]:
+        ranks = stored_report(self.config, self.tables).ranks
+        figure = leaderboard_figure(self.standings) if ranks else None
+        return {} if figure is None else {"leaderboard": figure}
+
+    def compare(
+        self, *others: Run, metric: str = "", model: str = "", margin: float | None = None, resamples: int = RESAMPLES
+    ) -> Compared:
+        """Compare the models of this run and others; see `hwds compare`."""
+        sources = RunSource.read([run.folder for run in (self, *others)])
+        return Compared(compare(sources, metric=metric, model=model, margin=margin, resamples=resamples))
+
+    def diff(self, other: Run) -> Differing:
+        """Return how another run differs from this one; see `hwds diff`."""
+        return Differing(differing(self.folder, other.folder))
+
+    def __repr__(self) -> str:
+        return f"Run({self.title})"
+
+    def _repr_html_(self) -> str:
+        below = f"Run {self.title}: {self.folder.path}"
+        if not (self.folder.path / "scores.parquet").is_file():
+            return fragment(f"Run {self.title} is not finished.", (), below)
+        board = self.standings
+        return fragment(self.conclusion, (leaderboard.leaderboard_grid(board),), below, leaderboard.leaderboard_notes(board))
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSweep:
+    """A stored search for better settings.
+
+    Attributes:
+        folder: Where it lies.
+    """
+
+    folder: SweepFolder
+
+    @property
+    def title(self) -> str:
+        """`<experiment>/<sweep id>`."""
+        return self.folder.title
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The search, its settings, its sentence and its result, as `sweep.json` has them."""
+        return self.folder.read_json()
+
+    @cached_property
+    def trials(self) -> pl.DataFrame:
+        """A row a trial: its settings, its status, its score on the inner windows with the standard error."""
+        return self.folder.read_trials()
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The settings of the best trial, by path.
+
+        Raises:
+            HwdsError: The search has not come so far.
+        """
+        (row,) = self.trials.filter(pl.col("trial") == self.result.best).to_dicts()
+        groups = tuple(f"{group}." for group in self.record["space"])
+        return {path: value for path, value in row.items() if path.startswith(groups) and value is not None}
+
+    @property
+    def run(self) -> Run:
+        """The run of the best settings on the final windows, which no trial has seen.
+
+        Raises:
+            HwdsError: The search has not come so far.
+        """
+        if "run" not in self.record:
+            raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
+        return Run(RunFolder((OUTPUTS / "runs" / self.record["run"]).resolve()))
+
+    @cached_property
+    def result(self) -> SweepResult:
+        """The best trial and the experiment as it stood, on the inner windows and on the final ones.
+
+        Raises:
+            HwdsError: The search has not come so far.
+        """
+        if "best" not in self.record:
+            raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
+        return result_from_dict(self.trials, self.record, Measure(self.record["metric"], better=self.record["better"]))
+
+    @property
+    def sentence(self) -> str:
+        """The conclusion of the search, with intervals."""
+        return sweep_conclusion(self.result)
+
+    def __repr__(self) -> str:
+        return f"Sweep({self.title})"
+
+    def _repr_html_(self) -> str:
+        below = f"Sweep {self.title}: {self.folder.path}"
+        if "best" not in self.record:
+            return fragment(f"Sweep {self.title} is not finished.", (), below)
+        return fragment(self.sentence, (trials_grid(self.result, MOST_TRIALS),), below)
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A comparison of models.
+
+    Attributes:
+        result: Its tables are `result.leaderboard`, `result.pairs`, `result.along`.
+    """
+
+    result: Comparison
+
+    @property
+    def sentence(self) -> str:
+        """The effects with their intervals, and which of them are certain."""
+        return comparison_sentence(self.result)
+
+    def figure(self) -> Figure | None:
+        """Return the critical-difference diagram; where too few models or blocks have one, the effects with their intervals."""
+        return critical_difference_figure(self.result) or comparison_figure(self.result)
+
+    def __repr__(self) -> str:
+        return f"Compared({self.sentence})"
+
+    def _repr_html_(self) -> str:
+        below = f"Compared on the rows that all models answered, of runs {', '.join(self.result.sources)}."
+        return fragment(self.sentence, comparison.comparison_grids(self.result), below, self.result.notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Differing:
+    """The differences between two runs.
+
+    Attributes:
+        result: The changes and the scores.
+    """
+
+    result: RunDifference
+
+    def __repr__(self) -> str:
+        return difference.difference_text(self.result)
+
+    def _repr_html_(self) -> str:
+        return fragment(difference.difference_text(self.result), difference.difference_grids(self.result))
+
+
+def load_run(name: str | Path) -> Run:
+    """Return a run by its path, its id or the beginning of it, or the latest of an experiment.
+
+    Raises:
+        ConfigError: There is none; with the nearest name.
+    """
+    return Run(RunFolder.find(str(name)))
+
+
+def load_sweep(name: str | Path) -> StoredSweep:
+    """Return a sweep by its path, its id or the beginning of it, or the latest of an experiment.
+
+    Raises:
+        ConfigError: There is none; with the nearest name.
+    """
+    folder = SweepFolder.named(str(name) if holds_file(str(name), SWEEP) else f"{PREFIX}{str(name).removeprefix(PREFIX)}")
+    assert folder is not None  # with the prefix none is an error of its own
+    return StoredSweep(folder)
+
+
+def load_comparison(name: str | Path) -> Compared:
+    """Return a stored comparison of `hwds compare` by its path, its id or the beginning of it.
+
+    Raises:
+        ConfigError: There is none, with the nearest name; or several begin so.
+    """
+    folder = comparison_folder(str(name))
+    if folder is None:
+        raise unknown("comparison", str(name), OUTPUTS / "comparisons", comparison_folders())
+    return Compared(stored_comparison(folder)[0])
+
+
+# The commands that a notebook needs, as functions: run, sweep, find and compare.
+
+SOME_FAILED = 3
+"""The exit code of a run of which some cells failed, within the limit."""
+
+ERRORS: dict[int, type[HwdsError]] = {1: CellError, 2: ConfigError}
+"""The errors that the other exit codes are raised as."""
+
+
+def run(*words: str) -> Run:
+    """Run an experiment as `python -m hwds` does, and return its results: `run("lstm_forecast", "model.units=32")`.
+
+    It runs in a process of its own, so that an edited module is read anew, and the results are those of the command, byte for
+    byte. What it says while it runs goes to the standard error; what it prints is in the run that is returned.
+
+    Args:
+        words: The name of an experiment, unless the first word has a `=`; then overrides.
+
+    Raises:
+        ConfigError: It is refused.
+        CellError: More cells failed than `compute.max_failed`.
+        KeyboardInterrupt: It was interrupted; the next call goes on where it stopped.
+    """
+    return Run(RunFolder(_place(_run_words(words), "Results: ")))
+
+
+def sweep(*words: str) -> StoredSweep:
+    """Search for better settings as `python -m hwds` does: `sweep("hospital", "sweep=random", "sweep.trials=20")`.
+
+    Args:
+        words: See `run`; one of them is `sweep=` and a search.
+
+    Raises:
+        ConfigError: It is refused, or is no search.
+        CellError: No trial finished, or more cells failed than `compute.max_failed`.
+    """
+    if not any(word.startswith("sweep=") and word != "sweep=none" for word in words):
+        raise ConfigError("sweep: must have a search among its words, such as 'sweep=random'.")
+    return StoredSweep(SweepFolder(_place(_run_words(words), "Sweep: ")))
+
+
+def runs(*words: str, sort: str = "-modified", sweeps: bool = False) -> pl.DataFrame:
+    """Return the stored runs with their settings and scores, a row each, the newest first.
+
+    Args:
+        words: The name of an experiment, the beginning of an id, or conditions: `model=forecast/*`, `mase<0.9`, `age<7d`.
+        sort: A field or metric to order by; `-mase` is the largest first.
+        sweeps: Return the sweeps instead.
+
+    Raises:
+        ConfigError: A word is none of these, with the nearest right one.
+    """
+    index = RunIndex.of()
+    if not index.paths:
+        return pl.DataFrame(schema={"path": pl.String})
+    found = order_folders(index, matching_folders(index, words, "sweep" if sweeps else "run"), sort)
+    return pl.DataFrame(runs_as_rows(current_fields(index, found)), infer_schema_length=None, strict=False)
+
+
+def compare_runs(
+    *chosen: Run | str | Path, metric: str = "", model: str = "", margin: float | None = None, resamples: int = RESAMPLES
+) -> Compared:
+    """Compare the models of runs on the rows that all of them answered; see `hwds compare`.
+
+    Args:
+        chosen: Runs, or their names.
+        metric: Another metric than the headline.
+        model: The one that the conclusion is about.
+        margin: The share that does not matter, so that "as good as" is a finding.
+        resamples: Draws of the bootstrap.
+
+    Raises:
+        ConfigError: There is no such run, or they cannot be compared.
+    """
+    if not chosen:
+        raise ConfigError("compare_runs: must be given runs, or their names.")
+    first, *others = [each if isinstance(each, Run) else load_run(each) for each in chosen]
+    return first.compare(*others, metric=metric, model=model, margin=margin, resamples=resamples)
+
+
+def _run_words(words: Sequence[str]) -> str:
+    """Run a command line in a process of its own, and return what it printed."""
+    flag = next((word for word in words if word.startswith("-")), None)
+    if flag is not None:
+        raise ConfigError(f"{flag}: is a flag of the command line; here each call runs one experiment.")
+    named = bool(words) and "=" not in words[0]
+    line = [f"+experiment={words[0]}", *words[1:]] if named else list(words)
+    command = [sys.executable, "-m", "hwds", *line]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    last: list[str] = []
+    listener = Thread(target=_pass_on, args=(process, last), daemon=True)
+    listener.start()
+    assert process.stdout is not None
+    try:
+        printed = process.stdout.read()
+    except KeyboardInterrupt:  # a notebook interrupts its own process alone
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        process.wait()
+        raise
+    code = process.wait()
+    listener.join()
+    if code not in (0, SOME_FAILED):
+        raise ERRORS.get(code, HwdsError)((last or ["it ended without a word."])[-1].removeprefix("hwds: "))
+    for said in last:
+        print(said, file=sys.stderr)
+    return printed
+
+
+def _pass_on(process: subprocess.Popen[str], last: list[str]) -> None:
+    """Print the lines of a process's standard error as they come, and leave the last: it may be a refusal."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        for said in last:
+            print(said, file=sys.stderr)
+        last[:] = [line.rstrip("\n")]
+
+
+def _place(printed: str, mark: str) -> Path:
+    """Return the folder that a command says its results lie in."""
+    return Path(next(line for line in reversed(printed.splitlines()) if line.startswith(mark)).removeprefix(mark))

@@ -1,0 +1,307 @@
+"""One run: from a typed experiment to tables, pictures and a sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from hwds.core.cache import collected_inputs
+from hwds.core.errors import CellError, DataError, HwdsError
+from hwds.core.secrets import without_secrets
+from hwds.evaluation.cells import lay_frame
+from hwds.evaluation.run_cells import evaluate_cells
+from hwds.experiment.prepare import Prepared, check_own_code, missing_cells, prepare, remarks_before, require_asked, warm_up
+from hwds.experiment.spec import Experiment, check
+from hwds.report.hooks import TaskReport, task_report
+from hwds.report.leaderboard import leaderboard_figure, leaderboard_markdown, segments_figure
+from hwds.report.pictures import save_png
+from hwds.report.progress import ProgressLine
+from hwds.report.standings import Standings, standings
+from hwds.report.verdict import draw_verdict, print_verdict, store_pack, store_verdict, verdict_markdown
+from hwds.results.files import undamaged, write_markdown
+from hwds.results.folder import RunFolder
+from hwds.results.index import delete_progress
+from hwds.results.records import LABELS_FILE, Labels, provenance, write_learning
+from hwds.results.tables import Tables, Verdict
+from hwds.track.mirroring import mirroring_processes
+
+# The pictures of a run: drawn with it, or later from its stored tables, when its page is asked
+# for.
+
+
+def report_of(experiment: Experiment) -> TaskReport:
+    """Return the report of the task of an experiment's protocol."""
+    return task_report(type(experiment.protocol), experiment.protocol.task)
+
+
+def draw(
+    folder: RunFolder, experiment: Experiment, frame: Any, tables: Tables, board: Standings, verdict: Verdict | None
+) -> None:
+    """Draw the pictures of the verdict and of the task, and the leaderboard's where models are ranked."""
+    path, report = folder.path, report_of(experiment)
+    with folder.drawing():
+        if verdict is not None:
+            draw_verdict(folder, type(experiment.decision), verdict)
+        if report.ranks:
+            save_png(leaderboard_figure(board), path / "leaderboard.png")
+        save_png(segments_figure(tables, board), path / "segments.png")
+        report.pictures(frame, tables, board, experiment.model.name, path)
+
+
+def draw_missing(folder: RunFolder, tables: Tables) -> None:
+    """Draw the pictures of a finished run, to the bytes that its own command draws with `pictures=true`.
+
+    Raises:
+        HwdsError: Its data is not there or has changed; there are no pictures then, not even an earlier command's.
+    """
+    folder.delete_pictures()
+    experiment = check(folder.read_config(secrets=True))
+    protocol, model = experiment.protocol, experiment.model.name
+    frame = protocol.prepare_frame(experiment.dataset.frame())
+    if frame.fingerprint != folder.read_provenance()["data"]:
+        raise DataError(f"dataset: has changed since run {folder.title}, whose pictures are not drawn yet.")
+    decided = bool((folder.read_verdict() or {}).get("tables"))
+    verdict = experiment.decision.decide(tables, frame, model, protocol) if decided else None
+    draw(folder, experiment, frame, tables, standings(tables, protocol.headline, model=model), verdict)
+
+
+def draw_or_say(folder: RunFolder) -> None:
+    """Draw the pictures of a run; why they cannot be drawn is a line on the standard error.
+
+    Raises:
+        HwdsError: The run is not finished.
+    """
+    tables = folder.read_tables()
+    try:
+        draw_missing(folder, tables)
+    except HwdsError as error:
+        print(f"hwds: no pictures: {without_secrets(str(error))}", file=sys.stderr)
+
+
+def pictures_line(folder: RunFolder) -> str:
+    """Return the line of a run without pictures: the command that draws them."""
+    return f"Pictures are drawn when they are asked for: hwds report {folder.title}"
+
+
+# One run: from a typed experiment to tables, pictures and a sentence.
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """A run whose folder is written.
+
+    Attributes:
+        prepared: The run before its first cell.
+        tables: Its result tables.
+        standings: Its leaderboard.
+        conclusion: What it shows, in a sentence or two.
+        verdict: The verdict of its decision; None for none.
+    """
+
+    prepared: Prepared
+    tables: Tables
+    standings: Standings
+    conclusion: str
+    verdict: Verdict | None
+
+
+def run_experiment(experiment: Experiment, data: dict[str, Any], *, mirror: bool = True) -> RunResult:
+    """Run an experiment, write its folder and print its results; with `mirror`, mirror it to its tracker."""
+    return run_prepared(prepare(experiment), data, mirror=mirror, show=True)
+
+
+def run_prepared(
+    prepared: Prepared,
+    data: dict[str, Any],
+    progress: ProgressLine | None = None,
+    *,
+    mirror: bool = True,
+    show: bool = False,
+) -> RunResult:
+    """Run what is prepared and write its folder; `mirror` mirrors it to its tracker, and `show` prints its results."""
+    require_asked(prepared)
+    with prepared.folder.held(), mirroring(prepared.experiment, prepared.folder.path) if mirror else nullcontext():
+        prepared.folder.write_config(data)
+        prepared.folder.write_provenance(_provenance(prepared))
+        prepared.folder.write_cells(prepared.work.cells.values())
+        label_folder(prepared.folder.path, prepared.experiment)
+        with collected_inputs() as inputs:
+            try_own_code(prepared)
+            tables = compute_tables(prepared, progress)
+        require_no_worse(prepared.folder, tables)
+        if found := {**(prepared.job.inputs or {}), **inputs}:
+            prepared.folder.write_inputs(found)
+        write_learning(prepared.folder.path)
+        prepared.folder.write_tables(tables)
+        delete_progress(prepared.folder.path)
+        if prepared.experiment.save_model == "final":
+            from hwds.experiment.final_model import save_final
+
+            save_final(prepared)
+        result = conclude_run(prepared, tables)
+        if show:
+            print_result(result)
+        prepared.experiment.compute.done(prepared.folder.path)
+    return result
+
+
+def label_folder(folder: Path, experiment: Experiment) -> None:
+    """Give a run or a sweep the tags and the note of its config, beside the tags that it has."""
+    with undamaged(folder / LABELS_FILE):
+        before = Labels.read(folder)
+    labels = before.tagged(experiment.tags)
+    labels = labels.noted(experiment.note) if experiment.note else labels
+    if labels != before:
+        labels.write(folder)
+
+
+def require_no_worse(folder: RunFolder, tables: Tables) -> None:
+    """Refuse to overwrite the results of an earlier run of the same config in which fewer cells failed.
+
+    Raises:
+        CellError: It has such results.
+    """
+    try:
+        before = failures(folder.read_tables().timings)
+    except HwdsError:  # not finished, or damaged
+        return
+    if (now := failures(tables.timings)) > before:
+        earlier = f"the earlier results of {folder.title}, with {before or 'no'} failures, are kept"
+        raise CellError(f"{now} of {len(tables.timings)} cells failed; {earlier}.")
+
+
+def failures(timings: pl.DataFrame) -> int:
+    """Return the number of cells that failed."""
+    return int((timings["status"] != "ok").sum())
+
+
+def mirroring(experiment: Experiment, folder: Path) -> AbstractContextManager[None]:
+    """Return a block after which a folder is mirrored; a tracker that fails is a line on the standard error."""
+    return mirroring_processes(experiment.tracker, folder, print, lambda message: print(f"hwds: {message}", file=sys.stderr))
+
+
+def compute_tables(prepared: Prepared, progress: ProgressLine | None = None) -> Tables:
+    """Compute the cells of a prepared run that are missing, and return the tables of all."""
+    lay_frame(prepared.frame, prepared.job.frame_folder)
+    print_compiled(warm_up(prepared))
+    progress = progress or ProgressLine()
+    progress.within(prepared.folder.path)
+    try:
+        return evaluate_cells(
+            prepared.job, prepared.frame, prepared.work, prepared.experiment.compute, prepared.cache, progress
+        )
+    finally:
+        progress.end()
+
+
+def try_own_code(prepared: Prepared) -> None:
+    """Try the code of a user's own that has cells to compute on toys.
+
+    Raises:
+        ConfigError: It fails, or returns what it must not.
+    """
+    labels = {cell.model for cell in missing_cells(prepared)}
+    if labels:
+        check_own_code(prepared.job, prepared.frame, prepared.work.folds[0], labels)
+
+
+def print_compiled(seconds: Mapping[str, float]) -> None:
+    """Print the seconds that compiling took before the first cell, by model."""
+    if seconds:
+        print(f"Compiled once, and kept: {', '.join(f'{label} {took:.1f} s' for label, took in seconds.items())}.")
+
+
+def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
+    """Write the leaderboard, the pictures, the conclusion and the verdict into the folder, and return the result."""
+    folder, model = prepared.folder, prepared.experiment.model.name
+    board = standings(tables, prepared.job.protocol.headline, model=model)
+    report = report_of(prepared.experiment)
+    conclusion = report.conclusion(prepared.frame, tables, board, model)
+    folder.write_conclusion(conclusion)
+    verdict = decide_run(prepared, tables)
+    text = conclusion if verdict is None else f"{conclusion}\n\n{verdict_markdown(type(prepared.experiment.decision), verdict)}"
+    write_markdown(folder.path / "leaderboard.md", leaderboard_markdown(tables, board, text, report.page_tables(tables, board)))
+    folder.write_remarks(run_remarks(prepared, tables))
+    if prepared.experiment.draws:
+        draw(folder, prepared.experiment, prepared.frame, tables, board, verdict)
+    else:
+        folder.leave_undrawn()
+    return RunResult(prepared, tables, board, conclusion, verdict)
+
+
+def print_result(result: RunResult) -> None:
+    """Print the leaderboard, the conclusion, the verdict and the notes."""
+    report_of(result.prepared.experiment).print_run(result.tables, result.standings, result.conclusion)
+    if result.verdict is not None:
+        print_verdict(type(result.prepared.experiment.decision), result.verdict)
+    for note in run_notes(result.prepared, result.tables):
+        print(note)
+    if result.verdict is not None and result.prepared.experiment.decision_pack != "none":
+        print("For those who decide: decision_pack.html and decision_pack.xlsx in the folder of the results.")
+    if not result.prepared.experiment.draws:
+        print(pictures_line(result.prepared.folder))
+    print(f"Results: {result.prepared.folder.path}")
+
+
+def decide_run(prepared: Prepared, tables: Tables) -> Verdict | None:
+    """Write the verdict on the results into the folder, and return it; None where nothing is to be decided."""
+    experiment = prepared.experiment
+    verdict = experiment.decision.decide(tables, prepared.frame, experiment.model.name, prepared.job.protocol)
+    store_verdict(prepared.folder, type(experiment.decision), verdict)
+    store_pack(prepared.folder.path, type(experiment.decision), verdict, experiment.decision_pack)
+    return verdict
+
+
+def run_remarks(prepared: Prepared, tables: Tables) -> list[str]:
+    """Return what a reader of the numbers should know: features that no model used, units that were not evaluated."""
+    after = prepared.job.protocol.warnings_after(prepared.work.folds, tables.predictions)
+    return [*remarks_before(prepared), *after]
+
+
+def run_notes(prepared: Prepared, tables: Tables) -> list[str]:
+    """Return the remarks, where more is to be read, and failures."""
+    lines = run_remarks(prepared, tables)
+    if prepared.job.protocol.segments:
+        lines.append(f"The scores by {', '.join(prepared.job.protocol.segments)} are in leaderboard.md.")
+    failed = tables.timings.filter(tables.timings["status"] != "ok")
+    return lines + [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed.head(5).to_dicts()]
+
+
+def failed_cells(result: RunResult) -> int:
+    """Return how many cells failed.
+
+    Raises:
+        CellError: They are more than `compute.max_failed`.
+    """
+    timings, limit = result.tables.timings, result.prepared.experiment.compute.max_failed
+    failed = failures(timings)
+    if failed > limit:
+        raise CellError(f"{failed} of {len(timings)} cells failed; compute.max_failed is {limit}. Finished cells are kept.")
+    return failed
+
+
+def exit_code(result: RunResult) -> int:
+    """Return 0, or 3 where some cells failed within the limit, which is printed to the standard error.
+
+    Raises:
+        CellError: More failed than `compute.max_failed`.
+    """
+    failed, limit = failed_cells(result), result.prepared.experiment.compute.max_failed
+    if failed:
+        print(
+            f"hwds: {failed} of {len(result.tables.timings)} cells failed, within compute.max_failed={limit}.", file=sys.stderr
+        )
+    return 3 if failed else 0
+
+
+def _provenance(prepared: Prepared) -> dict[str, Any]:
+    job = prepared.job
+    facts = provenance(data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device)
+    vintages = getattr(prepared.frame, "vintages", None)
+    return facts | ({"joined": dict(vintages.sources)} if vintages else {})

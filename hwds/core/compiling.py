@@ -1,0 +1,264 @@
+"""Functions that numba compiles when they are first needed, cached on disk with checksums."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import pickle
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hwds.core.cache import CHECKSUM
+from hwds.core.errors import HwdsError
+from hwds.core.files import OUTPUTS, digest, digest_bytes, lock_for_making, write_bytes
+from hwds.core.keys import code_digest, numeric_environment
+
+# The compiler of helpers: functions that compiled code calls and Python never does.
+# numba optimises and turns into machine code each function by itself, and then once more inside
+# whatever calls it. For a helper the first is work for nothing. A third of the time of
+# compiling a policy goes that way.
+
+
+@cache
+def helper_compiler() -> type[Any]:
+    """Return the pipeline (numba's `pipeline_class`) that stops at LLVM's code of a function, which its callers link in.
+
+    Compiled callers are the same to the bit: the whole is optimised where everything is linked.
+    """
+    from numba.core.compiler import CompilerBase, DefaultPassBuilder
+    from numba.core.typed_passes import NativeLowering
+
+    lowering = _lowering()
+    base: Any = CompilerBase  # it has no types
+
+    class HelperCompiler(base):  # type: ignore[misc]
+        """numba's own passes but for the last."""
+
+        def define_pipelines(self) -> list[Any]:
+            manager = DefaultPassBuilder.define_nopython_pipeline(self.state)  # type: ignore[no-untyped-call]
+            manager.add_pass_after(lowering, NativeLowering)
+            manager.passes = [entry for entry in manager.passes if entry[0] is not NativeLowering]
+            manager.finalize()
+            return [manager]
+
+    return HelperCompiler
+
+
+@cache
+def _lowering() -> type[Any]:
+    from numba import _dynfunc  # type: ignore[attr-defined]
+    from numba.core.compiler_machinery import register_pass
+    from numba.core.typed_passes import NativeLowering
+
+    base: Any = NativeLowering  # it has no types
+
+    @register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[no-untyped-call]
+    class HelperLowering(base):  # type: ignore[misc]
+        """numba's lowering without machine code. It uses private methods, which a test tries on each release of numba."""
+
+        _name = "helper_lowering"
+
+        def run_pass(self, state: Any) -> bool:
+            library = state.library = _unoptimised(state.targetctx.codegen().create_library(state.func_id.func_qualname))
+            state.flags.no_compile = True
+            super().run_pass(state)
+            lowered = state["cr"]
+            # Callers look a function up by an object of this kind; its address is never called.
+            name = lowered.fndesc.qualname.rpartition(".")[2]
+            entry = _dynfunc.make_function(lowered.fndesc.lookup_module(), name, "", 0, lowered.env, (library,))
+            state.targetctx.insert_user_function(entry, lowered.fndesc, [library])
+            state.reload_init.extend(library._reload_init)
+            state["cr"] = lowered._replace(cfunc=entry)
+            return True
+
+    return HelperLowering
+
+
+def _unoptimised(library: Any) -> Any:
+    """Return a library whose code is linked into others alone."""
+
+    def finalised() -> None:
+        library._finalize_dynamic_globals()
+        library._finalized = True
+
+    library.enable_object_caching()
+    library._optimize_final_module = lambda: None
+    library._finalize_final_module = finalised
+    return library
+
+
+# Functions of numbers and arrays that numba compiles when they are first needed, and caches on
+# disk.
+# Nothing here imports numba before `compiled` is called, so that a module of kernels can be
+# imported to be listed or composed.
+
+
+def with_checksums(dispatcher: Any) -> Any:
+    """Return a compiled function of which numba writes and reads its files with a checksum; damaged ones are made again."""
+    dispatcher._cache._cache_file.__class__ = _checked_files()
+    return dispatcher
+
+
+@cache
+def _checked_files() -> type[Any]:
+    from numba.core.caching import IndexDataCacheFile
+
+    base: Any = IndexDataCacheFile  # it has no types
+
+    class CheckedFiles(base):  # type: ignore[misc]
+        """The index and the data files of one function. Private methods of numba's, of which a test of every release tells."""
+
+        def _load_index(self) -> dict[Any, str]:
+            content = checked_content(Path(self._index_path))
+            version, stamp, overloads = pickle.loads(content) if content is not None else ("", None, {})
+            return dict(overloads) if (version, stamp) == (self._version, self._source_stamp) else {}
+
+        def _save_index(self, overloads: dict[Any, str]) -> None:
+            _write(Path(self._index_path), self._dump((self._version, self._source_stamp, overloads)))
+
+        def _load_data(self, name: str) -> Any:
+            content = checked_content(Path(self._data_path(name)))
+            if content is None:
+                raise OSError(f"{name} is damaged")  # of which numba makes a new one
+            return pickle.loads(content)
+
+        def _save_data(self, name: str, data: Any) -> None:
+            _write(Path(self._data_path(name)), self._dump(data))
+
+    return CheckedFiles
+
+
+def checked_content(path: Path) -> bytes | None:
+    """Return the content of a file without its checksum; None where there is none, or it is damaged."""
+    if not path.is_file():
+        return None
+    data = path.read_bytes()
+    checksum, content = data[:CHECKSUM], data[CHECKSUM:]
+    return content if digest_bytes([content]).encode() == checksum else None
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_bytes(path, digest_bytes([content]).encode() + content)
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_HELPERS: set[Callable[..., Any]] = set()
+"""The functions that compiled code may call."""
+
+_REGISTERED: set[Callable[..., Any]] = set()
+"""The helpers that are registered with numba already."""
+
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,
+    "forceinline": True,
+    "no_cfunc_wrapper": True,
+}
+"""Threads may run compiled code in parallel; a division by zero gives inf or nan as numpy's does; references are not counted.
+
+Counting references to arrays makes a call cost fifty nanoseconds. Without it compiled code cannot create arrays: its caller
+passes all that it needs. No function is called from C, and compiling it for that takes a tenth of the time.
+"""
+
+
+def helper_options() -> dict[str, Any]:
+    """Return numba's options for a function that compiled code alone calls."""
+    return OPTIONS | {"pipeline_class": helper_compiler()}
+
+
+def helper(function: Function) -> Function:
+    """Register a plain function as one that compiled code may call; it stays a plain function."""
+    _HELPERS.add(function)
+    return function
+
+
+def compiled(function: Callable[..., Any], *parts: Callable[..., Any]) -> Any:
+    """Return the function compiled for the types it is called with, cached on disk for other processes.
+
+    Args:
+        function: A plain function at the top level of a module.
+        parts: Functions that are compiled into it although its module does not import them.
+    """
+    if len(_HELPERS) > len(_REGISTERED):  # a module with helpers was imported since
+        _register_helpers()
+    return _compiled(function, parts)
+
+
+@cache
+def _compiled(function: Callable[..., Any], parts: tuple[Callable[..., Any], ...]) -> Any:
+    import numba
+
+    # numba looks at the file of the outermost function alone, so every version of all the code has a folder of its own
+    folder = cache_root() / digest([_code((function, *parts)), numba.__version__, *numeric_environment().items()])
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+    return _compiling_once(with_checksums(numba.njit(cache=True, **OPTIONS)(function)), folder / function.__name__)
+
+
+def _compiling_once(dispatcher: Any, path: Path) -> Any:
+    """Let one process compile and others wait to load that, and what cannot be compiled be refused in one line.
+
+    numba compiles by a method that compiled calls never reach.
+    """
+    from numba.core.errors import NumbaError
+
+    compile_for = dispatcher._compile_for_args
+
+    def guarded(*arguments: Any, **named: Any) -> Any:
+        try:
+            with lock_for_making(path):
+                return compile_for(*arguments, **named)
+        except NumbaError as error:
+            raise HwdsError(_refusal(str(error))) from error
+
+    dispatcher._compile_for_args = guarded
+    return dispatcher
+
+
+_LINE = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+):\n *def (?P<name>\w+)', re.MULTILINE)
+"""A line of source in a message of numba, the innermost first."""
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""The codes with which numba prints in colour."""
+
+_UNMARKED = re.compile(r"Untyped global name '(\w+)': Cannot determine Numba type of <class 'function'>")
+
+_UNKNOWN = re.compile(r"NameError: name '\w+' is not defined")
+
+
+def _refusal(message: str) -> str:
+    """Return numba's message of many lines as one: the file, the line, the function, and why."""
+    message = _COLOURS.sub("", message)
+    if unknown := _UNKNOWN.search(message):
+        return f"numba: {unknown[0]}, in a function that is to be compiled."
+    own = next((line for line in _LINE.finditer(message) if "/site-packages/numba/" not in line["file"]), None)
+    if own is None:
+        return f"numba: {' '.join(message.split())[:300]}"
+    where = f"{own['file']}:{own['line']}: {own['name']}"
+    reason = message[: own.start()].rstrip().rpartition("\n")[2].strip()
+    if unmarked := _UNMARKED.search(reason):
+        return f"{where} calls '{unmarked[1]}', which is not compiled; mark '{unmarked[1]}' with {__name__}.{helper.__name__}."
+    source = linecache.getline(own["file"], int(own["line"])).strip()
+    why = "" if reason.startswith("During:") else f": {reason[:200].rstrip('.')}"
+    return f"{where}: numba cannot compile '{source}'{why}."
+
+
+def _register_helpers() -> None:
+    from numba.extending import register_jitable
+
+    for function in _HELPERS - _REGISTERED:
+        _REGISTERED.add(function)
+        register_jitable(**helper_options())(function)
+
+
+def cache_root() -> Path:
+    """Return the folder of compiled code."""
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or OUTPUTS / "cache" / "numba").resolve()
+
+
+def _code(functions: tuple[Callable[..., Any], ...]) -> str:
+    return code_digest(None, __name__, *(function.__module__ for function in functions))

@@ -1,1 +1,0 @@
-"""The compiling of functions that compiled code calls."""

@@ -1,0 +1,228 @@
+"""Files whole or absent, their digests, locks between processes, and the folder of all outputs."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hwds.core.errors import HwdsError
+
+# Digests of settings and bytes, of which cache keys and the names of run folders are made.
+
+
+def digest(data: Any) -> str:
+    """Return the digest of plain data (16 hexadecimal digits); the order of keys does not matter."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def digest_bytes(parts: Iterable[bytes | memoryview]) -> str:
+    """Return the digest of a sequence of byte strings (32 hexadecimal digits)."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        hasher.update(part)
+    return hasher.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the digest of the content of a file, as of `digest_bytes`, without loading all of it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+# The folder of all outputs.
+
+OUTPUTS = Path(os.environ.get("HWDS_OUTPUTS") or "outputs")
+"""`outputs/` below the current folder, or `$HWDS_OUTPUTS`, for a checkout that cannot be written."""
+
+
+# Files that are whole or absent, whatever happens while they are written.
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, flush it to disk, rename it to `path`, and flush the folder.
+
+    Raises:
+        HwdsError: The folder cannot be written or the disk is full; nothing is left behind.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(part)
+            flush_to_disk(part)
+            part.replace(path)
+            flush_to_disk(path.parent)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise HwdsError(f"{path}: cannot be written: {error.strerror or error}.") from error
+
+
+def flush_to_disk(path: Path) -> None:
+    """Flush a file, or the names in a folder, to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically."""
+    write_atomically(path, lambda part: _write_content(part, content))
+
+
+def _write_content(part: Path, content: bytes) -> None:
+    part.write_bytes(content)
+
+
+# Locks between processes and threads, by the system's `flock`, which releases those of a
+# process that dies.
+
+LOCK = ".lock"
+
+LOCK_PATIENCE = 0.25
+"""Seconds that a run waits for its folder, so that a process that only asks whether it is in use does not block it."""
+
+LOCK_PAUSE = 0.02
+"""Seconds between two attempts."""
+
+
+@contextmanager
+def lock_folder(folder: Path, patience: float = LOCK_PATIENCE) -> Iterator[bool]:
+    """Lock a folder; yields False where another process has locked it.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    with lock_file(folder / LOCK, patience) as free:
+        yield free
+
+
+def in_use(folder: Path) -> bool:
+    """Return whether a process has locked a folder."""
+    if not (folder / LOCK).is_file():
+        return False
+    try:
+        with lock_folder(folder, 0) as free:
+            return not free
+    except OSError:  # without the right to lock it nobody can tell
+        return True
+
+
+@contextmanager
+def lock_for_reading(cache: Path) -> Iterator[None]:
+    """Lock a cache for reading, together with other readers; waits while another process cleans it.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    with _lock_cache(cache, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def lock_for_cleaning(cache: Path) -> Iterator[bool]:
+    """Lock a cache that nobody reads; yields False where somebody does. Readers wait until it is released.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    with _lock_cache(cache, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
+        yield free
+
+
+@contextmanager
+def lock_for_making(path: Path) -> Iterator[None]:
+    """Lock a path for the one process that creates it; waits while another does.
+
+    The lock file is deleted at the end; a process that waited for it locks a new one.
+
+    Raises:
+        HwdsError: The folder cannot be written.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    handle = _open_lock_below(lock)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        while not _is_at(handle, lock):
+            os.close(handle)
+            handle = _open_lock_below(lock)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def lock_file(path: Path, patience: float = 0) -> Iterator[bool]:
+    """Lock a file; yields False where another process has it locked for so many seconds.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    handle, deadline = _open_lock(path), time.monotonic() + patience
+    try:
+        free = _try_lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while not free and time.monotonic() < deadline:
+            time.sleep(LOCK_PAUSE)
+            free = _try_lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield free
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _lock_cache(cache: Path, how: int) -> Iterator[bool]:
+    handle = _open_lock_below(cache / LOCK)
+    try:
+        yield _try_lock(handle, how)
+    finally:
+        os.close(handle)
+
+
+def _open_lock_below(path: Path) -> int:
+    """Open the file of a lock, in a folder that is created for it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _open_lock(path)
+    except OSError as error:
+        raise HwdsError(f"{path.parent}: cannot be written: {error.strerror or error}.") from error
+
+
+def _open_lock(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def _try_lock(handle: int, how: int) -> bool:
+    try:
+        fcntl.flock(handle, how)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Return whether an open file is the one at a path now."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(handle), there)

@@ -1,0 +1,495 @@
+"""Columns that give away what is predicted: the target of a panel, the label of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import DataError
+from hwds.core.seeds import stream
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TARGET
+from hwds.frames.runs import Runs, telling_sensors
+from hwds.frames.table import Table
+from hwds.stats.binary_labels import average_precision
+
+# Columns of a panel that give its target away: what was filled in from the future, and is not
+# known before it.
+
+COPY_CORRELATION = 0.97
+"""The correlation of changes over which one column is the other's copy, whatever increasing function was made of it."""
+
+MISSING_CORRELATION = 0.95
+"""The correlation over which missing values are where the target is 0, or rises."""
+
+LEFT_OPEN = 0.02
+"""The share of what the target's own past leaves open, under which a column and its neighbours leave no more than rounding."""
+
+STATIC_CORRELATION = 0.97
+"""The correlation over which a static column says what is left of the last rows when the earlier ones are taken out."""
+
+LEAST_PAIRS, LEAST_SERIES = 40, 12
+"""Pairs of rows, and series, below which a likeness may be chance."""
+
+MOST_ROWS = 10_000
+"""Rows that are looked at: the last ones of the first series."""
+
+FARTHEST = 100
+"""Rows ahead or back at which a column is held against the target, at most."""
+
+TINY = 1e-12
+"""The variance under which all values are the same."""
+
+ROUNDING = 1e-3
+"""The share that the target's own past leaves open, under which there is nothing left to tell."""
+
+NEAR_ROWS = 7
+"""Rows of the target's past, and of a column on either side, that a change is explained by."""
+
+
+def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> None:
+    """Refuse a column that gives the target away.
+
+    Raises:
+        DataError: With the column and what gives the target away.
+    """
+    for column, reason in leaking_columns(panel, trusted):
+        role = next(role for role in ("known_future", "past_only", "static") if column in panel.roles.get(role, ()))
+        raise DataError(
+            f"dataset.roles.{role}: column '{column}' gives the target away: {reason}; leave it out, or name it in"
+            " dataset.trust where it is known so early."
+        )
+
+
+def leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Yield each column that gives the target away, and how.
+
+    A known-future column may not be the target of its own row, of a later one, or of one before it that lies within the
+    horizon; a past-only one not that of a later row; nor may the places of their missing values. A static column may not say
+    more of the mean of the last rows than the mean of the earlier ones does.
+
+    Args:
+        panel: The data.
+        trusted: Columns that are not looked at.
+    """
+    few = max(int(np.searchsorted(panel.offsets, MOST_ROWS, side="right")) - 1, 1)
+    looked = _LookedRows(panel.block(0, few).last(MOST_ROWS))
+    forecasts = panel.vintages.columns if panel.vintages else ()
+    for role, known_ahead in (("known_future", True), ("past_only", False)):
+        for name in panel.roles.get(role, ()):
+            if name not in (*trusted, *forecasts) and (reason := looked.varying(name, known_ahead)):
+                yield name, reason
+    late = _LateMeans(panel)
+    for name in dict.fromkeys((*panel.roles.static, *panel.roles.known_future, *panel.roles.past_only)):
+        if name not in trusted and (reason := late.static(name)):
+            yield name, reason
+
+
+class _LookedRows:
+    """The rows that are looked at, and what the target does in them.
+
+    Args:
+        panel: The rows.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel, self.places = panel, panel.positions
+        self.stacks: dict[tuple[int, bool], _Shifts] = {}
+        self.after = np.repeat(panel.lengths, panel.lengths) - self.places
+        target = panel.target
+        rises = self.changes(target)
+        self.signs = {
+            "is 0": np.where(np.isnan(target), np.nan, target == 0),
+            "rises": np.where(np.isnan(rises), np.nan, rises > 0),
+        }
+        self.target = target
+        self.moves = self.changes(self.ranks(panel.table[TARGET]))
+
+    def ranks(self, values: pl.Series) -> np.ndarray:
+        """Return the rank of each value within its series, as a share; NaN where there is none."""
+        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": values.cast(pl.Float64).fill_nan(None)})
+        rank = pl.col("v").rank("average") / pl.col("v").count()
+        return _floats(rows.select(rank.over("s"))["v"])
+
+    def changes(self, values: np.ndarray, by: int = 1) -> np.ndarray:
+        """Return the change from the row `by` before it in the series, NaN for the first ones."""
+        return values - self.moved(values, -by)
+
+    def moved(self, values: np.ndarray, by: int) -> np.ndarray:
+        """Return for each row the value so many rows after it in its series, NaN where there is none."""
+        return np.where((self.places + by >= 0) & (by < self.after), np.roll(values, -by), np.nan)
+
+    def shifts(self, known_ahead: bool) -> list[int]:
+        """Return how far ahead of a column's row the target lies that it may not tell."""
+        farthest = min(2 * max(self.panel.season, self.panel.horizon), FARTHEST)
+        back = min(self.panel.horizon, FARTHEST) if known_ahead else 0
+        return [*range(0 if known_ahead else 1, farthest + 1), *range(-1, -back, -1)]
+
+    def likest(self, own: np.ndarray, target: np.ndarray, known_ahead: bool) -> tuple[int, float]:
+        """Return the shift at which a column and the target are most alike, and their correlation there."""
+        shifts = self.shifts(known_ahead)
+        key = (id(target), known_ahead)
+        if key not in self.stacks:
+            self.stacks[key] = _Shifts(np.stack([self.moved(target, shift) for shift in shifts]))
+        found = self.stacks[key].correlations(own)
+        place = int(np.argmax(np.abs(found)))
+        return shifts[place], float(found[place])
+
+    def varying(self, name: str, known_ahead: bool) -> str:
+        """Return how a column gives the target away, empty where it does not."""
+        column = self.panel.table[name]
+        if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+            return ""
+        values = column.cast(pl.Float64).fill_nan(None)
+        reason = self.missing(values, known_ahead)
+        if reason or self.is_calendar(_floats(values)):
+            return reason
+        return self.copied(values, known_ahead) or self.explaining(_floats(values), known_ahead)
+
+    def is_calendar(self, values: np.ndarray) -> bool:
+        """Return whether a column repeats itself season by season: it knows nothing but the calendar."""
+        turns = self.changes(values, self.panel.season)
+        known = ~np.isnan(turns)
+        return self.panel.season > 1 and known.sum() >= LEAST_PAIRS and bool((turns[known] == 0).mean() > MISSING_CORRELATION)
+
+    def copied(self, values: pl.Series, known_ahead: bool) -> str:
+        """Return where in the target a column is found again, it or its sum from row to row."""
+        summed = pl.Series(self.changes(_floats(values)), nan_to_null=True)
+        for what, each in (("it", values), ("its change from row to row", summed)):
+            shift, likeness = self.likest(self.changes(self.ranks(each)), self.moves, known_ahead)
+            if abs(likeness) > COPY_CORRELATION:
+                return f"{what} goes with the target {_rows(shift)} (correlation of changes {likeness:.3f})"
+        return ""
+
+    def missing(self, values: pl.Series, known_ahead: bool) -> str:
+        """Return where in the target the places of missing values are found again."""
+        gaps = values.is_null().to_numpy().astype(float)
+        if not LEAST_PAIRS // 5 <= gaps.sum() <= len(gaps) - LEAST_PAIRS // 5 or self.is_calendar(gaps):
+            return ""
+        for what, sign in self.signs.items():
+            shift, likeness = self.likest(gaps, sign, known_ahead)
+            if abs(likeness) > MISSING_CORRELATION:
+                return f"it is {'missing' if likeness > 0 else 'there'} where the target {_rows(shift)} {what}"
+        return ""
+
+    def explaining(self, values: np.ndarray, known_ahead: bool) -> str:
+        """Return how little a column's neighbouring rows leave open of the target, beyond the target's own past."""
+        target, sizes = self.target / self.size(self.target), (self.size(self.target), self.size(values))
+        past = [self.moved(target, -back) for back in range(1, NEAR_ROWS + 1)]
+        first, last = (-(NEAR_ROWS // 2), NEAR_ROWS // 2) if known_ahead else (-NEAR_ROWS, -1)
+        shares = [1.0]
+        for size in sizes:
+            beside = [self.moved(values / size, step) for step in range(first, last + 1)]
+            table = np.column_stack([target, *past, *beside])
+            table = table[np.isfinite(table).all(axis=1)]
+            if len(table) >= LEAST_PAIRS + 2 * table.shape[1]:
+                alone, both = (_unexplained(table[:, 0], table[:, 1:stop]) for stop in (1 + len(past), table.shape[1]))
+                shares += [both / alone] if alone > ROUNDING else []
+        if min(shares) > LEFT_OPEN:
+            return ""
+        return f"with its neighbouring rows it leaves {min(shares):.1%} of what the target's own past leaves open"
+
+    def size(self, values: np.ndarray) -> np.ndarray:
+        """Return the mean size of the values of each row's series."""
+        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": pl.Series(np.abs(values), nan_to_null=True)})
+        mean = _floats(rows.select(pl.col("v").mean().over("s"))["v"])
+        return np.where(mean > 0, mean, 1.0)
+
+
+class _Shifts:
+    """One column at several shifts, ready to be correlated with others.
+
+    Args:
+        values: Shape (shifts, rows), NaN where there is none.
+    """
+
+    def __init__(self, values: np.ndarray) -> None:
+        known = ~np.isnan(values)
+        self.there, self.values = known.astype(float), np.where(known, values, 0.0)
+        self.squares = self.values**2
+        self.differ = np.count_nonzero(self.values, axis=1)
+
+    def correlations(self, own: np.ndarray) -> np.ndarray:
+        """Return the correlation with a column where both are known, 0 where too few values differ; shape (shifts,)."""
+        known = ~np.isnan(own)
+        x, here = np.where(known, own, 0.0), known.astype(float)
+        pairs = np.maximum(self.there @ here, 1.0)
+        mean, others = (self.there @ x) / pairs, (self.values @ here) / pairs
+        spread = (self.there @ x**2) / pairs - mean**2
+        widths = (self.squares @ here) / pairs - others**2
+        differ = np.minimum(np.count_nonzero(x), self.differ) >= LEAST_PAIRS // 2
+        enough = (pairs >= LEAST_PAIRS) & differ & (spread > TINY) & (widths > TINY)
+        width = np.sqrt(np.where(enough, spread * widths, 1.0))
+        return np.where(enough, ((self.values @ x) / pairs - mean * others) / width, 0.0)
+
+
+class _LateMeans:
+    """The means of the last rows of each series, and of those before them.
+
+    Args:
+        panel: All series.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+        self.means = {last: self.split(last) for last in dict.fromkeys((panel.horizon, 1))}
+
+    def split(self, last: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the mean of the last rows, and what was known before them; shape (n_series,) each.
+
+        That is the mean of all earlier rows, of as many as the horizon has, and of one.
+        """
+        back = np.repeat(self.panel.lengths, self.panel.lengths) - self.panel.positions
+        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": self.panel.table[TARGET].fill_nan(None), "back": back})
+        parts = {
+            "late": (0, last),
+            "all": (last, len(rows)),
+            "recent": (last, last + self.panel.horizon),
+            "one": (last, last + 1),
+        }
+        means = [
+            pl.col("v").filter((pl.col("back") > first) & (pl.col("back") <= stop)).mean().alias(name)
+            for name, (first, stop) in parts.items()
+        ]
+        late, *before = (_floats(found) for found in rows.group_by("s", maintain_order=True).agg(means).drop("s"))
+        return late, before
+
+    def static(self, name: str) -> str:
+        """Return how a column that is constant in each series tells the last rows, empty where it does not."""
+        column = self.panel.table[name]
+        first = column.gather(self.panel.offsets[:-1])
+        if self.panel.n_series < LEAST_SERIES or not first.dtype.is_numeric():
+            return ""
+        if not column.equals(first.gather(np.repeat(np.arange(len(first)), self.panel.lengths)), null_equal=True):
+            return ""
+        for last, (late, before) in self.means.items():
+            likeness = max(
+                (_partial(own, *both) for (own,) in _scales(_floats(first)) for both in _scales(late, *before)),
+                key=abs,
+            )
+            if abs(likeness) > STATIC_CORRELATION:
+                rows = f"{last} rows" if last > 1 else "row"
+                return f"it tells the last {rows} beyond the mean of those before (partial correlation {likeness:.3f})"
+        return ""
+
+
+def _scales(*values: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield numbers as they are, and their logs where all are above 0."""
+    yield values
+    if all((each[~np.isnan(each)] > 0).all() for each in values):
+        yield tuple(np.log(each) for each in values)
+
+
+def _floats(values: pl.Series) -> np.ndarray:
+    return values.cast(pl.Float64).to_numpy().astype(float)
+
+
+def _rows(shift: int) -> str:
+    if not shift:
+        return "of its own row"
+    return f"{abs(shift)} row{'s' * (abs(shift) > 1)} {'later' if shift > 0 else 'before, within the horizon,'}"
+
+
+def _unexplained(target: np.ndarray, inputs: np.ndarray) -> float:
+    """Return the share of the variance that a linear regression leaves."""
+    wide = np.column_stack([np.ones(len(target)), inputs])
+    fitted = wide @ np.linalg.lstsq(wide, target, rcond=None)[0]
+    whole = float(target.var())
+    return float((target - fitted).var()) / whole if whole > 0 else 0.0
+
+
+def _partial(own: np.ndarray, late: np.ndarray, *before: np.ndarray) -> float:
+    """Return the correlation of what is left of two when others are taken out of both, 0 where little is left.
+
+    It is that of numbers or of ranks, whichever is the smaller: one large series makes no likeness.
+    """
+    columns = np.stack([own, late, *before])
+    own, late, *rest = columns[:, ~np.isnan(columns).any(axis=0)]
+    if len(own) < LEAST_SERIES:
+        return 0.0
+    base = np.column_stack([np.ones(len(own)), *rest])
+    left = [each - base @ np.linalg.lstsq(base, each, rcond=None)[0] for each in (own, late)]
+    if any(after.var() <= 1e-9 * whole.var() for after, whole in zip(left, (own, late), strict=True)):
+        return 0.0
+    ranks = [np.argsort(np.argsort(each)).astype(float) for each in left]
+    return float(min((np.corrcoef(*pair)[0, 1] for pair in (left, ranks)), key=abs))
+
+
+# Columns that give the label away: what was filled in once the label was known, and is not
+# known before.
+
+MOST_ALONE = 0.95
+"""The share of the way from chance to a perfect order that one column alone may go."""
+
+MOST_IN_ORDER = 0.95
+"""The share of pairs of unlike labels at one instant that may stand in the order of their labels."""
+
+SUSPECT_ALONE = 0.6
+"""The same share from which on a column is remarked: it may be filled in once the label is known, or be a copy of it."""
+
+NAMING_SHARE = 0.95
+"""The share of different values from which on a text, or a whole number, names rows."""
+
+FEWEST_NAMED = 50
+"""Rows below which all values may well be different."""
+
+LEAST_LABELS = 8
+"""Rows of each label below which a column may part them by chance."""
+
+
+def refuse_leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]) -> None:
+    """Refuse an input that alone gives the label away; see `leaking_inputs`.
+
+    Raises:
+        DataError: With the column and what gives the label away.
+    """
+    for name, leak in leaking_inputs(data, label, columns):
+        raise DataError(
+            f"dataset.roles.ignore: column '{name}' alone gives the label away: {leak}; name it there, or in dataset.trust"
+            " where it is known before the label."
+        )
+
+
+def refuse_order_of_labels(data: pl.DataFrame, label: str, time: str) -> None:
+    """Refuse rows of one instant that stand in the order of their labels; see `order_of_labels`.
+
+    Raises:
+        DataError: With the column and how far the order goes.
+    """
+    reason = order_of_labels(data, label, time)
+    if reason:
+        raise DataError(
+            f"dataset.roles.time: {reason}: whoever counts earlier rows knows the label; order them by something else, or name"
+            f" '{time}' in dataset.trust where they happened in this order."
+        )
+
+
+def order_of_labels(data: pl.DataFrame, label: str, time: str) -> str:
+    """Return how far rows of one instant stand in the order of their labels, empty where they do not."""
+    known = data.select(pl.col(time).alias("time"), pl.col(label).cast(pl.Float64, strict=False).alias("label")).filter(
+        pl.col("label").is_in([0.0, 1.0])
+    )
+    bad = pl.col("label") == 1
+    own = known.with_columns(place=pl.int_range(pl.len()).over("time"), bad=bad)
+    groups = (
+        own.group_by("time")
+        .agg(
+            bad=pl.col("bad").sum(),
+            good=(~pl.col("bad")).sum(),
+            places=pl.col("place").filter(pl.col("bad")).sum(),
+        )
+        .filter((pl.col("bad") > 0) & (pl.col("good") > 0))
+        .cast({"bad": pl.Float64, "good": pl.Float64, "places": pl.Float64})
+    )
+    if min(groups["bad"].sum(), groups["good"].sum()) < LEAST_LABELS:
+        return ""
+    behind = groups["places"] - groups["bad"] * (groups["bad"] - 1) / 2
+    share = float(behind.sum()) / float((groups["bad"] * groups["good"]).sum())
+    if MOST_IN_ORDER > share > 1 - MOST_IN_ORDER:
+        return ""
+    first = "first" if share < 0.5 else "last"
+    return (
+        f"rows of one '{time}' stand in the order of '{label}', those of label 1 {first} ({max(share, 1 - share):.1%} of pairs)"
+    )
+
+
+def leaking_inputs(
+    data: pl.DataFrame, label: str, columns: Iterable[str], most: float = MOST_ALONE
+) -> Iterator[tuple[str, str]]:
+    """Yield each input that alone gives the label away, and how.
+
+    Its average precision, of its values rising or falling or of the mean label that other rows of the same value have, lies
+    over .95 (and where the label is common, as far above chance); or it is null exactly where the label is 0, or 1.
+
+    Args:
+        data: The table.
+        label: The column of labels; what is no 0 or 1 is left to others to refuse.
+        columns: The inputs to look at.
+        most: The share of the way from chance to a perfect order that one may go.
+    """
+    kind = data.schema[label]
+    known = data.filter(pl.col(label).is_not_null())
+    if not (kind.is_numeric() or kind == pl.Boolean) or not known[label].cast(pl.Float64).is_in([0.0, 1.0]).all():
+        return
+    truth = known[label].cast(pl.Float64).to_numpy()
+    if min(truth.sum(), (1 - truth).sum()) < LEAST_LABELS:
+        return
+    half = stream(0, "giveaways").permutation(len(truth)) % 2
+    for name in columns:
+        leak = _leak(known[name], truth, half, label, most)
+        if leak:
+            yield name, leak
+
+
+def naming_inputs(data: pl.DataFrame, columns: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Yield each input that names rows, and its share of different values: texts and whole numbers alone can."""
+    for name in columns:
+        known = data[name].drop_nulls()
+        kind = known.dtype
+        if len(known) >= FEWEST_NAMED and (kind.is_integer() or kind in (pl.String, pl.Categorical)):
+            share = known.n_unique() / len(known)
+            if share >= NAMING_SHARE:
+                yield name, share
+
+
+def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str, most: float) -> str:
+    """Return what of a column gives the label away, empty where nothing does."""
+    missing = values.is_null().to_numpy()
+    for side in (0, 1):
+        if np.array_equal(missing, truth == side):
+            return f"it is null exactly where '{label}' is {side}"
+    scores = {"of the mean label of its values": _means(values, truth, half)}
+    if values.dtype.is_numeric() or values.dtype.is_temporal() or values.dtype == pl.Boolean:
+        numbers = values.to_physical().cast(pl.Float64).fill_nan(None)
+        scores |= {"of its values": _filled(numbers), "of its falling values": _filled(-numbers)}
+    for what, score in scores.items():
+        precision = average_precision(truth, score)
+        if precision - truth.mean() > most * (1 - truth.mean()):
+            return f"average precision {precision:.3f} {what}"
+    return ""
+
+
+def _filled(numbers: pl.Series) -> np.ndarray:
+    """Return the numbers with missing ones below all others."""
+    return numbers.fill_null(-np.inf).to_numpy()
+
+
+def _means(values: pl.Series, truth: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Return the mean label of rows of the same value in the other half, that of all rows where there are none."""
+    if values.dtype.is_nested():
+        return np.zeros(len(truth))
+    rows = pl.DataFrame({"value": values, "half": half, "label": truth})
+    means = rows.group_by("value", (1 - pl.col("half")).alias("half")).agg(pl.col("label").mean().alias("mean"))
+    joined = rows.join(means, on=["value", "half"], how="left", maintain_order="left", nulls_equal=True)
+    return joined["mean"].fill_null(float(truth.mean())).to_numpy()
+
+
+# Columns that give away what is predicted, of any frame, for `hwds check-leakage`; readers of
+# files refuse them before.
+
+
+def giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield a sentence for each column, and for an order of rows, that gives away what is predicted.
+
+    Args:
+        frame: A panel, a table with a label, or runs; others have none.
+        trusted: Columns that are not looked at.
+    """
+    if isinstance(frame, Panel):
+        for column, reason in leaking_columns(frame, trusted):
+            yield f"column '{column}' gives the target away: {reason}"
+    elif isinstance(frame, Runs):
+        known = frame.learnable
+        for column, reason in telling_sensors(known.data, known.ends, known.sensors, trusted):
+            yield f"column '{column}' gives the remaining life away: {reason}"
+    elif isinstance(frame, Table) and frame.roles.get("label"):
+        label, time = frame.name("label"), frame.name("time")
+        inputs = [name for name in frame.inputs if name not in trusted]
+        for column, reason in leaking_inputs(frame.data, label, inputs):
+            yield f"column '{column}' alone gives the label away: {reason}"
+        reason = order_of_labels(frame.data, label, time) if time and time not in trusted else ""
+        if reason:
+            yield reason

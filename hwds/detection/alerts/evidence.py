@@ -1,0 +1,135 @@
+"""The evidence that a decision on alerts reads: scored rows with their day, what is at stake, and labels as known by then."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+
+import polars as pl
+
+from hwds.core.errors import ConfigError
+from hwds.evaluation.row_folds import label_arrivals, row_arrivals
+from hwds.frames.table import ROW_ID, Table
+from hwds.results.tables import Tables
+
+PREDICTED = (
+    "fold",
+    "cutoff",
+    "part",
+    ROW_ID,
+    "id",
+    "time",
+    "entity",
+    "label",
+    "truth",
+    "weight",
+    "score",
+    "probability",
+    "probability_low",
+    "probability_high",
+    "p_value",
+    "reasons",
+)
+"""The columns of predictions that evidence has as they are."""
+
+EVIDENCE = (*PREDICTED, "loss", "day_id", "known_at", "kind", "unlabelled")
+"""Columns of the evidence, one row a scored row, in the order of part, fold, day and row.
+
+`part` is `decide` for rows before a cutoff from which a rule is chosen and `test` for those after it. `loss` is what is at
+stake, in the frame's unit; `day_id` the day of arrival, counted from 1970; `known_at` when the label arrives; `kind` the kind
+of buyer, null where nobody says; `unlabelled` what a row without a label counts as, null where it is left out.
+"""
+
+
+class AlertEvidence(ABC):
+    """A protocol whose results a policy of alerts can be chosen from and tested on (`decision=alert_policy`).
+
+    Attributes:
+        wrong_block: What it costs to block an honest row; None where the decision has to say so.
+    """
+
+    wrong_block: float | None
+
+    def check_alerts(self, decision: str) -> None:
+        """Refuse settings under which it has no evidence; called before the data is loaded.
+
+        Args:
+            decision: The name of the decision.
+
+        Raises:
+            ConfigError: With the field and its value.
+        """
+        return
+
+    @abstractmethod
+    def alert_evidence(self, tables: Tables, frame: Table, model: str, kind: str) -> pl.DataFrame:
+        """Return the scored rows of a model; see `EVIDENCE`.
+
+        Args:
+            tables: Of the run.
+            frame: Its data.
+            model: Whose scores count.
+            kind: The column of kinds of buyers; empty where there is none.
+
+        Raises:
+            ConfigError: The model has no probabilities.
+        """
+
+
+def alert_evidence_rows(
+    tables: Tables, frame: Table, model: str, kind: str, *, delay_days: int, unlabelled: str
+) -> pl.DataFrame:
+    """Return the evidence of scored rows; see `AlertEvidence.alert_evidence`.
+
+    Args:
+        tables: Of the run.
+        frame: Its data.
+        model: Whose scores count.
+        kind: The column of kinds of buyers; empty where there is none.
+        delay_days: After which a label arrives, where the data does not say.
+        unlabelled: `exclude`, or else rows without a label are honest and each stands for itself.
+
+    Raises:
+        ConfigError: The model has no probabilities.
+    """
+    predictions = tables.predictions.filter(pl.col("model") == model) if tables.predictions.width else tables.predictions
+    if predictions.is_empty():
+        return predictions
+    if predictions["probability"].null_count():
+        raise ConfigError(
+            f"decision: model '{model}' has no probabilities for its scores;"
+            " set model.calibration (platt, bayes, beta, isotonic)."
+        )
+    day = row_arrivals(frame).dt.date().cast(pl.Int32).cast(pl.Int64)
+    facts = frame.data.select(
+        ROW_ID,
+        day.alias("day_id"),
+        label_arrivals(frame, delay_days).alias("known_at"),
+        (pl.col(kind).cast(pl.String) if kind else pl.lit(None, pl.String)).alias("kind"),
+    )
+    rows = predictions.select(*PREDICTED, pl.col("amount").alias("loss")).join(
+        facts, on=ROW_ID, how="left", maintain_order="left"
+    )
+    honest = unlabelled != "exclude"
+    rows = rows.with_columns(
+        (pl.lit(1.0) if honest else pl.col("weight")).alias("weight"),
+        pl.lit(0.0 if honest else None, pl.Float64).alias("unlabelled"),
+    )
+    return rows.select(EVIDENCE).sort("part", "fold", "day_id", ROW_ID)
+
+
+def rows_tested(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the test rows, with the labels that they got in the end."""
+    return rows.filter(pl.col("part") == "test").with_columns(pl.col("label").fill_null(pl.col("unlabelled")))
+
+
+def deciding_rows(rows: pl.DataFrame, cutoff: str) -> pl.DataFrame:
+    """Return the rows of all deciding windows up to that of a cutoff, with the labels that had arrived by it.
+
+    Each day of each window counts apart, for its rows were scored by a model of its own.
+    """
+    begin = datetime.fromisoformat(cutoff)
+    early = rows.filter((pl.col("part") == "decide") & (pl.col("cutoff") <= cutoff))
+    known = pl.when(pl.col("known_at") <= begin).then(pl.col("label"))
+    apart = (pl.col("fold").cast(pl.Int64) * 10_000_000 + pl.col("day_id")).alias("day_id")
+    return early.with_columns(known.fill_null(pl.col("unlabelled")).alias("label"), apart)

@@ -1,0 +1,405 @@
+"""The verdict on alerts: its values and tables, and what it says to a manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from hwds.detection.alerts.tiers import PASS, RANDOM, TIERS, AlertTerms
+from hwds.detection.reasons import in_words
+from hwds.frames.table import ROW_ID
+from hwds.results.formatting import brief, fixed, interval, percent, probability_text
+from hwds.results.tables import Verdict
+
+# The verdict on alerts, as plain values and tables of alerts, costs and thresholds.
+
+Against = Literal["labels", "truth"]
+RIVALS = ("today", "z", "random", "nothing")
+"""The policies that an alert policy is compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class DailyAmount:
+    """A number of money a day with its 95 % intervals.
+
+    Attributes:
+        value: The number.
+        day_low, day_high: Of days drawn again; None for a single one.
+        entity_low, entity_high: Of entities drawn again; None where the data names none.
+        low, high: Over days and entities, both of which rows share; None where either are too few to tell.
+    """
+
+    value: float
+    day_low: float | None
+    day_high: float | None
+    entity_low: float | None
+    entity_high: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRecord:
+    """The costs of a policy in the test windows; money and rows are a day.
+
+    Attributes:
+        policy: The decision's own label, or one of `RIVALS`.
+        against: The side that says which rows are gray: the labels, each weighted by the rows it stands for, or the truth.
+        cost: Missed loss, wrong blocks and reviews together.
+        saving: What the decision's own policy costs less, paired; None for itself.
+        missed, wrong_blocks, reviews: The parts of the cost.
+        blocked, reviewed: Rows, all of them, labelled or not.
+        caught: The loss that was kept from happening.
+        caught_share: Of all that was at stake; None where nothing was.
+        honest_blocked: The share of honest rows that are blocked; None without any.
+        guarded_blocked: That of the guarded kinds of buyers; None without any.
+    """
+
+    policy: str
+    against: Against
+    cost: DailyAmount
+    saving: DailyAmount | None
+    missed: float
+    wrong_blocks: float
+    reviews: float
+    blocked: float
+    reviewed: float
+    caught: float
+    caught_share: float | None
+    honest_blocked: float | None
+    guarded_blocked: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostCalibration:
+    """The calibration of costs: the policy's expected cost a day beside the realised one.
+
+    Attributes:
+        against: The side that says which rows are gray.
+        expected: The mean of the cost under the probabilities.
+        realised: The cost itself.
+        expected_low, expected_high: Between which it lies by what the labels tell of the probabilities; None where these are
+            taken for certain.
+        surplus: Realised less expected, with the intervals of the test rows.
+        low, high: The interval of the surplus by both; None without one.
+    """
+
+    against: Against
+    expected: float
+    realised: float
+    expected_low: float | None
+    expected_high: float | None
+    surplus: DailyAmount
+    low: float | None
+    high: float | None
+
+    @property
+    def holds(self) -> bool | None:
+        """True where the surplus may be 0; None where that is not known."""
+        return None if self.low is None or self.high is None else self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenRule:
+    """The rule of one test window.
+
+    Attributes:
+        cutoff: Its beginning.
+        multiplier: Of what a wrong block costs, in the threshold of a block.
+        floor: The least expected gain of a review, in money.
+        positives: Labelled gray rows behind the choice; too few leave the formula as it is.
+        formula_cost, chosen_cost: A day in the deciding windows, of the formula as it is and of the choice; None without one.
+    """
+
+    cutoff: str
+    multiplier: float
+    floor: float
+    positives: int
+    formula_cost: float | None
+    chosen_cost: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertVerdict(Verdict):
+    """The rows to block and to review, and whether to go by it.
+
+    Attributes:
+        action: `ADOPT` or `HOLD`.
+        wrong_block, review_cost, review_recall, capacity, random_reviews: The terms.
+        chosen: The rule of every test window, oldest first.
+        days: Of the test windows.
+        rows: Tested.
+        positives: Of them, labelled gray.
+        record: Every policy against the labels, then against the truth where it is known.
+        meaning: The same for what the probabilities promise.
+        today: The probabilities from which today's rule reviews and blocks.
+        z: The robust z-score from which the rival reviews.
+        guarded: The kinds of buyers of `guarded_blocked`; empty where the data does not tell them.
+        unit: Of money.
+        alerts: One row for each row of the test windows that is not passed.
+        thresholds: From which probability a row is blocked and reviewed, by what is at stake.
+        cases, case_rows: The alerts of the last window as cases, and their rows; see `hwds.detection.cases.Cases`.
+    """
+
+    action: Literal["ADOPT", "HOLD"]
+    wrong_block: float
+    review_cost: float
+    review_recall: float
+    capacity: int
+    random_reviews: float
+    chosen: tuple[ChosenRule, ...]
+    days: int
+    rows: int
+    positives: int
+    record: tuple[PolicyRecord, ...]
+    meaning: tuple[CostCalibration, ...]
+    today: tuple[float, ...]
+    z: float
+    guarded: tuple[str, ...]
+    unit: str
+    alerts: pl.DataFrame
+    thresholds: pl.DataFrame
+    cases: pl.DataFrame
+    case_rows: pl.DataFrame
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; the tables are beside them."""
+        tables = {each.name: None for each in fields(self) if isinstance(getattr(self, each.name), pl.DataFrame)}
+        plain = asdict(replace(self, **tables))  # type: ignore[arg-type]  # asdict would copy them
+        return {name: value for name, value in plain.items() if name not in tables}
+
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Return the alerts, the costs of all policies, the thresholds, and the cases of the last window."""
+        alerts = {"alerts": self.alerts, "alert_costs": self.costs(), "alert_thresholds": self.thresholds}
+        return alerts | {"cases": self.cases, "case_rows": self.case_rows}
+
+    def costs(self) -> pl.DataFrame:
+        """Return the record as a table, an interval's ends in columns of their own."""
+        return pl.DataFrame([_flatten_record(line) for line in self.record], infer_schema_length=None)
+
+    def of(self, policy: str, against: Against = "labels") -> PolicyRecord | None:
+        """Return the record of a policy; None where there is none."""
+        return next((line for line in self.record if (line.policy, line.against) == (policy, against)), None)
+
+
+def _flatten_record(line: PolicyRecord) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in asdict(line).items():
+        if name in ("cost", "saving"):
+            ends = value or dict.fromkeys(("value", "day_low", "day_high", "entity_low", "entity_high", "low", "high"))
+            flat |= {name if end == "value" else f"{name}_{end}": number for end, number in ends.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+# The tables of a decision on alerts: every alert with its reasons, and the thresholds by what
+# is at stake.
+
+STAKES = (0.1, 0.5, 0.9, 0.99)
+"""The quantiles of what is at stake for which thresholds are reported."""
+
+
+def alerts_of(test: pl.DataFrame, action: np.ndarray, chosen: Sequence[ChosenRule], terms: AlertTerms) -> pl.DataFrame:
+    """Return one row for each test row that is not passed, by window, day, tier (`block` first) and expected gain.
+
+    `expected_gain` is what the action is expected to save beside passing the row, and `chance` that with which the row came to
+    be looked at (role `label_propensity`): 1 but for the random stream. Rows that the protocol did not explain have no reasons.
+    """
+    probability, loss = (test[name].to_numpy() for name in ("probability", "loss"))
+    passed = np.full(len(action), PASS, np.int8)
+    gain = terms.cost(passed, probability, loss) - terms.cost(action, probability, loss)
+    multiplier = dict(zip((each.cutoff for each in chosen), (each.multiplier for each in chosen), strict=True))
+    wide = test.with_columns(
+        pl.Series("action", action),
+        pl.Series("expected_gain", gain),
+        pl.Series("block_from", terms.block_from(loss, test["cutoff"].replace_strict(multiplier).to_numpy())),
+        pl.when(pl.Series(action == RANDOM)).then(terms.random_reviews).otherwise(1.0).alias("chance"),
+    ).filter(pl.col("action") != PASS)
+    ordered = wide.sort(
+        ["fold", "day_id", "action", "expected_gain"], descending=[False, False, True, True], maintain_order=True
+    )
+    return ordered.select(
+        "cutoff",
+        ROW_ID,
+        "id",
+        "time",
+        "entity",
+        pl.col("action").replace_strict(TIERS, return_dtype=pl.String).alias("tier"),
+        "score",
+        "probability",
+        "block_from",
+        pl.col("loss").alias("at_stake"),
+        "expected_gain",
+        "chance",
+        pl.Series("reasons", ["; ".join(in_words(reasons or [])) for reasons in ordered["reasons"].to_list()], dtype=pl.String),
+    )
+
+
+def alerted_rows(test: pl.DataFrame, action: np.ndarray) -> pl.DataFrame:
+    """Return the rows of the last window that are not passed, with what is at stake and their tier, for cases."""
+    names = pl.Series("action", action).replace_strict(TIERS, default=None, return_dtype=pl.String)
+    rows = test.with_columns(names.alias("tier"), pl.col("loss").alias("at_stake"))
+    return rows.filter((pl.col("fold") == test["fold"].max()) & pl.col("tier").is_not_null())
+
+
+def thresholds_of(test: pl.DataFrame, chosen: Sequence[ChosenRule], terms: AlertTerms) -> pl.DataFrame:
+    """Return for each test window the probabilities from which rows are blocked and reviewed, by what is at stake.
+
+    `block_from` holds where no review is left, `block_always_from` where one is. `review_from` is null where no review can be
+    worth its cost.
+    """
+    made = []
+    for each in chosen:
+        rows = test.filter(pl.col("cutoff") == each.cutoff)
+        loss = np.array([rows["loss"].quantile(level, "nearest") for level in STAKES], float)
+        review = terms.review_from(loss, each.floor)
+        made.append(
+            pl.DataFrame(
+                {
+                    "cutoff": [each.cutoff] * len(STAKES),
+                    "multiplier": each.multiplier,
+                    "floor": each.floor,
+                    "stake_quantile": STAKES,
+                    "at_stake": loss,
+                    "block_from": terms.block_from(loss, each.multiplier),
+                    "block_always_from": terms.block_always_from(loss, each.multiplier, each.floor),
+                    "review_from": [float(from_) if from_ <= 1 else None for from_ in review],
+                },
+                schema_overrides={"review_from": pl.Float64},
+            )
+        )
+    return pl.concat(made)
+
+
+# A verdict on alerts in words, for a manager.
+
+AGAINST_WORDS: dict[Against, str] = {"labels": "by the labels", "truth": "by the truth"}
+
+
+def rival_names(terms: AlertTerms) -> dict[str, str]:
+    """Return the names of the rivals for readers."""
+    review, block = terms.today
+    return {
+        "today": f"today's rule ({review:g} and {block:g})",
+        "z": f"reviews of z > {terms.z:g}",
+        "random": "random reviews",
+        "nothing": "doing nothing",
+    }
+
+
+def alert_sentence(
+    excluded: Mapping[str, tuple[str, ...]],
+    record: Sequence[PolicyRecord],
+    meaning: Sequence[CostCalibration],
+    terms: AlertTerms,
+    positives: int,
+    unit: str,
+) -> str:
+    """Return the action and why, its savings and numbers a day, and the calibration of the expected costs.
+
+    Args:
+        excluded: The rules that bound, with what they name.
+        record: Every policy.
+        meaning: Expected against realised cost; the last one is reported.
+        terms: Costs and capacity.
+        positives: Labelled gray rows that were tested.
+        unit: Of money.
+    """
+    own = [line for line in record if line.saving is None]
+    parts = [_action_sentence(excluded, record, terms, positives, own, unit)]
+    parts += [_cheaper(record, "truth", terms, unit)] if len(own) > 1 else []
+    parts += [_daily_sentence(own[-1], terms, unit)] if own else []
+    parts += [_calibration_sentence(meaning[-1], unit)] if meaning else []
+    return " ".join(filter(None, parts))
+
+
+def _action_sentence(
+    excluded: Mapping[str, tuple[str, ...]],
+    record: Sequence[PolicyRecord],
+    terms: AlertTerms,
+    positives: int,
+    own: Sequence[PolicyRecord],
+    unit: str,
+) -> str:
+    cheaper = _cheaper(record, "labels", terms, unit)
+    rule = next(iter(excluded), "none")
+    if rule == "none":
+        return f"ADOPT. {cheaper}"
+    if rule == "few_positives":
+        verb = "is" if positives == 1 else "are"
+        why = f"of the tested rows {positives} {verb} labelled positive, fewer than {terms.least_positives}"
+    elif rule == "guarded":
+        blocked = probability_text(own[-1].guarded_blocked or 0.0)
+        why = f"{blocked} of the honest rows of {', '.join(terms.guarded)} are blocked, {percent(terms.most_guarded)} may be"
+    else:
+        several = len(excluded[rule]) == len(rival_names(terms))
+        dear = "any rival" if several else " or ".join(rival_names(terms)[rival] for rival in excluded[rule])
+        why = f"the labels do not show it to be cheaper than {dear}" if own else "no test row has a label"
+    return f"HOLD: {why}. {cheaper}".rstrip()
+
+
+def _cheaper(record: Sequence[PolicyRecord], against: Against, terms: AlertTerms, unit: str) -> str:
+    """`By the labels it is cheaper than today's rule by 120 USD a day (80 to 160) and than the best of the others, ...`."""
+    rivals = [line for line in record if line.against == against and line.saving is not None]
+    if not rivals:
+        return ""
+    today = next((line for line in rivals if line.policy == "today"), rivals[0])
+    best = min((line for line in rivals if line is not today), key=lambda line: line.cost.value, default=today)
+    called = {today.policy: rival_names(terms)[today.policy]}
+    called |= {
+        best.policy: f"the best other rival, {rival_names(terms)[best.policy]}," if best is not today else called[best.policy]
+    }
+    comparisons = [
+        _saving_phrase(called[line.policy], line.saving, unit)
+        for line in dict.fromkeys((today, best))
+        if line.saving is not None
+    ]
+    start = AGAINST_WORDS[against]
+    return f"{start[0].upper()}{start[1:]} it is {' and '.join(comparisons)}."
+
+
+def _saving_phrase(rival: str, saving: DailyAmount, unit: str) -> str:
+    side = "cheaper" if saving.value >= 0 else "dearer"
+    sign = 1 if saving.value >= 0 else -1
+    if saving.low is None or saving.high is None:
+        return f"{side} than {rival} by {brief(abs(saving.value), None, unit)} a day (so few days or customers cannot tell)"
+    low, high = sorted((sign * saving.low, sign * saving.high))
+    size, ends = interval(sign * saving.value, low, high, unit)
+    return f"{side} than {rival} by {size} a day (95 %: {ends.removesuffix(f' {unit}') if unit else ends})"
+
+
+def _daily_sentence(own: PolicyRecord, terms: AlertTerms, unit: str) -> str:
+    """Return the numbers of a day: rows blocked and reviewed, loss caught, honest rows blocked."""
+    text = f"A day it blocks {_row_count(own.blocked)} rows and reviews {_row_count(own.reviewed)} of at most {terms.capacity}"
+    if own.caught_share is not None:
+        stake = brief(own.caught + own.missed, None, unit)
+        text += f", and keeps {brief(own.caught, None, unit)} of {stake} that are at stake ({percent(own.caught_share)})"
+    if own.guarded_blocked is not None:
+        text += f"; it blocks {probability_text(own.guarded_blocked)} of the honest rows of {', '.join(terms.guarded)}"
+    elif own.honest_blocked is not None:
+        text += f"; it blocks {probability_text(own.honest_blocked)} of honest rows"
+    return f"{text} ({AGAINST_WORDS[own.against]})."
+
+
+def _row_count(count: float) -> str:
+    """Return a number of rows: `50`, `24.9`."""
+    return fixed(count, int(count != round(count)))
+
+
+def _calibration_sentence(meaning: CostCalibration, unit: str) -> str:
+    if meaning.low is None or meaning.high is None:
+        return ""
+    size, ends = interval(meaning.surplus.value, meaning.low, meaning.high, unit, sign=True)
+    apart = "cannot be told apart" if meaning.holds else "differ"
+    expected, realised = brief(meaning.expected, None, unit), brief(meaning.realised, None, unit)
+    if meaning.expected_low is not None and meaning.expected_high is not None:
+        expected += f" ({interval(meaning.expected, meaning.expected_low, meaning.expected_high, unit)[1]}, for labels are few)"
+    return (
+        f"The cost that the probabilities promise and the one that came {apart} {AGAINST_WORDS[meaning.against]}: {expected} a day were"
+        f" expected and it came to {realised} ({size}, 95 %: {ends})."
+    )

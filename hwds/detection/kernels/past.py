@@ -1,0 +1,486 @@
+"""The past of each row's customer, place or market as of that row; compiled by numba."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.core.compiling import compiled, helper
+from hwds.frames.kernels import place_after
+from hwds.frames.rows import DAY_MICROSECONDS, Instants, LabelArrivals
+
+# Counts and means over trailing windows of rows of the same entity: compiled.
+
+FRIDAY, NIGHT = 5, 6
+"""The last weekday before the weekend, counted from Monday as 1, and the last hour of the night."""
+
+
+def trailing_windows(
+    code: np.ndarray, value: np.ndarray, moments: Instants, reach: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many rows of its entity each row sees in the windows that end with it, itself included, and their mean.
+
+    A row looks back over those of its entity one by one, the latest first, so that a sum is added up in the same order whatever
+    comes later, and a row that arrived late is passed over; the cost grows with the rows of an entity in the longest window.
+
+    Args:
+        code: The entity of each row, shape (n,); rows without one (-1) see none.
+        value: What the mean is of, NaN where it is not known, shape (n,).
+        moments: When rows happened and arrived.
+        reach: The windows' lengths in microseconds, rising, shape (k,).
+
+    Returns:
+        Counts and means, each of shape (n, k); a mean of nothing is NaN.
+    """
+    order = order_by_entity(code, moments.time, moments.place)
+    count, valued, total = np.zeros((3, len(code), len(reach)))
+    compiled(fill_trailing)(order, code, moments.time, moments.place, value, reach, count, valued, total)
+    below = np.cumsum(valued, axis=1)
+    mean = np.divide(np.cumsum(total, axis=1), below, out=np.full(below.shape, np.nan), where=below > 0)
+    return np.cumsum(count, axis=1), mean
+
+
+def order_by_entity(code: np.ndarray, time: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Return the rows of entities by entity, then time, then arrival; arguments as in `fill_trailing`."""
+    order = np.lexsort((place, time, code))
+    return order[np.searchsorted(code[order], 0) :]
+
+
+def fill_trailing(
+    order: np.ndarray,
+    code: np.ndarray,
+    time: np.ndarray,
+    place: np.ndarray,
+    value: np.ndarray,
+    reach: np.ndarray,
+    count: np.ndarray,
+    valued: np.ndarray,
+    total: np.ndarray,
+) -> None:
+    """Count each row that is seen in the shortest window that holds it.
+
+    Args:
+        order: Rows by entity, then time, then arrival.
+        code: The entity of each row.
+        time: When each happened.
+        place: In the order of arrival.
+        value: What is summed up.
+        reach: The windows' lengths, rising.
+        count: To be filled, one column a window.
+        valued: To be filled: how many have a value.
+        total: To be filled: the sum of the values.
+    """
+    for at in range(len(order)):
+        row, back, window = order[at], at, 0
+        while back >= 0 and code[order[back]] == code[row]:
+            seen = order[back]
+            while window < len(reach) and time[row] - time[seen] >= reach[window]:
+                window += 1
+            if window == len(reach):
+                break
+            if place[seen] <= place[row]:
+                count[row, window] += 1
+                if not np.isnan(value[seen]):
+                    valued[row, window] += 1
+                    total[row, window] += value[seen]
+            back -= 1
+
+
+# The usual payment of a customer, and the outcomes of the latest known payments at a terminal:
+# compiled.
+# As in `handbook_windows`, each row looks back one by one, in an order that nothing later can
+# change.
+
+USUAL = ("usual_count", "usual_ratio", "highest_ratio")
+RUNS = ("run", "run_age", "honest_age", "first_age", "fraud_share")
+
+
+class RowMoments(NamedTuple):
+    """The rows as compiled code reads them: numbers, moments in microseconds."""
+
+    code: np.ndarray
+    time: np.ndarray
+    place: np.ndarray
+
+
+class EntityLabels(NamedTuple):
+    """Labels by entity and by the time of their rows; `first` of each entity, and the end."""
+
+    first: np.ndarray
+    time: np.ndarray
+    enters: np.ndarray
+    value: np.ndarray
+
+
+def compute_usual(code: np.ndarray, amount: np.ndarray, moments: Instants, habit: int, recent: int) -> np.ndarray:
+    """Return each row's amount, and the highest one of its entity before it, over the mean of what the entity paid before.
+
+    Args:
+        code: The entity of each row, shape (n,); rows without one (-1) have no past.
+        amount: What was paid, NaN where it is not known, shape (n,).
+        moments: When rows happened and arrived.
+        habit: Microseconds before the row over which the mean is taken.
+        recent: Microseconds before the row in which the highest amount is sought, no more than `habit`.
+
+    Returns:
+        The columns of `USUAL`, shape (n, 3): the rows behind the mean, and the two ratios, NaN where there is none.
+    """
+    order = order_by_entity(code, moments.time, moments.place)
+    out = np.full((len(code), len(USUAL)), np.nan)
+    out[:, 0] = 0.0
+    compiled(fill_usual)(order, RowMoments(code, moments.time, moments.place), amount, habit, recent, out)
+    return out
+
+
+def compute_runs(code: np.ndarray, labels: LabelArrivals, moments: Instants, reach: int) -> np.ndarray:
+    """Return how the latest payments at each row's entity turned out, as far as that had become known.
+
+    Args:
+        code: The entity of each row, shape (n,).
+        labels: Those that arrive.
+        moments: When rows happened and arrived.
+        reach: Microseconds before the row beyond which payments do not count.
+
+    Returns:
+        The columns of `RUNS`, shape (n, 5): frauds since the last honest payment; days since the first of these; since the last
+        honest payment; since the first fraud; the share of fraud since then. What there is none of is NaN, in the first and
+        the last column 0.
+    """
+    entity, time = code[labels.row], moments.time[labels.row]
+    order = order_by_entity(entity, time, moments.place[labels.row])
+    first = np.searchsorted(entity[order], np.arange(code.max(initial=-1) + 2))
+    known = EntityLabels(first, time[order], labels.enters[order], labels.value[order])
+    out = np.full((len(code), len(RUNS)), np.nan)
+    out[:, 0] = out[:, -1] = 0.0
+    compiled(fill_runs)(RowMoments(code, moments.time, moments.place), known, reach, 1.0 / DAY_MICROSECONDS, out)
+    return out
+
+
+def fill_usual(order: np.ndarray, rows: RowMoments, amount: np.ndarray, habit: int, recent: int, out: np.ndarray) -> None:
+    """Fill the columns of `USUAL`."""
+    code, time, place = rows.code, rows.time, rows.place
+    for at in range(len(order)):
+        row, back = order[at], at - 1
+        count, total, highest = 0, 0.0, math.nan
+        while back >= 0 and code[order[back]] == code[row] and time[row] - time[order[back]] < habit:
+            seen = order[back]
+            if place[seen] < place[row] and not math.isnan(amount[seen]):
+                count += 1
+                total += amount[seen]
+                if time[row] - time[seen] < recent and not amount[seen] <= highest:
+                    highest = amount[seen]
+            back -= 1
+        if count and total > 0:
+            out[row, 0] = count
+            out[row, 1] = amount[row] / (total / count)
+            out[row, 2] = highest / (total / count)
+
+
+def fill_runs(rows: RowMoments, known: EntityLabels, reach: int, day: float, out: np.ndarray) -> None:
+    """Fill the columns of `RUNS`."""
+    code, time, place = rows.code, rows.time, rows.place
+    first, when, enters, value = known.first, known.time, known.enters, known.value
+    for row in range(len(code)):
+        if code[row] < 0:
+            continue
+        begin = first[code[row]]
+        end = place_after(when, begin, first[code[row] + 1], time[row])
+        seen = frauds = since = 0
+        unbroken = True
+        for back in range(end - 1, begin - 1, -1):
+            age = time[row] - when[back]
+            if age >= reach:
+                break
+            if enters[back] > place[row]:
+                continue
+            seen += 1
+            if value[back] == 0:
+                if unbroken:
+                    out[row, 2] = age * day
+                unbroken = False
+                continue
+            frauds += 1
+            since = seen
+            out[row, 3] = age * day
+            if unbroken:
+                out[row, 0] += 1
+                out[row, 1] = age * day
+        if since:
+            out[row, 4] = frauds / since
+
+
+# Counts of the labels of a group as of each row: the compiled loop of EntityRisk.
+
+POSITIVE = 1 << 32
+"""The addition of a positive label to a count beside 1: two counts in one number."""
+
+
+class LabelArrays(NamedTuple):
+    """The labels of all groups, in the order in which they arrived.
+
+    Attributes:
+        group: Of each label.
+        value: What it adds to a count.
+        rank: Its place among all labels by group, then by time.
+        times: The times of the labels' rows in that order.
+        starts: The first rank of each group, and the end.
+        enters, leaves: The places of the first row that counts it, and of the first that does so no more; the latter rise.
+        entering: The labels in the order of `enters`.
+    """
+
+    group: np.ndarray
+    value: np.ndarray
+    rank: np.ndarray
+    times: np.ndarray
+    starts: np.ndarray
+    enters: np.ndarray
+    leaves: np.ndarray
+    entering: np.ndarray
+
+
+def count_known_labels(
+    order: np.ndarray,
+    time: np.ndarray,
+    group: np.ndarray,
+    labels: LabelArrays,
+    held: np.ndarray,
+    newest: np.ndarray,
+    tree: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """Fill `counts` with the sum of `value` over the labels that count for each row.
+
+    Those are of its group, have entered and not left by its place, and are of rows that happened no later than it. Sums of all
+    that have entered answer, unless one of them is of a later row: then a Fenwick tree over the times of the group does.
+
+    Args:
+        order: The rows in the order of arrival.
+        time: When each row happened.
+        group: Of each row, -1 for none.
+        labels: What may count.
+        held: Scratch of shape (n_groups,): zeros.
+        newest: Scratch of shape (n_groups,): the least number.
+        tree: Scratch of shape (n_labels,): zeros.
+        counts: The answer, one for each row: zeros.
+    """
+    entered, left, count = 0, 0, len(labels.entering)
+    for place in range(len(order)):
+        while entered < count and labels.enters[labels.entering[entered]] <= place:
+            which = labels.entering[entered]
+            code = labels.group[which]
+            if labels.leaves[which] > labels.enters[which]:
+                held[code] += labels.value[which]
+                _add(tree, labels, which, labels.value[which])
+                newest[code] = max(newest[code], labels.times[labels.rank[which]])
+            entered += 1
+        while left < count and labels.leaves[left] <= place:
+            if labels.leaves[left] > labels.enters[left]:
+                held[labels.group[left]] -= labels.value[left]
+                _add(tree, labels, left, -labels.value[left])
+            left += 1
+        row = order[place]
+        code = group[row]
+        if code >= 0:
+            counts[row] = held[code] if newest[code] <= time[row] else _until(tree, labels, code, time[row])
+
+
+@helper
+def _add(tree: np.ndarray, labels: LabelArrays, which: int, value: int) -> None:
+    """Put a value at the label's rank within its group."""
+    start = labels.starts[labels.group[which]]
+    size = labels.starts[labels.group[which] + 1] - start
+    node = labels.rank[which] - start + 1
+    while node <= size:
+        tree[start + node - 1] += value
+        node += node & -node
+
+
+@helper
+def _until(tree: np.ndarray, labels: LabelArrays, code: int, time: int) -> int:
+    """Return the sum of what is held of a group's rows that happened by a time."""
+    start = labels.starts[code]
+    total, node = 0, place_after(labels.times, start, labels.starts[code + 1], time) - start
+    while node > 0:
+        total += tree[start + node - 1]
+        node -= node & -node
+    return total
+
+
+# The lowest value over a trailing window of rows of the same entity: compiled.
+
+
+def fill_lowest(
+    order: np.ndarray,
+    code: np.ndarray,
+    time: np.ndarray,
+    place: np.ndarray,
+    value: np.ndarray,
+    reach: int,
+    out: np.ndarray,
+) -> None:
+    """Fill in the lowest value that each row sees in the window that ends with it, itself included.
+
+    Args:
+        order: Rows by entity, then time, then arrival.
+        code: The entity of each row.
+        time: When each happened, in microseconds.
+        place: In the order of arrival.
+        value: NaN where it is not known.
+        reach: The window's length in microseconds.
+        out: NaN where nothing is known, shape (n,).
+    """
+    for at in range(len(order)):
+        row, back = order[at], at
+        lowest = math.inf
+        while back >= 0 and code[order[back]] == code[row] and time[row] - time[order[back]] < reach:
+            seen = order[back]
+            if place[seen] <= place[row] and value[seen] < lowest:
+                lowest = value[seen]
+            back -= 1
+        if lowest < math.inf:
+            out[row] = lowest
+
+
+# The last rows of an entity as of each row: the compiled loop of Recent.
+
+TIME_INPUTS = 2
+"""Inputs of each step that are made of the rows' times: whether there is a row, and the days since the one before."""
+
+
+def signed_log(values: np.ndarray) -> np.ndarray:
+    """Return sign(x) log(1 + |x|), on which a thousand is not far from a hundred; 0 where there is no number."""
+    return np.nan_to_num(np.sign(values) * np.log1p(np.abs(values)), nan=0.0)
+
+
+def fill_last_rows(
+    order: np.ndarray,
+    time: np.ndarray,
+    values: np.ndarray,
+    days: float,
+    before: np.ndarray,
+    after: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Fill `out` with the last rows of each row's entity, itself last.
+
+    Rows are visited from the last to arrive to the first, and taken out of the chain of their entity: those left had arrived
+    before.
+
+    Args:
+        order: The rows in the order of arrival.
+        time: When each row happened.
+        values: The inputs of each row, shape (n, inputs).
+        days: In a unit of time.
+        before: The row before each one in its entity's chain, -1 for none; taken apart.
+        after: The row after it.
+        out: The answer, shape (n, length, 2 + inputs): zeros.
+    """
+    length, inputs = out.shape[1], values.shape[1]
+    for place in range(len(order) - 1, -1, -1):
+        row = order[place]
+        current = row
+        for step in range(length - 1, -1, -1):
+            earlier = before[current]
+            out[row, step, 0] = 1.0
+            if earlier >= 0:
+                out[row, step, 1] = math.log1p((time[current] - time[earlier]) * days)
+            for k in range(inputs):
+                out[row, step, 2 + k] = values[current, k]
+            if earlier < 0:
+                break
+            current = earlier
+        if before[row] >= 0:
+            after[before[row]] = after[row]
+        if after[row] >= 0:
+            before[after[row]] = before[row]
+
+
+# The last price of each market as of each row: the compiled loop of Arbitrage.
+
+
+class MarketCells(NamedTuple):
+    """Rows by cell, which is a SKU in a market; those of one SKU stand side by side, rows in the order of time and arrival.
+
+    Attributes:
+        rows: The rows in that order: a slot for each.
+        times: When the row of each slot happened.
+        starts: The first slot of each cell, and the end.
+        skus: The first cell of each SKU, and the end.
+        sku: Of each row of the table.
+        region: Of each row of the table.
+        cell: Of each row of the table, -1 for none.
+        slot: Of each row of the table, -1 for none.
+    """
+
+    rows: np.ndarray
+    times: np.ndarray
+    starts: np.ndarray
+    skus: np.ndarray
+    sku: np.ndarray
+    region: np.ndarray
+    cell: np.ndarray
+    slot: np.ndarray
+
+
+def fill_best_elsewhere(
+    order: np.ndarray,
+    time: np.ndarray,
+    paid: np.ndarray,
+    cost_near: np.ndarray,
+    cost_far: np.ndarray,
+    market: MarketCells,
+    memory: int,
+    links: np.ndarray,
+    best: np.ndarray,
+    rank: np.ndarray,
+    seen: np.ndarray,
+) -> None:
+    """Fill `best`, `rank` and `seen` of each row that has a cell.
+
+    Rows are visited from the last to arrive to the first, and taken out: those left had arrived before. `links` leads from a
+    slot, plus 1, to the last one at or before it that is left (a union-find with halved paths).
+
+    Args:
+        order: The rows in the order of arrival.
+        time: When each row happened.
+        paid: The price of each row.
+        cost_near: What a unit has cost when it is resold in its region.
+        cost_far: What it has when it is resold in another one.
+        market: The rows by cell.
+        memory: How old a price may be, in the unit of time.
+        links: Scratch of shape (n_slots + 1,): 0, 1, 2 ...
+        best: The largest spread to another cell of the SKU.
+        rank: 1 and the number of other cells whose last price is lower.
+        seen: 1 and the number of other cells.
+    """
+    for place in range(len(order) - 1, -1, -1):
+        row = order[place]
+        home = market.cell[row]
+        if home < 0:
+            continue
+        rank[row], seen[row] = 1.0, 1.0
+        sku = market.sku[row]
+        for cell in range(market.skus[sku], market.skus[sku + 1]):
+            last = _last_row(market, links, cell, time[row]) if cell != home else -1
+            if last < 0 or time[last] <= time[row] - memory:
+                continue
+            near = market.region[last] == market.region[row]
+            spread = paid[last] - (cost_near[row] if near else cost_far[row])
+            if not best[row] >= spread:  # which a first one, beside no number, is not
+                best[row] = spread
+            rank[row] += paid[last] < paid[row]
+            seen[row] += 1.0
+        links[market.slot[row] + 1] = market.slot[row]
+
+
+@helper
+def _last_row(market: MarketCells, links: np.ndarray, cell: int, time: int) -> int:
+    """Return the last row left of a cell that happened by a time; -1 where there is none."""
+    start = market.starts[cell]
+    low = place_after(market.times, start, market.starts[cell + 1], time)
+    while links[low] != low:
+        links[low] = links[links[low]]
+        low = links[low]
+    return market.rows[low - 1] if low > start else -1

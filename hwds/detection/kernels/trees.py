@@ -1,0 +1,241 @@
+"""Rows down boosted trees and forests, and what each input adds on the way; compiled by numba."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.core.compiling import helper
+from hwds.core.serialization import Serializable
+
+# The margin of a row from boosted trees, and the contribution of each input to it; compiled by
+# numba.
+
+
+class BoosterNodes(NamedTuple):
+    """The nodes of all trees one after the other; a leaf leads to itself.
+
+    Attributes:
+        roots: The first node of each tree.
+        column: What each node looks at.
+        threshold: Rows below it go left.
+        chosen: Where the codes of a node of texts begin in `right_codes`; -1 of a node of numbers.
+        left, right: The next node.
+        missing_left: Whether a row without the number goes left.
+        value: What a leaf adds, in single precision.
+        right_codes: Which codes go right.
+        below: Of a node below one of texts where the codes that come to it begin in `met_codes`.
+        codes: How many a text has at most.
+    """
+
+    roots: np.ndarray
+    column: np.ndarray
+    threshold: np.ndarray
+    chosen: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    missing_left: np.ndarray
+    value: np.ndarray
+    right_codes: np.ndarray
+    below: np.ndarray
+    codes: int
+
+
+class LeafPaths(NamedTuple):
+    """The path from a root to each leaf, the inputs that it asks one after the other, each once.
+
+    Attributes:
+        leaf: Where each leads.
+        begin: The first input of each path, and the end of the last, shape (paths + 1,).
+        column: What is asked, shape (asked,).
+        low, high: It is met from `low` to below `high`; NaN where there is no such end.
+        missing: Whether a row without the number meets it.
+        codes: Where the codes that meet it begin in `met_codes`; -1 of numbers.
+        share: Of the training rows that came so far those that met it.
+        met_codes: Which codes go on to each node below one of texts.
+    """
+
+    leaf: np.ndarray
+    begin: np.ndarray
+    column: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    missing: np.ndarray
+    codes: np.ndarray
+    share: np.ndarray
+    met_codes: np.ndarray
+
+
+class PathPoints(NamedTuple):
+    """The product over what a path asks of (1 - t) share + t met, at the points t where an integral is taken.
+
+    Attributes:
+        weight: Of each point.
+        factor: Of what is asked, not met and met, shape (asked, 2, points).
+        slope: (met - share) / factor, shape (asked, 2, points).
+    """
+
+    weight: np.ndarray
+    factor: np.ndarray
+    slope: np.ndarray
+
+
+def fill_paths(nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray, paths: LeafPaths) -> None:
+    """Fill in the conditions on the paths to the leaves, from the leaf up.
+
+    Args:
+        nodes: The trees.
+        parent: Of each node, -1 of a root.
+        cover: How many training rows reached each node.
+        paths: `leaf` is there, and room for what is asked at most; of `codes` a place for each node, `met_codes` all true.
+    """
+    count = 0
+    for path in range(paths.leaf.size):
+        first, node = count, paths.leaf[path]
+        while parent[node] >= 0:
+            above = parent[node]
+            here = first
+            while here < count and paths.column[here] != nodes.column[above]:
+                here += 1
+            if here == count:
+                count += 1
+                paths.column[here], paths.low[here], paths.high[here] = nodes.column[above], math.nan, math.nan
+                paths.missing[here], paths.codes[here], paths.share[here] = True, -1, 1.0
+                if nodes.chosen[above] >= 0:
+                    paths.codes[here] = nodes.below[node]
+            narrow_condition(nodes, above, nodes.left[above] == node, paths, here)
+            whole = cover[nodes.left[above]] + cover[nodes.right[above]]
+            paths.share[here] *= cover[node] / whole if whole > 0 else 0.5
+            node = above
+        paths.begin[path + 1] = count
+
+
+@helper
+def narrow_condition(nodes: BoosterNodes, above: int, left: bool, paths: LeafPaths, here: int) -> None:
+    """Narrow the condition on a node's column to one side of its split."""
+    paths.missing[here] &= nodes.missing_left[above] == left
+    if nodes.chosen[above] >= 0:
+        for code in range(nodes.codes):
+            right = nodes.right_codes[nodes.chosen[above] + code]
+            paths.met_codes[paths.codes[here] + code] &= right != left
+    elif left and not paths.high[here] <= nodes.threshold[above]:
+        paths.high[here] = nodes.threshold[above]
+    elif not left and not paths.low[here] >= nodes.threshold[above]:
+        paths.low[here] = nodes.threshold[above]
+
+
+def add_leaves(matrix: np.ndarray, nodes: BoosterNodes, total: np.ndarray) -> None:
+    """Add the leaf that each row reaches, tree by tree.
+
+    Args:
+        matrix: What rows are read as, in single precision, shape (n, k).
+        nodes: The trees.
+        total: In single precision, shape (n,).
+    """
+    for row in range(matrix.shape[0]):
+        for tree in range(nodes.roots.size):
+            node = nodes.roots[tree]
+            while nodes.left[node] != node:
+                seen = matrix[row, nodes.column[node]]
+                if math.isnan(seen):
+                    goes_left = nodes.missing_left[node]
+                elif nodes.chosen[node] >= 0:
+                    goes_left = not nodes.right_codes[nodes.chosen[node] + int(seen)]
+                else:
+                    goes_left = seen < nodes.threshold[node]
+                node = nodes.left[node] if goes_left else nodes.right[node]
+            total[row] += nodes.value[node]
+
+
+def add_shares(
+    matrix: np.ndarray,
+    value: np.ndarray,
+    paths: LeafPaths,
+    points: PathPoints,
+    met: np.ndarray,
+    product: np.ndarray,
+    parts: np.ndarray,
+) -> None:
+    """Add the contribution of each input to the sum of the leaves.
+
+    Args:
+        matrix: What rows are read as, in single precision, shape (n, k).
+        value: Of each node.
+        paths: To all leaves.
+        points: Where integrals are taken.
+        met: Room for as many inputs as a path asks at most.
+        product: Room for each point.
+        parts: In double precision, shape (n, k).
+    """
+    for row in range(matrix.shape[0]):
+        for path in range(paths.leaf.size):
+            begin, end = paths.begin[path], paths.begin[path + 1]
+            for point in range(product.size):
+                product[point] = value[paths.leaf[path]] * points.weight[point]
+            for condition in range(begin, end):
+                seen = matrix[row, paths.column[condition]]
+                if math.isnan(seen):
+                    is_met = paths.missing[condition]
+                elif paths.codes[condition] >= 0:
+                    is_met = paths.met_codes[paths.codes[condition] + int(seen)]
+                else:
+                    is_met = not (seen < paths.low[condition] or seen >= paths.high[condition])
+                met[condition - begin] = is_met
+                for point in range(product.size):
+                    product[point] *= points.factor[condition, int(is_met), point]
+            for condition in range(begin, end):
+                adds = 0.0
+                for point in range(product.size):
+                    adds += product[point] * points.slope[condition, met[condition - begin], point]
+                parts[row, paths.column[condition]] += adds
+
+
+# The walk of rows down the trees of a forest; compiled by numba.
+
+
+@Serializable.register
+class ForestNodes(NamedTuple):
+    """The nodes of all trees one after the other; a leaf leads to itself.
+
+    Attributes:
+        roots: The first node of each tree.
+        column: What each node looks at.
+        threshold: Rows up to it go left.
+        left, right: The next node.
+        missing_left: Whether a row without the number goes left.
+        value: The probability at each node.
+    """
+
+    roots: np.ndarray
+    column: np.ndarray
+    threshold: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    missing_left: np.ndarray
+    value: np.ndarray
+
+
+def add_forest_leaves(matrix: np.ndarray, nodes: ForestNodes, total: np.ndarray, parts: np.ndarray) -> None:
+    """Add up the values of the leaves that each row reaches, tree by tree, and what each split on the way changed.
+
+    Args:
+        matrix: What rows are read as, in single precision, shape (n, k).
+        nodes: The forest.
+        total: Of the leaves' values, shape (n,).
+        parts: What the splits of each input changed, shape (n, k); of shape (0, k) where that is not asked.
+    """
+    for row in range(matrix.shape[0]):
+        reached = 0.0
+        for tree in range(nodes.roots.size):
+            node = nodes.roots[tree]
+            while nodes.left[node] != node:
+                seen, column = matrix[row, nodes.column[node]], nodes.column[node]
+                goes_left = seen <= nodes.threshold[node] or (math.isnan(seen) and nodes.missing_left[node])
+                after = nodes.left[node] if goes_left else nodes.right[node]
+                if parts.shape[0]:
+                    parts[row, column] += nodes.value[after] - nodes.value[node]
+                node = after
+            reached += nodes.value[node]
+        total[row] = reached

@@ -1,0 +1,608 @@
+"""Reasons of a score in words: from inputs, their values and what they add to sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from math import floor, isfinite
+from typing import Any
+
+from hwds.results.formatting import brief, fixed, percent
+
+# Headings of subjects of inputs, for a row or a bar.
+
+HEADINGS = {
+    "quantity": "units bought",
+    "orders": "orders placed",
+    "amount": "money spent",
+    "skus": "different devices",
+    "stores": "stores bought in",
+    "channels": "channels bought through",
+    "promoted": "lines on promotion",
+    "weekend": "lines at weekends",
+    "night": "payments at night",
+    "tier": "orders just over a tier",
+    "quarter end": "lines at the end of quarters",
+    "returns": "units that came back",
+    "devices": "concentration on single devices",
+    "tenure": "time known",
+    "gap": "time since the last order",
+    "spread": "what reselling earns",
+    "price": "price among markets",
+    "least units": "least units of a line",
+    "least gain": "least gain of a line",
+    "usual": "against usual payments",
+    "recent": "highest payment of late",
+    "known payments": "payments before",
+    "network": "shared address, payment, contact",
+}
+"""The heading of each topic."""
+
+HEADINGS_AT = {"risk": "found before", "payments": "payments", "mean payment": "mean payment"}
+"""The heading of each topic that names a place too."""
+
+
+def topic_heading(topic: str) -> str:
+    """Return the heading of a topic; the topic itself where there is none.
+
+    Example:
+        >>> heading_of("risk store")
+        'found before at its store'
+    """
+    for kind, heading in HEADINGS_AT.items():
+        if topic.startswith(f"{kind} "):
+            place = topic.removeprefix(f"{kind} ").replace("_", " ")
+            return f"{heading}: the customer" if place == "customer" else f"{heading} at its {place}"
+    return HEADINGS.get(topic, topic.replace("_", " "))
+
+
+# Phrases for single inputs, by the pattern of their names.
+
+Groups = Mapping[str, str]
+Say = Callable[[float, Groups], str]
+
+WINDOW = r"_(?P<days>\d+)d(?:ay_window)?"
+OVER = r"(?:_(?P<days>\d+)d)?"
+PLACE = r"(?P<place>[a-z][a-z_]*?)"
+
+COUNTED = {
+    "quantity": ("bought", "buy", "units"),
+    "orders": ("placed", "place", "orders"),
+    "amount": ("spent", "spend", ""),
+    "skus": ("bought", "buy", "different devices"),
+    "stores": ("bought in", "buy in", "stores"),
+    "channels": ("bought through", "buy through", "channels"),
+}
+"""For a sum over a window the verb, that of peers, and the noun that is counted."""
+
+
+def written_number(value: float) -> str:
+    """Return a number as people write it: three digits, and no decimals that are zeros."""
+    if abs(value) >= 1000:
+        return fixed(value, 0)
+    shown = brief(value)
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def counted_noun(value: float, one: str, many: str = "") -> str:
+    """Return a number with its noun: `1 order`, `41 units`, `2.5 units`."""
+    return f"{written_number(value)} {one if value == 1 else many or f'{one}s'}"
+
+
+def days_in_words(days: str) -> str:
+    """Return a number of days in words: `a day`, `30 days`."""
+    return "a day" if days == "1" else f"{days} days"
+
+
+def _time(days: float) -> str:
+    """Return a duration: `4 minutes`, `30 hours`, `42 days`."""
+    for size, unit in ((2.0, "day"), (1 / 12, "hour")):
+        if days >= size:
+            return counted_noun(float(round(days if unit == "day" else 24 * days)), unit)
+    return counted_noun(float(round(1440 * days)), "minute")
+
+
+def _sum(what: str) -> Say:
+    verb, _, noun = COUNTED[what]
+
+    def say(value: float, groups: Groups) -> str:
+        counted = written_number(value) if not noun else counted_noun(value, noun.removesuffix("s"), noun)
+        return f"{verb} {counted} in {days_in_words(groups['days'])}"
+
+    return say
+
+
+def _window_words(groups: Groups) -> str:
+    """Return the window in words, ` in 90 days`; empty where the name has no window."""
+    return f" in {days_in_words(groups['days'])}" if groups.get("days") else ""
+
+
+def _share_phrase(what: str, did: str) -> Say:
+    return lambda value, groups: f"{percent(value)} of {what}{_window_words(groups)} {did}"
+
+
+def _counts(before: str, one: str, many: str, after: str = "") -> Say:
+    return lambda value, _: f"{before}{counted_noun(value, one, many)}{after}"
+
+
+def _money(before: str, after: str = "") -> Say:
+    return lambda value, _: f"{before}{written_number(value)}{after}"
+
+
+def _concentration(value: float, groups: Groups) -> str:
+    """Return a Herfindahl index as the number of devices that would have it if all were bought alike."""
+    if not value > 0 or value > 0.995:
+        return f"bought one device alone{_window_words(groups)}"
+    return f"spread its units{_window_words(groups)} as if over {written_number(1 / value)} devices alike"
+
+
+def _gap(value: float, _: Groups) -> str:
+    return (
+        f"its units cost {written_number(value)} less than on the street"
+        if value > 0
+        else "its units cost no less than on the street"
+    )
+
+
+def _least_units(value: float, groups: Groups) -> str:
+    few = f"never bought fewer than {counted_noun(value, 'unit')}"
+    return f"{few if value > 1 else 'bought single units, too,'}{_window_words(groups)}"
+
+
+def _least_gain(value: float, groups: Groups) -> str:
+    """Return what the line that pays least would earn."""
+    each = f"each of its lines{_window_words(groups)} would earn {percent(value)} or more on the street"
+    return each if value > 0 else f"one of its lines{_window_words(groups)} would earn nothing on the street"
+
+
+def _whether(yes: str, no: str) -> Say:
+    return lambda value, groups: f"{yes if value else no}{_window_words(groups)}"
+
+
+def _earns(where: str) -> Say:
+    return lambda value, _: f"a unit resold {where} {'earns' if value >= 0 else 'loses'} {written_number(abs(value))}"
+
+
+def _earns_share(where: str) -> Say:
+    return lambda value, _: f"a unit resold {where} {'earns' if value >= 0 else 'loses'} {percent(abs(value))} of its price"
+
+
+def _place_words(groups: Groups) -> str:
+    """Return the rows of a place in words: `the rows at its store`."""
+    place = groups["place"].replace("_", " ")
+    return "its own rows" if place == "customer" else f"the rows at its {place}"
+
+
+def _risk(value: float, groups: Groups) -> str:
+    return (
+        f"{percent(value)} of {_place_words(groups)} that were investigated in {days_in_words(groups['days'])} were confirmed"
+    )
+
+
+def _expected(value: float, groups: Groups) -> str:
+    """Return the phrase of a share that is shrunk to the overall one: an expectation, not a count."""
+    return (
+        f"by those of {days_in_words(groups['days'])} {percent(value)} of {_place_words(groups)} are expected to be confirmed"
+    )
+
+
+def counted_share_phrase(base: str, confirmed: float, labels: float) -> str:
+    """Return the counts behind a share that is shrunk: `of the rows at its store 12 were investigated ... and 3 confirmed`.
+
+    Args:
+        base: The name of the share (`store_risk_30d`).
+        confirmed: Rows that were confirmed.
+        labels: Rows that were investigated.
+    """
+    match = re.fullmatch(f"{PLACE}_risk{WINDOW}", base)
+    assert match is not None
+    there, days = _place_words(match.groupdict()), days_in_words(match["days"])
+    if not labels:
+        return f"none of {there} was investigated in {days}"
+    if not confirmed:
+        return f"none of {there} was confirmed of {written_number(labels)} that were investigated in {days}"
+    return f"of {there} {written_number(labels)} were investigated in {days} and {written_number(confirmed)} confirmed"
+
+
+def _count_at_place(what: str) -> Say:
+    one = what.replace("were ", "was ")
+
+    def say(value: float, groups: Groups) -> str:
+        return f"{written_number(value) if value else 'none'} of {_place_words(groups)} {one if value == 1 else what} in {days_in_words(groups['days'])}"
+
+    return say
+
+
+def _payments(value: float, groups: Groups) -> str:
+    """Return how many payments there were: of the customer, or at a place."""
+    days = days_in_words(groups["days"])
+    if groups["place"] == "customer":
+        return f"the customer paid {'once' if value == 1 else f'{written_number(value)} times'} in {days}"
+    return f"{counted_noun(value, 'payment')} of known outcome came at its {groups['place'].replace('_', ' ')} in {days}"
+
+
+def _mean(value: float, groups: Groups) -> str:
+    of = "of the customer" if groups["place"] == "customer" else f"at its {groups['place'].replace('_', ' ')}"
+    return f"payments {of} in {days_in_words(groups['days'])} are {written_number(value)} on average"
+
+
+def _frauds_in_a_row(value: float, _: Groups) -> str:
+    if value == 1:
+        return "the last payment that is known at its terminal was a fraud"
+    return f"the last {written_number(value)} payments that are known at its terminal were frauds" if value else NO_FRAUDS
+
+
+NO_FRAUDS = "none of the last payments that are known at its terminal was a fraud"
+
+
+def _confirmed(value: float, _: Groups) -> str:
+    if value == 1:
+        return "1 customer that shares identifiers with it was confirmed"
+    return f"{written_number(value) if value else 'none of the'} customers that share identifiers with it were confirmed"
+
+
+def _ratio(verb: str, usual: str) -> Say:
+    """Return the phrase of a ratio to what is usual, which says whether it is more or less."""
+
+    def say(value: float, _: Groups) -> str:
+        if value == 1:
+            return f"{verb} {usual}"
+        less = "" if value > 1 else "less than usual: "
+        return f"{verb} {less}{written_number(value)} times {usual}"
+
+    return say
+
+
+def _sharing(value: float, what: str | None) -> str:
+    """Return with how many customers something is shared; `what` is None where several kinds of identifiers count."""
+    others = counted_noun(value, "other customer")
+    return f"shares its {what.replace('_', ' ')} with {others}" if what else f"shares identifiers with {others}"
+
+
+PHRASES: tuple[tuple[str, str, Say], ...] = (
+    *((f"{what}{WINDOW}", what, _sum(what)) for what in COUNTED),
+    ("quantity", "quantity", _counts("buys ", "unit", "units")),
+    ("(?:amount|tx_amount)", "amount", _money("is worth ")),
+    (f"quantity_ratio{OVER}", "quantity", _ratio("buys", "its usual quantity")),
+    (f"amount_ratio{OVER}", "amount", _ratio("spends", "its usual amount")),
+    (f"quantity_least{WINDOW}", "least units", _least_units),
+    (f"spread_share_least{WINDOW}", "least gain", _least_gain),
+    ("usual_ratio", "usual", lambda value, _: f"is {written_number(value)} times what the customer pays on average"),
+    ("highest_ratio", "recent", lambda value, _: f"of late the customer paid up to {written_number(value)} times the usual"),
+    ("usual_count", "known payments", _counts("the customer paid ", "time", "times", " before")),
+    (f"cross_channel{OVER}", "channels", _whether("bought through more than one channel", "bought through one channel alone")),
+    (f"promoted_share{OVER}", "promoted", _share_phrase("its lines", "were bought on promotion")),
+    ("promotion", "promoted", _whether("is bought on promotion", "is bought without a promotion")),
+    (f"weekend_share{OVER}", "weekend", _share_phrase("its lines", "were bought at a weekend")),
+    ("(?:tx_during_weekend)", "weekend", _whether("is of a weekend", "is of a weekday")),
+    ("(?:tx_during_night)", "night", _whether("is of the night", "is of the day")),
+    (f"over_tier_share{OVER}", "tier", _share_phrase("its orders", "were just over a tier of discounts")),
+    (f"quarter_end_share{OVER}", "quarter end", _share_phrase("its lines", "were bought at the end of a quarter")),
+    (f"return_rate{OVER}", "returns", _share_phrase("its units", "came back")),
+    (f"sku_concentration{OVER}", "devices", _concentration),
+    ("tenure_days", "tenure", lambda value, _: f"has been known for {_time(value)}" if value else "is new"),
+    ("order_gap_days", "gap", lambda value, _: f"orders again after {_time(value)}"),
+    ("loss_at_stake", "spread", _gap),
+    ("at_stake", "spread", _money("", " are at stake")),
+    ("spread", "spread", _earns("on the street")),
+    ("spread_share", "spread", _earns_share("on the street")),
+    ("best_pair_spread", "spread", _earns("in another market")),
+    ("best_pair_share", "spread", _earns_share("in another market")),
+    (
+        "price_rank",
+        "price",
+        lambda value, _: (
+            "no market is cheaper" if value == 1 else f"its price is number {written_number(value)} of all markets"
+        ),
+    ),
+    ("markets_seen", "price", _counts("the device is seen in ", "market", "markets")),
+    ("unit_price", "price", _money("a unit costs ")),
+    (
+        "(?:network_degree|customers_sharing_(?P<what>\\w+))",
+        "network",
+        lambda value, groups: _sharing(value, groups.get("what")),
+    ),
+    ("network_size", "network", _counts("is tied to a group of ", "customer", "customers")),
+    (
+        "network_confirmed",
+        "network",
+        _confirmed,
+    ),
+    ("network_confirmed_share", "network", _share_phrase("those that share identifiers with it", "were confirmed")),
+    (f"{PLACE}_id_risk{WINDOW}", "risk", _risk),
+    (f"{PLACE}_risk{WINDOW}", "risk", _expected),
+    (f"{PLACE}_confirmed{WINDOW}", "risk", _count_at_place("were confirmed")),
+    (f"{PLACE}_labels{WINDOW}", "risk", _count_at_place("were investigated")),
+    (f"{PLACE}_id_nb_tx{WINDOW}", "payments", _payments),
+    (f"{PLACE}_id_avg_amount{WINDOW}", "mean payment", _mean),
+    (f"(?P<place>customer|terminal)_count{WINDOW}", "payments", _payments),
+    (f"(?P<place>customer)_mean{WINDOW}", "mean payment", _mean),
+    ("(?P<place>terminal)_run", "risk", _frauds_in_a_row),
+    ("(?P<place>terminal)_fraud_share", "risk", _share_phrase("payments at its terminal since its first fraud", "were frauds")),
+    ("(?P<place>terminal)_run_age", "risk", lambda days, _: f"its terminal's latest frauds began {_time(days)} ago"),
+    ("(?P<place>terminal)_first_age", "risk", lambda days, _: f"its terminal's first fraud is {_time(days)} old"),
+    ("(?P<place>terminal)_honest_age", "risk", lambda days, _: f"its terminal's last honest payment is {_time(days)} old"),
+)
+"""A pattern of a whole name, its topic, and its words; the first that fits counts."""
+
+FLAG_NAMES = re.compile(f"cross_channel{OVER}|promotion|tx_during_(?:weekend|night)")
+"""Inputs that are 1 or 0: yes or no."""
+
+MISSING: tuple[tuple[str, str], ...] = (
+    (f"quantity_ratio{OVER}", "has no earlier line to compare its quantity with"),
+    (f"amount_ratio{OVER}", "has no earlier line to compare its amount with"),
+    ("order_gap_days", "has not ordered before"),
+    (f"return_rate{OVER}", "has bought nothing that could come back"),
+    ("usual_ratio|highest_ratio", "is of a customer who has not paid before"),
+    ("terminal_(?:run_age|first_age)", "is at a terminal without a known fraud"),
+    ("terminal_honest_age", "is at a terminal without a known honest payment"),
+    ("best_pair_(?:spread|share)", "is of a device that is seen in no other market"),
+    ("spread|spread_share|spread_share_least_.*|loss_at_stake", "is of a device without a known street price"),
+    ("network_.*", "names no customer whose ties could be followed"),
+    (".+_z", "has too few peers to be compared with"),
+    ("recent", "its last rows, in their order, look like those of confirmed cases"),
+)
+"""A pattern of a whole name, and what it means that there is no value."""
+
+
+def missing_phrase(name: str) -> str | None:
+    """Return what it means that an input has no value; None where no pattern fits it."""
+    return next((words for pattern, words in MISSING if re.fullmatch(pattern, name)), None)
+
+
+def topic_of(name: str) -> str | None:
+    """Return the topic of an input; None where no pattern fits it."""
+    match = _match_phrase(name)
+    if match is None:
+        return None
+    topic, _, groups = match
+    return f"{topic} {groups['place']}" if groups.get("place") else topic
+
+
+def phrase_of(name: str, value: float) -> str | None:
+    """Return an input in words; None where no pattern fits it."""
+    match = _match_phrase(name)
+    return None if match is None else match[1](value, match[2])
+
+
+@cache
+def _match_phrase(name: str) -> tuple[str, Say, Groups] | None:
+    for pattern, topic, say in PHRASES:
+        match = re.fullmatch(pattern, name)
+        if match:
+            return topic, say, match.groupdict()
+    return None
+
+
+# Reasons of a score in words: from inputs, their values and what they add to sentences that an
+# investigator can read.
+# Inputs are known by their names. Inputs of one topic make one sentence. A number that is
+# unusual says so: in which share of the rows that a model learned from it is lower, or higher.
+
+MOST_SENTENCES = 3
+"""Sentences of one row."""
+
+UNUSUAL = 0.9
+"""The share of rows with a lower (or a higher) value from which on a value is said to be high (or low)."""
+
+LEAST_SHARE = 0.001
+"""The least share of rows that is named: rarer texts are seen too seldom among those that shares are computed from."""
+
+NOTHING = "none of "
+"""The begin of a sentence that says that something did not happen."""
+
+PEERS = re.compile(r"(?P<base>.+)_(?P<kind>z|peers)")
+"""Inputs that compare the input of the base's name with its peers."""
+
+RULE = "rule "
+"""The begin of the name of a rule; behind it come its name and its conditions."""
+
+CONDITION_INPUT = re.compile(r"(?:^|: | and )(\w+) [<>=!]")
+"""The input of a condition."""
+
+RISK = re.compile(r"(?P<place>.+)_risk_(?P<window>\d+d)")
+"""A share of confirmed rows that is shrunk; beside it stand the rows themselves."""
+
+Value = float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An input of a row.
+
+    Attributes:
+        name: The input's.
+        value: A number or a text; None where there is none.
+        adds: Its contribution to the score.
+        below, above: The share of the rows that were learned from with a lower and with a higher value, of a text with a
+            commoner one; None where not known.
+        share: The share of rows with a text; None of a number, and where not known.
+    """
+
+    name: str
+    value: Value
+    adds: float
+    below: float | None
+    above: float | None
+    share: float | None
+
+    @classmethod
+    def of(cls, reason: Mapping[str, Any]) -> Fact:
+        """Read one reason: `input`, `value` as a text, `adds`, and where they are known `below`, `above` and `share`."""
+        below, above, share = (reason.get(each) for each in ("below", "above", "share"))
+        value = _parse_value(reason["value"]) if share is None else str(reason["value"])
+        return cls(str(reason["input"]), value, float(reason["adds"]), below, above, share)
+
+
+def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST_SENTENCES) -> list[str]:
+    """Return sentences for the main inputs of a row's score, the topic that adds most first.
+
+    Args:
+        reasons: `input`, `value` (a text, null where there is none), `adds`, `below`, `above` and `share` of each; see `Fact`.
+        most: Sentences at most.
+
+    Example:
+        >>> peers = {"input": "quantity_30d_peers", "value": "3.0", "adds": 0.1}
+        >>> in_words([{"input": "quantity_30d", "value": "41.0", "adds": 2.0}, peers])
+        ['bought 41 units in 30 days, its peers buy 3']
+    """
+    topics: dict[str, list[Fact]] = {}
+    for fact in map(Fact.of, reasons):
+        topics.setdefault(input_subject(fact.name), []).append(fact)
+    ordered = sorted(topics.values(), key=lambda facts: -sum(fact.adds for fact in facts))
+    grounds = [facts for facts in ordered if not all(map(_is_usual, facts))] or ordered
+    sentences = [_sentence(facts) for facts in grounds]
+    said = [sentence for sentence in sentences if not sentence.startswith(NOTHING)]
+    return (said or sentences)[:most]  # that nobody looked is no ground by itself
+
+
+@cache
+def companion_inputs(name: str) -> tuple[str, ...]:
+    """Return the inputs that make one readable: the input it compares, and the median of peers; of a rule those it is about.
+
+    Example:
+        >>> companions("quantity_30d_z")
+        ('quantity_30d', 'quantity_30d_peers')
+    """
+    if name.startswith(RULE):
+        return tuple(dict.fromkeys(CONDITION_INPUT.findall(name.removeprefix(RULE))))
+    risk = RISK.fullmatch(name)
+    if risk:
+        return f"{risk['place']}_confirmed_{risk['window']}", f"{risk['place']}_labels_{risk['window']}"
+    match = PEERS.fullmatch(name)
+    base = match["base"] if match else name
+    return tuple(each for each in (base, f"{base}_peers") if each != name)
+
+
+def input_subject(name: str) -> str:
+    """Return the subject of an input: the same for a quantity over 7 and 30 days and for its comparison with peers."""
+    peers = PEERS.fullmatch(name)
+    base = peers["base"] if peers else name
+    return topic_of(base) or base
+
+
+def _is_usual(fact: Fact) -> bool:
+    """Return whether an input is a number or a text as most rows have it: by itself no ground to look at a row."""
+    shares = [share for share in (fact.below, fact.above) if share is not None]
+    return bool(shares) and max(shares) < UNUSUAL
+
+
+def _sentence(facts: list[Fact]) -> str:
+    """Return one topic in words: its strongest input and how that compares with peers; else its strongest comparison."""
+    known = {fact.name: fact for fact in facts}
+    ordered = [fact.name for fact in sorted(facts, key=lambda fact: -fact.adds)]
+    if RISK.fullmatch(ordered[0]):
+        counted = [known[name].value for name in companion_inputs(ordered[0]) if name in known]
+        if len(counted) == 2 and isinstance(counted[0], float) and isinstance(counted[1], float):
+            return counted_share_phrase(ordered[0], counted[0], counted[1]) + (
+                _rank_words(known[ordered[0]]) if counted[0] else ""
+            )
+    if ordered[0].endswith("_peers") and known[ordered[0]].adds > 0 and isinstance(known[ordered[0]].value, float):
+        return _peers_clause(known[ordered[0]], known.get(ordered[0].removesuffix("_peers")))
+    plain = [name for name in ordered if not PEERS.fullmatch(name)]
+    plain = [name for name in plain if known[name].value is not None] or plain
+    compared = [name for name in ordered if PEERS.fullmatch(name) and isinstance(known[name].value, float)]
+    if not plain:
+        return _comparison_phrase(known[(compared or ordered)[0]])
+    match = next((name for name in (f"{plain[0]}_peers", f"{plain[0]}_z") if name in compared), None)
+    if match:
+        return f"{_input_phrase(known[plain[0]], rank=False)}{_comparison_clause(known[match])}"
+    far = [name for name in compared if name.endswith("_z")]  # what peers do over other days compares with nothing
+    if far:
+        return f"{_input_phrase(known[plain[0]])}, {_comparison_phrase(known[far[0]])}"
+    return _input_phrase(known[next((name for name in plain if not _is_usual(known[name])), plain[0])])
+
+
+def _peers_clause(fact: Fact, own: Fact | None) -> str:
+    """Return what the peers of a row do, where that itself is unusual, after what the row does."""
+    assert isinstance(fact.value, float)
+    base = fact.name.removesuffix("_peers")
+    match = re.fullmatch(r"(?P<what>\w+?)_(?P<days>\d+)d", base)
+    if match is None or match["what"] not in COUNTED:
+        return f"its peers' {_input_noun(base)}: {written_number(fact.value)}{_rank_words(fact)}"
+    _, verb, noun = COUNTED[match["what"]]
+    counted = f"{written_number(fact.value)} {noun}".rstrip()
+    if own is None or own.value is None:
+        return f"its peers {verb} {counted} in {days_in_words(match['days'])}{_rank_words(fact)}"
+    return f"{_input_phrase(own, rank=False)}, among peers who {verb} {counted}{_rank_words(fact)}"
+
+
+def _input_phrase(fact: Fact, *, rank: bool = True) -> str:
+    """Return an input in words, and where asked for how unusual it is."""
+    if fact.name.startswith(RULE):
+        return f"meets the {fact.name}" + (f" ({fact.value})" if fact.value else "")
+    if fact.value is None:
+        return missing_phrase(fact.name) or f"its {_input_noun(fact.name)} is not known"
+    if isinstance(fact.value, str):
+        return f"its {_input_noun(fact.name)} is {fact.value}{_text_share_words(fact)}"
+    words = phrase_of(fact.name, fact.value) or f"its {_input_noun(fact.name)} is {written_number(fact.value)}"
+    return f"{words}{_rank_words(fact)}" if rank else words
+
+
+def _text_share_words(fact: Fact) -> str:
+    """Return in which share of rows a text stands; empty where that is not known."""
+    if fact.share is None:
+        return ""
+    if fact.share < LEAST_SHARE:
+        return f", as in less than {percent(LEAST_SHARE)} of rows"
+    return f", as in {'only ' if (fact.above or 0) >= UNUSUAL else ''}{percent(fact.share)} of rows"
+
+
+def _rank_words(fact: Fact) -> str:
+    """Return how unusual a number is, in brackets; empty where it is not, or where that is not known."""
+    if fact.below is None or fact.above is None:
+        return ""
+    share = max(fact.below, fact.above)
+    if share < UNUSUAL:
+        return ""
+    whole = min(floor(100 * share + 1e-9), 99)
+    if fact.value == 0 or FLAG_NAMES.fullmatch(fact.name):
+        return f" (unlike {whole} % of rows)"
+    return f" ({'more' if fact.below >= fact.above else 'less'} than in {whole} % of rows)"
+
+
+def _comparison_clause(fact: Fact) -> str:
+    """Return how the input before it compares with its peers."""
+    assert isinstance(fact.value, float)
+    if fact.name.endswith("_z"):
+        return f", {_deviation_words(fact.value)}"
+    return f", its peers {COUNTED.get(input_subject(fact.name), ('', 'have', ''))[1]} {written_number(fact.value)}"
+
+
+def _comparison_phrase(fact: Fact) -> str:
+    """Return a comparison in words without its input."""
+    match = PEERS.fullmatch(fact.name)
+    if match is None or not isinstance(fact.value, float):
+        return _input_phrase(fact)
+    what = _input_noun(match["base"])
+    return (
+        f"its {what}: {_deviation_words(fact.value)}"
+        if match["kind"] == "z"
+        else f"its peers' {what}: {written_number(fact.value)}"
+    )
+
+
+def _deviation_words(z: float) -> str:
+    return f"{abs(z):.1f} deviations {'above' if z >= 0 else 'below'} its peers"
+
+
+def _input_noun(base: str) -> str:
+    """Return the noun of an input: `units in 30 days` for `quantity_30d`."""
+    match = re.fullmatch(r"(?P<what>\w+?)_(?P<days>\d+)d", base)
+    if match is None:
+        return base.replace("_", " ")
+    noun = COUNTED.get(match["what"], ("", "", ""))[2] or match["what"].replace("_", " ")
+    return f"{noun} in {days_in_words(match['days'])}"
+
+
+def _parse_value(value: str | None) -> Value:
+    """Return a text as a number where it is one."""
+    if value is None:
+        return None
+    try:
+        parsed = float({"true": "1", "false": "0"}.get(value, value))
+    except ValueError:
+        return value
+    return parsed if isfinite(parsed) else None

@@ -1,0 +1,460 @@
+"""The tables, pictures and case files of decisions on alerts and on arbitrage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from hwds.core.files import write_text
+from hwds.detection.alerts.verdict import Against, AlertVerdict, DailyAmount, PolicyRecord
+from hwds.detection.cases import case_heading
+from hwds.detection.reselling import STREET, ArbitrageVerdict, route_name
+from hwds.report.grid import Grid, grid_of
+from hwds.report.hooks import TableReport
+from hwds.report.page_parts import GridTable, Listing, Page, Section, Text
+from hwds.report.pictures import GREY, INK, LIGHT, NAIVE_COLOUR, OWN_COLOUR, drawable, new_figure, plain_numbers, save_png, tidy
+from hwds.results.files import write_csv
+from hwds.results.formatting import brief, column_texts, counted, decimals, fixed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+# alert_costs.png: what each policy costs a day, by the labels and by the truth, with its parts
+# and its interval.
+
+COST_PARTS = (
+    ("missed", "loss that is missed", OWN_COLOUR),
+    ("wrong_blocks", "honest rows blocked", NAIVE_COLOUR),
+    ("reviews", "reviews", LIGHT),
+)
+AGAINST_TITLES: dict[Against, str] = {
+    "labels": "by the labels, each for as many rows as it stands for",
+    "truth": "by the simulator's truth, all rows",
+}
+
+
+def costs_figure(verdict: AlertVerdict) -> Figure | None:
+    """Draw the cost of each policy; None where nothing was back-tested."""
+    by_side: dict[Against, list[PolicyRecord]] = {}
+    for line in verdict.record:
+        by_side.setdefault(line.against, []).append(line)
+    if not by_side:
+        return None
+    figure = new_figure(10.5, 1.3 + 2.4 * len(by_side))
+    panels = figure.subplots(len(by_side), 1, squeeze=False)[:, 0]
+    for axes, (against, lines) in zip(panels, by_side.items(), strict=True):
+        _draw_costs(axes, lines, verdict)
+        axes.set_title(AGAINST_TITLES[against], fontsize=10, loc="left", color=INK)
+    panels[-1].set_xlabel(
+        drawable(f"{verdict.unit or 'cost'} a day; line: 95 %, days and entities drawn again"),
+        fontsize=9,
+        color=GREY,
+        parse_math=False,
+    )
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(COST_PARTS), frameon=False, fontsize=8.5)
+    why = "" if verdict.rule == "none" else f" ({verdict.rule})"
+    title = f"{verdict.action}{why}: what each policy costs over {verdict.days} days"
+    figure.suptitle(drawable(title, 100), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    return figure
+
+
+def _draw_costs(axes: Axes, lines: Sequence[PolicyRecord], verdict: AlertVerdict) -> None:
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    places = list(range(len(lines)))[::-1]
+    begin, longest = [0.0] * len(lines), 0.0
+    for part, label, colour in COST_PARTS:
+        sizes = [float(getattr(line, part)) for line in lines]
+        axes.barh(places, sizes, left=begin, color=colour, height=0.62, label=label)
+        begin = [at + size for at, size in zip(begin, sizes, strict=True)]
+    for place, line in zip(places, lines, strict=True):
+        low, high = line.cost.low, line.cost.high
+        end = line.cost.value
+        if low is not None and high is not None:
+            axes.hlines(place, low, high, color=INK, linewidth=1.4)
+            end = max(end, high)
+        longest = max(longest, end)
+        axes.annotate(
+            brief(line.cost.value), (end, place), (6, 0), textcoords="offset points", va="center", fontsize=8.5, color=INK
+        )
+    axes.set_yticks(places, [drawable(policy_name(line.policy, verdict)) for line in lines], fontsize=9, parse_math=False)
+    axes.get_yticklabels()[0].set_fontweight("bold")
+    axes.set_xlim(0, 1.1 * longest or 1.0)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    tidy(axes, "x")
+
+
+def policy_name(policy: str, verdict: AlertVerdict) -> str:
+    """Return the name of a policy: `today's rule`, `z > 3`."""
+    names = {
+        "today": "today's rule",
+        "z": f"z > {verdict.z:g}",
+        "random": "random reviews",
+        "nothing": "nothing",
+    }
+    return names.get(policy, policy)
+
+
+# The costs of a decision on alerts: a table of all policies, and its picture.
+
+COST_TITLES = (
+    ("policy", "policy"),
+    ("gray by", "by"),
+    ("cost a day", "cost\na day"),
+    ("95 %, by day", ""),
+    ("95 %, by entity", ""),
+    ("the policy saves", "policy\nsaves"),
+    ("95 %, by day and by entity", "95 %"),
+    ("missed", ""),
+    ("wrong blocks", "wrong\nblocks"),
+    ("reviews", ""),
+    ("rows blocked a day", ""),
+    ("rows reviewed a day", ""),
+    ("kept of what is at stake, %", "kept\n%"),
+    ("honest rows blocked, %", "honest\nblocked %"),
+)
+
+
+def alert_cost_grid(verdict: AlertVerdict) -> Grid:
+    """Return every policy against labels and truth: its cost a day, and what the decision's own policy saves."""
+    lines = verdict.record
+    own = lines[0].policy if lines else ""
+    guarded = f"of {', '.join(verdict.guarded)}, %" if verdict.guarded else ""
+    titles = [*COST_TITLES, (guarded, "guarded\n%" if guarded else "")]
+    numbers = [column_texts([getattr(line, part) for line in lines]) for part in ("missed", "wrong_blocks", "reviews")]
+    places = decimals([line.cost.value for line in lines])
+    rows = [
+        (
+            policy_name(line.policy, verdict),
+            line.against,
+            *_cost_cells(line, places),
+            *(cells[i] for cells in numbers),
+            *_row_cells(line),
+        )
+        for i, line in enumerate(lines)
+    ]
+    caption = f"Cost of each policy, {verdict.unit or 'money'} a day over {verdict.days} days:"
+    return grid_of(titles, rows, own=own, names=2, caption=caption)
+
+
+def _cost_cells(line: PolicyRecord, places: int) -> tuple[str, ...]:
+    cost, saving = line.cost, line.saving
+    by_day, by_entity = (
+        _interval_cell(cost.day_low, cost.day_high, places),
+        _interval_cell(cost.entity_low, cost.entity_high, places),
+    )
+    return fixed(cost.value, places), by_day, by_entity, *_saving_cells(saving, places)
+
+
+def _saving_cells(saving: DailyAmount | None, places: int) -> tuple[str, str]:
+    return ("", "") if saving is None else (fixed(saving.value, places), _interval_cell(saving.low, saving.high, places))
+
+
+def _interval_cell(low: float | None, high: float | None, places: int) -> str:
+    return "" if low is None or high is None else f"{fixed(low, places)} to {fixed(high, places)}"
+
+
+def _row_cells(line: PolicyRecord) -> tuple[str, ...]:
+    shares = (line.caught_share, line.honest_blocked, line.guarded_blocked)
+    caught, honest, guarded = (None if share is None else 100 * share for share in shares)
+    return fixed(line.blocked, 1), fixed(line.reviewed, 1), fixed(caught, 1), fixed(honest, 3), fixed(guarded, 2)
+
+
+def draw_alert_costs(verdict: AlertVerdict, path: Path) -> None:
+    """Draw the cost of each policy with its parts and intervals; nothing where nothing was back-tested."""
+    save_png(costs_figure(verdict), path)
+
+
+ALERT_COSTS_REPORT = TableReport(grid=alert_cost_grid, draw=draw_alert_costs)
+
+
+# The thresholds of a decision on alerts: the probabilities from which the last window blocks
+# and reviews, by the stake.
+
+
+def alert_threshold_grid(verdict: AlertVerdict) -> Grid:
+    """Return the thresholds of the last window."""
+    last = verdict.thresholds.filter(pl.col("cutoff") == pl.col("cutoff").max())
+    unit = f", {verdict.unit}" if verdict.unit else ""
+    titles = [
+        ("quantile of what is at stake", "stakes"),
+        (f"at stake{unit}", "at stake"),
+        ("blocked from p", "blocked\nfrom p"),
+        ("blocked from p, with reviews left", "though\nreviews left"),
+        ("reviewed from p", "reviewed\nfrom p"),
+    ]
+    rows = zip(
+        (f"P{100 * level:g}" for level in last["stake_quantile"]),
+        column_texts(last["at_stake"].to_list()),
+        (f"{value:.4f}" for value in last["block_from"]),
+        (f"{value:.4f}" for value in last["block_always_from"]),
+        ("never" if value is None else f"{value:.4f}" for value in last["review_from"]),
+        strict=True,
+    )
+    return grid_of(titles, [tuple(row) for row in rows], caption=_threshold_rule(verdict) if len(last) else "")
+
+
+def _threshold_rule(verdict: AlertVerdict) -> str:
+    """Return the rule that the last window's thresholds follow from, and why it was chosen."""
+    last = verdict.chosen[-1]
+    wrong, floor = brief(last.multiplier * verdict.wrong_block, None, verdict.unit), brief(last.floor, None, verdict.unit)
+    if last.formula_cost is None:
+        why = f"the formula as it is, for {last.positives} labelled gray rows before it can choose nothing"
+    elif (last.multiplier, last.floor) == (1.0, 0.0):
+        why = "the formula as it is, than which nothing was clearly cheaper before it"
+    else:
+        why = f"{last.multiplier:g} x the cost of a wrong block, what cost least before it"
+    rule = f"blocked from p x loss >= (1 - p) x {wrong}, reviewed from a gain of {floor if last.floor else '0'}"
+    return f"Thresholds of the window of {last.cutoff}, {rule} ({why}):"
+
+
+ALERT_THRESHOLDS_REPORT = TableReport(grid=alert_threshold_grid)
+
+
+# The cases of a decision: a table of the first ones, and for each a page and its rows as CSV.
+
+SHOWN_CASES = 10
+"""Cases on the terminal and on the page of a run."""
+
+CASE_PAGES = 50
+"""Cases that have a page of their own."""
+
+CASE_ROWS = 200
+"""Rows of a case on its page; its CSV has all."""
+
+CASE_TITLES = (
+    ("case", "case"),
+    ("kind", "kind"),
+    ("tier", "tier"),
+    ("accounts", "accounts"),
+    ("rows", "rows"),
+    ("at stake", "at stake"),
+    ("score", "score"),
+    ("why", ""),
+)
+
+
+def case_grid(verdict: Any) -> Grid:
+    """Return the first cases of a verdict."""
+    cases = verdict.cases.head(SHOWN_CASES)
+    rows = [
+        (
+            case["case"],
+            case["kind"],
+            case["tier"] or "",
+            str(case["parties"]),
+            str(case["rows"]),
+            brief(case["at_stake"], None, verdict.unit),
+            brief(case["score"]),
+            case["reasons"],
+        )
+        for case in cases.iter_rows(named=True)
+    ]
+    return grid_of(CASE_TITLES, rows, names=3, words=1, caption=case_caption(len(verdict.cases)))
+
+
+def case_caption(count: int) -> str:
+    """Return the words above the table of the first of so many cases."""
+    if count == 1:
+        return "The one case; it is in cases.csv, and cases/index.html shows it:"
+    pages = "each" if count <= CASE_PAGES else f"the first {CASE_PAGES}"
+    if count <= SHOWN_CASES:
+        return f"All {counted(count, 'cases')}; they are in cases.csv, and cases/index.html shows {pages}:"
+    return f"The first {SHOWN_CASES} of {counted(count, 'cases')}; all are in cases.csv, and cases/index.html shows {pages}:"
+
+
+def write_case_files(verdict: Any, folder: Path) -> None:
+    """Write `index.html`, and for each of the first cases its page and its rows."""
+    first = verdict.cases.head(CASE_PAGES).to_dicts()
+    write_text(folder / "index.html", str(_case_index(first, verdict).html()))
+    for case in first:
+        rows = verdict.case_rows.filter(pl.col("case") == case["case"]).drop("case")
+        write_text(folder / f"{case['case']}.html", str(case_page(case, rows, verdict.unit).html()))
+        write_csv(folder / f"{case['case']}.csv", rows)
+
+
+def _case_index(first: Sequence[Mapping[str, Any]], verdict: Any) -> Page:
+    lines = tuple(_case_line(case, verdict.unit) for case in first)
+    every = counted(len(verdict.cases), "cases")
+    whole = len(first) == len(verdict.cases)
+    pages = "one with a page of its own" if len(first) == 1 else "each with a page of its own"
+    shown = f"{every}, {pages}." if whole else f"{every}; the first {len(first)} have a page of their own."
+    title = "The cases, the most urgent first" if whole else "The first cases"
+    return Page("Cases", verdict.sentence, shown, (Section(title, (Listing(lines),)),))
+
+
+def _case_line(case: Mapping[str, Any], unit: str) -> str:
+    """Return a case in a line: its heading, its money, and its reasons where they were computed."""
+    return "; ".join(filter(None, (case_heading(case), f"{brief(case['at_stake'], None, unit)} at stake", case["reasons"])))
+
+
+def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
+    """Return the page of a case: what it is, why it is suspected, what ties its accounts, and its rows.
+
+    Args:
+        case: A row of the table of cases.
+        rows: Its own rows.
+        unit: Of money.
+    """
+    when = _period(case["first"], case["last"])
+    lead = f"{case_heading(case)}{when}, {brief(case['at_stake'], None, unit)} at stake."
+    why = Section("Why", (Listing(tuple(case["reasons"].split("; "))) if case["reasons"] else Text("No reason was computed."),))
+    ties = Section("What ties its accounts", (Listing(tuple(case["shares"].split("; "))),)) if case["shares"] else None
+    cells = rows.head(CASE_ROWS)
+    table = Section("Rows", (GridTable(_case_rows_grid(cells, len(rows))),))
+    likely = rows["probability"].cast(pl.Float64).drop_nulls().to_numpy()
+    sure = f"Highest probability {likely.max():.2f}" if len(likely) else f"Score {brief(case['score'])}"
+    below = f"{sure}{'; tier ' + case['tier'] if case['tier'] else ''}. All its rows: {case['case']}.csv."
+    return Page(f"Case {case['case']}", lead, below, tuple(part for part in (why, ties, table) if part is not None))
+
+
+def _case_rows_grid(rows: pl.DataFrame, every: int) -> Grid:
+    names = [name for name in rows.columns if name != "row_id" and rows[name].null_count() < len(rows)]
+    titles = [(name.removeprefix("link: ").replace("_", " "), name) for name in names]
+    cells = [tuple(_case_cell(value) for value in row) for row in rows.select(names).iter_rows()]
+    shown = f"The first {len(rows)} of {every:,} rows:" if len(rows) < every else ""
+    texts = sum(not rows.schema[name].is_numeric() for name in names if name != "reasons")
+    words = int("reasons" in names)
+    return grid_of(titles, cells, names=texts, words=words, caption=shown)
+
+
+def _case_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return brief(value) if isinstance(value, float) else f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "hour") else str(value)
+
+
+def _period(first: Any, last: Any) -> str:
+    if first is None:
+        return ""
+    return f" on {_date(first)}" if _date(first) == _date(last) else f" from {_date(first)} to {_date(last)}"
+
+
+def _date(moment: Any) -> str:
+    return f"{moment:%d %b %Y}"
+
+
+CASES_REPORT = TableReport(grid=case_grid, write=write_case_files)
+
+
+# arbitrage_thresholds.png: differences of prices beside their thresholds, and the margins
+# between channels.
+
+MOST_DRAWN_PAIRS = 26
+"""Pairs shown."""
+
+PAYING_COLOUR = "#b3382c"
+"""The colour of a pair that pays."""
+
+
+def arbitrage_figure(verdict: ArbitrageVerdict) -> Figure | None:
+    """Draw the pairs that pay most, and how many SKUs pay between each two channels; None where there is no pair."""
+    pairs = verdict.thresholds.drop_nulls("margin")
+    if pairs.is_empty():
+        return None
+    shown = pairs.head(MOST_DRAWN_PAIRS)
+    figure = new_figure(12.5, 2.2 + 0.23 * max(len(shown), 14))
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    _draw_pairs(left, shown, verdict.unit)
+    _draw_channels(right, pairs)
+    title = (
+        f"{verdict.action}: reselling pays in {verdict.paying:,} of {counted(verdict.pairs, 'pairs')},"
+        f" {verdict.days} days to {verdict.until}"
+    )
+    figure.suptitle(drawable(title, 100), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    return figure
+
+
+def _draw_pairs(axes: Axes, pairs: pl.DataFrame, unit: str) -> None:
+    """Draw the largest margins: where the dot is right of the stroke, reselling pays."""
+    place = np.arange(len(pairs))[::-1]
+    difference, threshold = pairs["difference"].to_numpy(), pairs["threshold"].to_numpy()
+    axes.hlines(place, threshold, difference, color=LIGHT, linewidth=5)
+    axes.plot(threshold, place, "|", color=INK, markersize=11, markeredgewidth=1.7, label="threshold: freight, duty and risk")
+    above = difference > threshold
+    for which, colour, name in ((above, PAYING_COLOUR, "reselling pays"), (~above, GREY, "it does not")):
+        if which.any():
+            axes.plot(difference[which], place[which], "o", color=colour, markersize=5, label=f"difference of prices: {name}")
+    names = [
+        f"{row['sku']}: {route_name(row['bought_in'], row['from_region'])} to {route_name(row['sold_in'], row['to_region'])}"
+        for row in pairs.to_dicts()
+    ]
+    tidy(axes, "x")
+    axes.set_yticks(place, [drawable(name, 64) for name in names], fontsize=7.5, parse_math=False)
+    axes.set_ylim(-0.8, len(pairs) - 0.2)
+    axes.set_xlabel(drawable(f"a unit{f', {unit}' if unit else ''}"), fontsize=9.5, color=INK, parse_math=False)
+    plain_numbers(axes.xaxis)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.1 * 22 / max(len(pairs), 14)), ncols=3, frameon=False, fontsize=8)
+
+
+def _draw_channels(axes: Axes, pairs: pl.DataFrame) -> None:
+    """Draw between each two channels the median margin of SKUs as a share of the price paid, and how many SKUs pay."""
+    share = (pl.col("margin") / pl.col("price_paid")).median()
+    by = pairs.group_by("bought_in", "sold_in").agg(share.alias("share"), pl.col("pays").sum(), pl.len().alias("of"))
+    froms = sorted(by["bought_in"].unique())
+    tos = sorted(by["sold_in"].unique(), key=lambda name: (name == STREET, name))
+    values = np.full((len(froms), len(tos)), np.nan)
+    for row in by.to_dicts():
+        at = froms.index(row["bought_in"]), tos.index(row["sold_in"])
+        values[at] = 100 * row["share"]
+        axes.text(at[1], at[0], f"{row['pays']}/{row['of']}", ha="center", va="center", fontsize=8, color=INK)
+    reach = max(float(np.nanmax(np.abs(values))), 1e-9)
+    axes.imshow(values, cmap="RdBu_r", vmin=-1.6 * reach, vmax=1.6 * reach, aspect="auto")
+    axes.set_xticks(
+        range(len(tos)), [drawable(name, 16) for name in tos], rotation=40, ha="right", fontsize=8.5, parse_math=False
+    )
+    axes.set_yticks(range(len(froms)), [drawable(name, 16) for name in froms], fontsize=8.5, parse_math=False)
+    axes.tick_params(colors=GREY, labelcolor=INK, length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title("bought in (rows), sold in (columns): SKUs that pay", fontsize=9.5, loc="left", color=INK)
+    axes.set_xlabel("red: the median SKU gains; blue: it loses", fontsize=8.5, color=GREY)
+
+
+# The report of a decision on arbitrage thresholds: a table of the pairs that pay most, and
+# their picture.
+
+MOST_LISTED_PAIRS = 15
+"""Pairs shown."""
+
+MONEY_COLUMNS = ("price_paid", "price_there", "difference", "threshold", "margin", "pays_below")
+
+
+def arbitrage_grid(verdict: ArbitrageVerdict) -> Grid:
+    """Return the pairs with the largest margins."""
+    pairs = verdict.thresholds.head(MOST_LISTED_PAIRS)
+    both = (("bought_in", "from_region"), ("sold_in", "to_region"))
+    places = [[route_name(*pair) for pair in pairs.select(names).iter_rows()] for names in both]
+    money = [column_texts(pairs[name].to_list()) for name in MONEY_COLUMNS]
+    titles = [
+        ("SKU", "SKU"),
+        ("bought in", "bought in"),
+        ("sold in", "sold in"),
+        ("price paid", ""),
+        ("price there", ""),
+        ("difference", "differ-\nence"),
+        ("threshold", "thre-\nshold"),
+        ("margin a unit", "margin"),
+        ("95 %", "95 %"),
+        ("pays below", "pays\nbelow"),
+        ("sales", ""),
+    ]
+    low, high = (column_texts(pairs[f"margin_{end}"].to_list()) for end in ("low", "high"))
+    ends = [f"{a} to {b}" for a, b in zip(low, high, strict=True)]
+    sales = ["few" if weak else "" for weak in pairs["weak"]]
+    numbers = [*money[:-1], ends, money[-1], sales]
+    return grid_of(titles, list(zip(pairs["sku"].to_list(), *places, *numbers, strict=True)), names=3)
+
+
+def draw_arbitrage(verdict: ArbitrageVerdict, path: Path) -> None:
+    """Draw the pairs that pay most, and how many SKUs pay between each two channels; nothing where there is no pair."""
+    save_png(arbitrage_figure(verdict), path)
+
+
+ARBITRAGE_REPORT = TableReport(grid=arbitrage_grid, draw=draw_arbitrage)

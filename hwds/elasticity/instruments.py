@@ -1,0 +1,242 @@
+"""Instruments: the first stage, two-stage least squares, the control function, and intervals that weak instruments bear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwds.core.errors import DataError
+from hwds.elasticity.sweeping import RobustVariance, Sweeper, fit_ppml, free_effects, number_groups, robust_variance
+
+WEAK_F = 10.0
+"""The first-stage F under which instruments are weak (Staiger and Stock 1997)."""
+
+ELASTICITY_GRID = np.arange(-12.0, 6.01, 0.25)
+"""The elasticities at which the Anderson-Rubin test is computed."""
+
+
+@dataclass(frozen=True, eq=False)
+class FirstStage:
+    """The regression of the price on instruments.
+
+    Attributes:
+        residual: Of the price, shape (n,).
+        f: The F statistic of the instruments, clustered.
+        coefficients: Of the instruments, shape (z,).
+    """
+
+    residual: np.ndarray
+    f: float
+    coefficients: np.ndarray
+
+
+def first_stage(
+    price: np.ndarray,
+    instruments: np.ndarray,
+    x: np.ndarray,
+    sweeper: Sweeper,
+    ways: Sequence[np.ndarray],
+    weight: np.ndarray | None = None,
+) -> FirstStage:
+    """Regress the price on instruments and the other columns, with effects swept out.
+
+    Args:
+        price: Shape (n,).
+        instruments: Shape (n, z).
+        x: Shape (n, m).
+        sweeper: Of the effects.
+        ways: Clusterings of the rows.
+        weight: Of each row; None for 1.
+
+    Raises:
+        DataError: The instruments do not vary beside the effects and the other columns.
+    """
+    weights = np.ones(len(price)) if weight is None else weight
+    swept = sweeper.residuals(np.column_stack([price, instruments, x]), weights)
+    target, columns = swept[:, 0], swept[:, 1:]
+    gram = (columns * weights[:, None]).T @ columns
+    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    if np.linalg.cond(gram / np.outer(scale, scale)) > 1e12:
+        raise DataError("dataset: an instrument is a combination of the model's other columns and effects.")
+    bread = np.linalg.inv(gram)
+    beta = bread @ ((columns * weights[:, None]).T @ target)
+    residual, z = target - columns @ beta, instruments.shape[1]
+    known = robust_variance(
+        beta, bread, columns * (weights * residual)[:, None], ways, lost=columns.shape[1] + _effect_count(sweeper, ways)
+    )
+    wald = float(beta[:z] @ np.linalg.pinv(known.covariance[:z, :z], hermitian=True) @ beta[:z])
+    return FirstStage(residual, wald / z, beta[:z])
+
+
+@dataclass(frozen=True, eq=False)
+class TwoStage:
+    """Two-stage least squares.
+
+    Attributes:
+        beta: Of the endogenous columns, then of the others, shape (e + m,).
+        variance: Clustered.
+        f: The first stage's of each endogenous column, given the others; inf where it is its own instrument; shape (e,).
+    """
+
+    beta: np.ndarray
+    variance: RobustVariance
+    f: np.ndarray
+
+
+def two_stage(
+    y: np.ndarray,
+    endogenous: np.ndarray,
+    instruments: np.ndarray,
+    x: np.ndarray,
+    sweeper: Sweeper,
+    ways: Sequence[np.ndarray],
+    *,
+    efficient: bool = False,
+) -> TwoStage:
+    """Return two-stage least squares of y on endogenous columns and others, effects swept out.
+
+    Args:
+        y: Shape (n,).
+        endogenous: Shape (n, e).
+        instruments: Shape (n, z); none gives least squares. A column that is given to be its own instrument is not endogenous.
+        x: Shape (n, m).
+        sweeper: Of the effects.
+        ways: Clusterings of the rows.
+        efficient: Weigh the moments of the instruments anew by their variance at the first estimate (Hansen 1982, two-step
+            generalised method of moments).
+    """
+    ones, count = np.ones(len(y)), endogenous.shape[1]
+    swept = sweeper.residuals(np.column_stack([y, endogenous, x, instruments]), ones)
+    target, columns = swept[:, 0], swept[:, 1 : 1 + count + x.shape[1]]
+    first = instruments.shape[1] > 0
+    moments = np.column_stack([swept[:, 1 + count + x.shape[1] :], columns[:, count:]]) if first else columns
+    weight = np.linalg.inv(moments.T @ moments)
+    beta = _from_moments(target, columns, moments, weight)
+    if efficient and first:
+        parts = moments * (target - columns @ beta)[:, None]
+        weight = np.linalg.inv(parts.T @ parts)
+        beta = _from_moments(target, columns, moments, weight)
+    slope = moments.T @ columns
+    bread = np.linalg.inv(slope.T @ weight @ slope)
+    scores = moments @ weight @ slope * (target - columns @ beta)[:, None]
+    variance = robust_variance(beta, bread, scores, ways, lost=columns.shape[1] + _effect_count(sweeper, ways))
+    f = [_strength(place, endogenous, instruments, x, sweeper, ways) if first else np.inf for place in range(count)]
+    return TwoStage(beta, variance, np.array(f))
+
+
+def _strength(
+    place: int,
+    endogenous: np.ndarray,
+    instruments: np.ndarray,
+    x: np.ndarray,
+    sweeper: Sweeper,
+    ways: Sequence[np.ndarray],
+) -> float:
+    """Return the first stage's F of one endogenous column, given the others (Sanderson and Windmeijer 2016).
+
+    What instruments say of the others is taken out first, for it cannot be said again of this one.
+    """
+    own, others = endogenous[:, place], np.delete(endogenous, place, axis=1)
+    if any(np.array_equal(own, column) for column in instruments.T):
+        return float(np.inf)
+    if others.shape[1]:
+        swept = sweeper.residuals(np.column_stack([own, others, x, instruments]), np.ones(len(own)))
+        count, m = others.shape[1], x.shape[1]
+        columns, moments = swept[:, 1 : 1 + count + m], swept[:, 1 + count :]
+        beta = _from_moments(swept[:, 0], columns, moments, np.linalg.inv(moments.T @ moments))
+        own = own - others @ beta[:count]
+    z = instruments.shape[1]
+    return first_stage(own, instruments, x, sweeper, ways).f * z / max(z - others.shape[1], 1)
+
+
+def _effect_count(sweeper: Sweeper, ways: Sequence[np.ndarray]) -> int:
+    """Return the degrees of freedom that swept effects take."""
+    return sum(free_effects(effect, ways) for effect in sweeper.effects)
+
+
+def _from_moments(target: np.ndarray, columns: np.ndarray, moments: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the coefficients at which the weighted moments of the residuals are smallest."""
+    slope = moments.T @ columns
+    return np.asarray(np.linalg.solve(slope.T @ weight @ slope, slope.T @ weight @ (moments.T @ target)))
+
+
+@dataclass(frozen=True, eq=False)
+class DemandRows:
+    """The rows of a model of demand with an endogenous price.
+
+    Attributes:
+        units: Shape (n,).
+        price: Log price, shape (n,).
+        instruments: Shape (n, z).
+        x: Other columns, shape (n, m).
+        cell, period: Shape (n,); `period` None for no period effects.
+        ways: Clusterings of the rows.
+    """
+
+    units: np.ndarray
+    price: np.ndarray
+    instruments: np.ndarray
+    x: np.ndarray
+    cell: np.ndarray
+    period: np.ndarray | None
+    ways: tuple[np.ndarray, ...]
+
+    def sweeper(self) -> Sweeper:
+        """Return the sweeper of the effects."""
+        return Sweeper.of(number_groups(self.cell), None if self.period is None else number_groups(self.period))
+
+    def residual(self, weight: np.ndarray | None = None) -> FirstStage:
+        """Return the first stage."""
+        return first_stage(self.price, self.instruments, self.x, self.sweeper(), self.ways, weight)
+
+    def controlled(self, residual: np.ndarray, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return slopes and clustered errors of price, its first-stage residual and the other columns, by pseudo-likelihood."""
+        columns = np.column_stack([self.price, residual, self.x])
+        fit = fit_ppml(self.units, columns, self.cell, self.period, weight=weight)
+        return fit.beta, fit.variance(self.ways).stderr
+
+
+def bootstrapped_error(rows: DemandRows, draws: int, rng: np.random.Generator) -> float:
+    """Return the standard error of the control function's slope of price, the first stage estimated anew in each draw.
+
+    Clusters are weighed by independent exponentials (Rubin 1981, The Bayesian bootstrap).
+    """
+    cluster = number_groups(rows.ways[0])
+    slopes = []
+    for _ in range(draws):
+        weight = rng.exponential(size=int(cluster.max()) + 1)[cluster]
+        slopes.append(rows.controlled(rows.residual(weight).residual, weight)[0][0])
+    return float(np.std(slopes, ddof=1))
+
+
+def anderson_rubin(rows: DemandRows, level: float) -> tuple[float, float]:
+    """Return the ends of the set of elasticities that the Anderson-Rubin test does not reject, -inf or inf where it has none.
+
+    With the elasticity taken as e, demand less e x log price must not depend on the instruments; the test is as good whether
+    they are weak or strong (Anderson and Rubin 1949). NaN where all are rejected: the model is wrong.
+    """
+    from scipy.stats import chi2
+
+    z, x = rows.instruments.shape[1], np.column_stack([rows.instruments, rows.x])
+    goal = float(chi2.ppf(level, z))
+    statistic = []
+    for slope in ELASTICITY_GRID:
+        fit = fit_ppml(rows.units, x, rows.cell, rows.period, offset=slope * rows.price)
+        known = fit.variance(rows.ways)
+        beta = fit.beta[:z]
+        statistic.append(float(beta @ np.linalg.pinv(known.covariance[:z, :z], hermitian=True) @ beta) - goal)
+    inside = np.flatnonzero(np.array(statistic) <= 0)
+    if not len(inside):
+        return float("nan"), float("nan")
+    first, last = int(inside[0]), int(inside[-1])
+    low = -np.inf if first == 0 else _zero_crossing(statistic, first - 1)
+    high = np.inf if last == len(ELASTICITY_GRID) - 1 else _zero_crossing(statistic, last)
+    return low, high
+
+
+def _zero_crossing(statistic: Sequence[float], place: int) -> float:
+    """Return where the line between two grid points is 0."""
+    here, there = statistic[place], statistic[place + 1]
+    return float(ELASTICITY_GRID[place] + (ELASTICITY_GRID[place + 1] - ELASTICITY_GRID[place]) * here / (here - there))

@@ -1,0 +1,416 @@
+"""Scores of elasticities: cells against the truth, samples and windows, held-out price moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from hwds.evaluation.protocol import Score
+from hwds.frames.roles import SERIES
+from hwds.results.tables import TRUTH, Measure
+from hwds.stats.effects import Z95
+from hwds.stats.estimates import Estimate, pooled_ratio, unit_mean, unit_median, unit_share
+
+# Scores of cells: counts and certainty without a truth, and errors where it is known.
+
+FEW_ROWS = 30
+"""The rows under which the textbook leaves a cell without an answer."""
+
+
+def cell_measures(level: float) -> tuple[Measure, ...]:
+    """Return the metrics of cells that need no truth; `level` is that of their intervals."""
+
+    def counted(name: str, meaning: str, better: str = "none", beside: str = "page") -> Measure:
+        return Measure(name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level)  # type: ignore[arg-type]
+
+    return (
+        counted("mean_elasticity", "mean own-price elasticity of the cells with an answer", beside="always"),
+        counted("answered", "share of cells with an answer", "high", "always"),
+        counted("wrong_sign", "share of answers above 0", "low", "always"),
+        counted("inelastic", "share of answers between -1 and 0, at which no price cut pays"),
+        counted("median_stderr", "median standard error of an answer", "low"),
+        counted("own_weight", "mean share of an answer that the cell's own data decide"),
+        counted("identified", "share of cells whose own prices identify the elasticity", "high"),
+        counted("lagged_price", "mean elasticity to the own price of the period before"),
+        counted("cross_elasticity", "mean elasticity to the price of the cell's substitutes"),
+    )
+
+
+def truth_measures(level: float) -> tuple[Measure, ...]:
+    """Return the metrics of cells that compare answers with a simulator's truth; `level` is that of the answers' intervals."""
+
+    def compared(name: str, meaning: str, better: str = "low", beside: str = "always") -> Measure:
+        return Measure(name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level)  # type: ignore[arg-type]
+
+    return (
+        compared("elasticity_rmse", "root mean squared error of the elasticities that were answered"),
+        compared("elasticity_bias", "mean error of the elasticities that were answered", "none"),
+        compared("elasticity_coverage", "share of intervals that hold the true elasticity", "none"),
+        compared("interval_width", "mean width of an interval", beside="page"),
+    )
+
+
+def float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
+    """Return a column as floats, NaN for null."""
+    return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def score_cells(rows: pl.DataFrame, level: float) -> list[Score]:
+    """Return the scores of one model's cells that need no truth; `level` is that of their intervals."""
+    slopes = float_column(rows, "elasticity")
+    known = slopes[np.isfinite(slopes)]
+    lag, cross = float_column(rows, "lag"), float_column(rows, "cross")
+    scores = [
+        Score.of("mean_elasticity", "mean", _mean_of_draws(rows, slopes, level)),
+        Score.of("answered", "mean", unit_share(len(known), len(rows))),
+        Score.of("wrong_sign", "mean", unit_share(int(np.sum(known > 0)), len(known))),
+        Score.of("inelastic", "mean", unit_share(int(np.sum((known <= 0) & (known > -1))), len(known))),
+        Score.of("median_stderr", "median", unit_median(float_column(rows, "stderr"))),
+        Score.of("own_weight", "mean", unit_mean(float_column(rows, "weight_own"))),
+        Score.of("identified", "mean", unit_share(int((rows["status"] == "identified").sum()), len(rows))),
+    ]
+    for name, values in (("lagged_price", lag), ("cross_elasticity", cross)):
+        if np.nansum(np.abs(values)) > 0:
+            scores.append(Score.of(name, "mean", _shared_mean(values, float_column(rows, name_of_error(name)), level)))
+    return scores
+
+
+def name_of_error(metric: str) -> str:
+    """Return the column with the standard error of a shared slope."""
+    return {"lagged_price": "lag_stderr", "cross_elasticity": "cross_stderr"}[metric]
+
+
+def _shared_mean(values: np.ndarray, errors: np.ndarray, level: float) -> Estimate:
+    """Return the mean of a slope that cells share: its error is that of the slope, not of a mean of independent cells."""
+    value, error = float(np.nanmean(values)), float(np.nanmean(errors))
+    half = error * NormalDist().inv_cdf((1 + level) / 2)
+    return Estimate(value, error, value - half, value + half, "normal", int(np.isfinite(values).sum()), 0)
+
+
+def _mean_of_draws(rows: pl.DataFrame, slopes: np.ndarray, level: float) -> Estimate:
+    """Return the mean over cells, its error from joint draws where there are some: cells share errors."""
+    plain = unit_mean(slopes)
+    if "draws" not in rows.columns or plain.value is None or rows["draws"].null_count() == len(rows):
+        return plain
+    drawn = np.array(rows["draws"].drop_nulls().to_list()).mean(axis=0)
+    error = float(drawn.std(ddof=1))
+    low, high = (float(value) for value in np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]))
+    return Estimate(plain.value, error, low, high, "joint draws", plain.n, plain.n_undefined)
+
+
+def truth_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    """Yield errors and coverage of each model against the truth, of all cells, and of those with few rows and with many."""
+    if TRUTH not in rows:
+        return
+    true = rows[TRUTH].select(SERIES, true="elasticity")
+    for label, own in rows.items():
+        both = own.join(true, SERIES, "left", maintain_order="left")
+        yield from ((label, score) for score in _truth_errors(both))
+        if label == TRUTH:
+            continue
+        few = pl.col("rows") < FEW_ROWS
+        for segment, part in ((f"below {FEW_ROWS}", both.filter(few)), (f"{FEW_ROWS} or more", both.filter(~few))):
+            if len(part):
+                yield from ((label, score) for score in _truth_errors(part, segment))
+
+
+def _truth_errors(both: pl.DataFrame, segment: str | None = None) -> Iterator[Score]:
+    """Yield the scores of cells whose true elasticity is beside them."""
+    error = float_column(both, "elasticity") - float_column(both, "true")
+    answered = np.isfinite(error)
+    low, high, true = (float_column(both, name) for name in ("ci_low", "ci_high", "true"))
+    inside = int(np.sum((low <= true) & (true <= high) & answered))
+    estimates = {
+        "elasticity_rmse": pooled_ratio(error**2, np.where(answered, 1.0, np.nan), root=True),
+        "elasticity_bias": unit_mean(error),
+        "elasticity_coverage": unit_share(inside, int(answered.sum())),
+        "interval_width": unit_mean(high - low),
+    }
+    by = {} if segment is None else {"segment_by": "rows", "segment": segment}
+    for name, estimate in estimates.items():
+        score = Score.of(name, "mean", estimate)
+        yield Score(**{field: getattr(score, field) for field in Score.__slots__} | by)
+
+
+# Scores of one model's answers to different rows: samples against all, and windows against each
+# other.
+
+WHOLE_SAMPLE = "all rows"
+"""The name of the sample that has all rows."""
+
+
+def sample_measures() -> tuple[Measure, ...]:
+    """Return the metrics of samples."""
+    return (
+        Measure(
+            "sample_rmse",
+            meaning="root mean squared distance of a cell's answer to a sample from that to all rows",
+            units="cells",
+            beside="always",
+        ),
+        Measure(
+            "sample_coverage",
+            meaning="share of a sample's intervals that hold the answer to all rows",
+            better="none",
+            units="cells",
+            beside="always",
+        ),
+        Measure(
+            "sample_shift",
+            meaning="mean distance of a sample's answers from those to all rows",
+            better="none",
+            units="cells",
+            beside="always",
+        ),
+    )
+
+
+def window_measures() -> tuple[Measure, ...]:
+    """Return the metrics of windows."""
+    return (
+        Measure(
+            "window_rmse",
+            meaning="root mean squared difference of a cell's elasticity from one window to the next",
+            units="cells",
+            beside="always",
+        ),
+        Measure(
+            "window_z",
+            meaning="root mean square of these differences over their standard errors; 1 where nothing but chance moves them",
+            better="none",
+            units="cells",
+            beside="always",
+        ),
+        Measure(
+            "window_shift",
+            meaning="mean difference from one window to the next",
+            better="none",
+            units="cells",
+            beside="always",
+        ),
+    )
+
+
+def sample_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    """Yield the distances of each model's samples from its answer to all rows; the truth has none."""
+    for label, own in rows.items():
+        whole = own.filter(pl.col("sample") == WHOLE_SAMPLE).select(SERIES, whole="elasticity")
+        parts = own.filter(pl.col("sample") != WHOLE_SAMPLE).join(whole, SERIES, "left", maintain_order="left")
+        if label == TRUTH or parts.is_empty():
+            continue
+        error = float_column(parts, "elasticity") - float_column(parts, "whole")
+        known = np.isfinite(error)
+        low, high, goal = (float_column(parts, name) for name in ("ci_low", "ci_high", "whole"))
+        inside = int(np.sum((low <= goal) & (goal <= high) & known))
+        yield label, Score.of("sample_rmse", "mean", pooled_ratio(error**2, np.where(known, 1.0, np.nan), root=True))
+        yield label, Score.of("sample_coverage", "mean", unit_share(inside, int(known.sum())))
+        yield label, Score.of("sample_shift", "mean", unit_mean(error))
+
+
+def window_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+    """Yield the differences of each model's answers from one window to the next; the truth has none."""
+    for label, own in rows.items():
+        if label == TRUTH:
+            continue
+        ordered = own.sort(SERIES, "window")
+        before = ordered.select(
+            pl.col("elasticity").shift(1).over(SERIES).alias("before"), pl.col("stderr").shift(1).over(SERIES).alias("error")
+        )
+        change = float_column(ordered, "elasticity") - float_column(before, "before")
+        spread = np.hypot(float_column(ordered, "stderr"), float_column(before, "error"))
+        known = np.isfinite(change)
+        one = np.where(known, 1.0, np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.where(spread > 0, change / spread, np.nan)
+        yield label, Score.of("window_rmse", "mean", pooled_ratio(change**2, one, root=True))
+        yield label, Score.of("window_z", "mean", pooled_ratio(z**2, np.where(np.isfinite(z), 1.0, np.nan), root=True))
+        yield label, Score.of("window_shift", "mean", unit_mean(change))
+
+
+# Scores of held-out price moves: the change of demand that was predicted against the one that
+# came.
+
+LEAST_MOVES = 3
+"""The fewest moves of a correlation."""
+
+
+def change_measures() -> tuple[Measure, ...]:
+    """Return the metrics of price moves."""
+
+    def measure(
+        name: str,
+        meaning: str,
+        better: Literal["low", "high", "none"] = "low",
+        beside: Literal["page", "always"] = "page",
+        units: str = "cells",
+    ) -> Measure:
+        return Measure(name, meaning=meaning, better=better, units=units, beside=beside)
+
+    return (
+        measure("change_rmse", "root mean squared error of the change of log units at a held-out price move", beside="always"),
+        measure("change_null", "the same of a prediction that nothing changes", "none", "always"),
+        measure("change_r", "correlation of predicted and realised changes of log units at price moves", "high", "always"),
+        measure("change_slope", "slope of realised on predicted changes; 1 where predictions are of the right size", "none"),
+        measure(
+            "change_skill",
+            "1 - binomial deviance of units before and after a move / that of no change; moves from or to no sale count",
+            "high",
+            "always",
+        ),
+        measure("level_rmse", "root mean squared error of log units in all held-out periods", beside="always"),
+        measure("level_bias", "mean error of log units in all held-out periods", "none"),
+        measure("moves", "held-out price moves beyond the threshold", "none"),
+        measure("answered", "share of price moves with a prediction", "high"),
+        measure("wrong_sign", "share of cells with an elasticity above 0", "low", "always"),
+    )
+
+
+def score_changes(rows: pl.DataFrame) -> list[Score]:
+    """Return the scores of one model's held-out periods."""
+    moves = rows.filter(pl.col("move"))
+    known = moves.filter(pl.col("predicted").is_not_null())
+    changed = known.filter(pl.col("actual").is_not_null())
+    levels = rows.filter(pl.col("log_units").is_not_null() & pl.col("log_predicted").is_not_null())
+    cells = rows.group_by(SERIES).agg(pl.col("elasticity").first())["elasticity"].drop_nulls()
+    error, level = pl.col("predicted") - pl.col("actual"), pl.col("log_predicted") - pl.col("log_units")
+    undefined = len(known) - len(changed)
+    scores = [
+        _change_score("change_rmse", _moves_by_cell(changed, error**2, root=True), undefined),
+        _change_score("change_null", _moves_by_cell(changed, pl.col("actual") ** 2, root=True), undefined),
+        *_correlations(changed),
+        *_skill_scores(known),
+        _change_score("level_rmse", _moves_by_cell(levels, level**2, root=True), len(rows) - len(levels)),
+        _change_score("level_bias", _moves_by_cell(levels, level, root=False), len(rows) - len(levels)),
+        Score("moves", "mean", float(len(moves)), n=len(moves)),
+        Score.of("answered", "mean", unit_share(len(known), len(moves))),
+        Score.of("wrong_sign", "mean", unit_share(int((cells > 0).sum()), len(cells))),
+    ]
+    return [score for score in scores if score.value is not None]
+
+
+def _change_score(name: str, estimate: Estimate, undefined: int) -> Score:
+    made = Score.of(name, "mean", estimate)
+    return Score(**{field: getattr(made, field) for field in Score.__slots__} | {"n_undefined": undefined})
+
+
+def _moves_by_cell(rows: pl.DataFrame, loss: pl.Expr, *, root: bool) -> Estimate:
+    """Return the mean of a loss over rows, or its root, with an error clustered by cell."""
+    sums = rows.group_by(SERIES, maintain_order=True).agg(loss.sum().alias("top"), pl.len().alias("count"))
+    return pooled_ratio(sums["top"].to_numpy(), sums["count"].cast(pl.Float64).to_numpy(), root=root)
+
+
+def _correlations(rows: pl.DataFrame) -> list[Score]:
+    if len(rows) < LEAST_MOVES:
+        return []
+    predicted, actual = rows["predicted"].to_numpy(), rows["actual"].to_numpy()
+    spread = predicted.std() * actual.std()
+    if spread == 0:
+        return []
+    r = float(np.mean((predicted - predicted.mean()) * (actual - actual.mean())) / spread)
+    slope = float(r * actual.std() / predicted.std())
+    return [Score("change_r", "mean", r, n=len(rows)), Score("change_slope", "mean", slope, n=len(rows))]
+
+
+def _skill_scores(rows: pl.DataFrame) -> list[Score]:
+    """Return 1 less the binomial deviance of the units after a move among those before and after it over that of one half."""
+    known = rows.filter(pl.col("units").is_not_null() & pl.col("units_before").is_not_null())
+    after, before = known["units"].to_numpy(), known["units_before"].to_numpy()
+    total = after + before
+    some = total > 0
+    odds = np.clip(known["predicted"].to_numpy()[some], -30, 30)
+    after, before = after[some], before[some]
+    best = _log_likelihood(after, before, np.log(np.maximum(after, 1e-9) / np.maximum(before, 1e-9)))
+    lost, least = (best - _log_likelihood(after, before, each) for each in (odds, np.zeros(len(odds))))
+    if not some.any() or least.sum() <= 0:
+        return []
+    return [
+        Score("change_skill", "mean", float(1 - lost.sum() / least.sum()), n=int(some.sum()), n_undefined=int((~some).sum()))
+    ]
+
+
+def _log_likelihood(after: np.ndarray, before: np.ndarray, odds: np.ndarray) -> np.ndarray:
+    """Return after log(p) + before log(1 - p) with log odds of p, by row."""
+    return np.asarray(-after * np.logaddexp(0, -odds) - before * np.logaddexp(0, odds))
+
+
+# Checks of cross elasticities: their signs, their symmetry, and whether own prices outweigh
+# substitutes.
+
+ROUNDING = 1e-9
+"""The share of the size of numbers that is taken as 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossChecks:
+    """Counts and shares of cross elasticities that have the right sign and symmetry, of some cells.
+
+    Without income effects the matrix of d units_i / d price_j is symmetric and has no positive eigenvalue (Slutsky). In
+    elasticities, e_ij r_i = e_ji r_j with r the revenue of a cell. The buyers of a channel need not follow it: it is checked,
+    not imposed.
+
+    Attributes:
+        pairs: Pairs of cells, each way one.
+        negative: Those below 0: complements, or chance.
+        surely_negative: Those whose 95 % interval lies below 0.
+        two_way: Pairs of cells with both ways estimated.
+        asymmetric: Those whose two ways differ by more than chance, at 5 %.
+        markets: Groups of cells that are connected by cross elasticities.
+        outweighed: Those in which some common change of prices would raise what is sold: a positive eigenvalue.
+    """
+
+    pairs: int
+    negative: int
+    surely_negative: int
+    two_way: int
+    asymmetric: int
+    markets: int
+    outweighed: int
+
+
+def cross_checks(own: np.ndarray, cross: np.ndarray, stderr: np.ndarray, revenue: np.ndarray) -> CrossChecks:
+    """Return the checks of a matrix of cross elasticities.
+
+    Args:
+        own: Own elasticities, NaN where unknown, shape (K,).
+        cross: Of a row's units to a column's price, 0 where there is none, shape (K, K).
+        stderr: Of `cross`, shape (K, K).
+        revenue: Of each cell at today's prices, shape (K,).
+    """
+    there = cross != 0
+    both = np.triu(there & there.T)
+    apart = cross * revenue[:, None] - (cross * revenue[:, None]).T
+    size = np.abs(cross * revenue[:, None])
+    error = ROUNDING * (size + size.T) + np.hypot(stderr * revenue[:, None], (stderr * revenue[:, None]).T)
+    groups = _connected_cells(there | there.T)
+    return CrossChecks(
+        int(there.sum()),
+        int((cross < 0).sum()),
+        int((cross + Z95 * stderr < 0).sum()),
+        int(both.sum()),
+        int((both & (np.abs(apart) > Z95 * error)).sum()),
+        len(groups),
+        sum(_is_outweighed(own[cells], cross[np.ix_(cells, cells)], revenue[cells]) for cells in groups),
+    )
+
+
+def _connected_cells(there: np.ndarray) -> list[np.ndarray]:
+    """Return the groups of two cells or more that pairs connect."""
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    _, label = connected_components(csr_matrix(there), directed=False)
+    groups = [np.flatnonzero(label == number) for number in range(int(label.max(initial=-1)) + 1)]
+    return [cells for cells in groups if len(cells) > 1]
+
+
+def _is_outweighed(own: np.ndarray, cross: np.ndarray, revenue: np.ndarray) -> bool:
+    """Return whether the symmetric part of d units / d price, in units of revenue, has a positive eigenvalue."""
+    known = np.isfinite(own) & (revenue > 0)
+    matrix = (np.diag(np.nan_to_num(own)) + cross)[np.ix_(known, known)] * revenue[known][:, None]
+    values = np.linalg.eigvalsh((matrix + matrix.T) / 2)
+    return bool(len(values) and values[-1] > ROUNDING * np.abs(values).max())

@@ -1,0 +1,25 @@
+"""Cells one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from hwds.evaluation.cells import CellOutcome, Job, compute_cell
+from hwds.evaluation.compute.base import Compute
+from hwds.evaluation.protocol import Cell
+from hwds.evaluation.workers import UNLIMITED, CellLimits, hold_threads, share_out, worker_pool
+
+
+class Serial(Compute):
+    """One cell after the other in this process, for debugging and for one core; what has limits, in one beside it."""
+
+    def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: CellLimits = UNLIMITED) -> Iterator[CellOutcome]:
+        """Yield the outcomes, in order; with limits, from a process beside this one, which could not end itself."""
+        if limits.watched or limits.apart:
+            with worker_pool(job) as workers:
+                yield from share_out(workers, job, cells, 1, limits)
+            return
+        hold_threads(job.cpus)
+        for cell in cells:
+            yield compute_cell(job, frame, cell)

@@ -1,0 +1,702 @@
+"""The base of every protocol: folds, cells, scores, segments, the context of models, abilities."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+import polars as pl
+
+from hwds.core.cache import Cache
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.keys import Conditions
+from hwds.core.recipe import Names, Recipe
+from hwds.core.seeds import stream, stream_key
+from hwds.frames.table import ROW_ID, Table
+from hwds.results.tables import Measure, place_of_total, short
+from hwds.stats.estimates import Estimate
+
+# Fold: one fit and all of its predictions.
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One fit and the cutoffs that it serves. Made from the data alone, so it is the same for every rival.
+
+    Attributes:
+        index: Its place in the order of folds.
+        name: What it may know, in words (`2023-12-01`, `replications 0-999`): random streams are named by it, so that
+            asking for more folds changes none of those that were there.
+        units: Series, replications or rows: what may be worked on apart.
+        cutoffs: The instants from which it predicts; the first is the last instant that the fit may know.
+    """
+
+    index: int
+    name: str
+    units: int
+    cutoffs: tuple[Any, ...] = ()
+
+
+# Leak: what was found where, and by which check; the comparison of two answers to the bit.
+
+FUTURE_LEAK, STATE_LEAK, FILES_LEAK, PROTOCOL_LEAK, TWIN_LEAK, IMPLAUSIBLE_LEAK, OWN_LABEL_LEAK, GIVEAWAY_LEAK = (
+    "future",
+    "state",
+    "files",
+    "protocol",
+    "twins",
+    "implausible",
+    "own label",
+    "giveaway",
+)
+
+LEAK_CHECKS = {
+    FUTURE_LEAK: "rubbish after each cutoff",
+    STATE_LEAK: "folds asked first to last, last to first in a fresh process, and under another seed",
+    FILES_LEAK: "files, connections and processes that are opened while it is imported, fitted and asked",
+    PROTOCOL_LEAK: "whether the rubbish replaces all that is due, and reaches the rows that are scored",
+    TWIN_LEAK: "worlds that no customer tells apart",
+    IMPLAUSIBLE_LEAK: "whether more is earned than the arms chosen are expected to earn",
+    OWN_LABEL_LEAK: "the label of a row turned, and that row computed and scored again",
+    GIVEAWAY_LEAK: "columns, missing values and orders of rows that give away what is predicted",
+}
+"""The description of each check that the command prints."""
+
+UNSEEN_LEAKS = (
+    "a walk through the process's memory that uses neither the stack nor the garbage collector, or that takes these checks"
+    " apart; what is written into code, or into a file that a setting names; files that a process of the model's own opens, or"
+    " other compiled code than that of polars, pandas and pyarrow; columns that follow the future loosely, and an order of rows"
+    " without times; a policy that knows of few customers"
+)
+"""Ways of leaking that no check here sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A place where answers depend on what could not be known.
+
+    Attributes:
+        where: The model or feature set.
+        fold: The fold or cutoff.
+        changed: How many answers changed.
+        asked: The number of answers that were compared.
+        check: The check that found it, a key of `LEAK_CHECKS`.
+        shows: What was found, in words; empty for answers that changed with the data after the cutoff.
+    """
+
+    where: str
+    fold: str
+    changed: int = 0
+    asked: int = 0
+    check: str = FUTURE_LEAK
+    shows: str = ""
+
+    def __str__(self) -> str:
+        """Return one line."""
+        shows = self.shows or "changed with the data after the cutoff"
+        counted = f"{self.changed} of {self.asked} answers " if self.asked else ""
+        return f"{self.where} at {self.fold}: {counted}{shows}."
+
+
+def compare_answers(
+    where: str, fold: str, wanted: pl.DataFrame, got: pl.DataFrame, check: str = FUTURE_LEAK, shows: str = ""
+) -> Leak | None:
+    """Return None where two tables hold the same bits, else the leak."""
+    if wanted.height != got.height:
+        return Leak(where, fold, abs(wanted.height - got.height), max(wanted.height, got.height), check, shows)
+    same = np.ones(wanted.height, bool)
+    for name in wanted.columns:
+        same &= _bits(wanted[name]) == _bits(got[name])
+    return None if same.all() else Leak(where, fold, int((~same).sum()), len(same), check, shows)
+
+
+def _bits(column: pl.Series) -> np.ndarray:
+    """Return a column as something that is equal only where the bits are: floats as integers."""
+    if column.dtype == pl.Float64:
+        return column.fill_null(float("nan")).to_numpy().view(np.int64)
+    if column.dtype == pl.Float32:
+        return column.fill_null(float("nan")).to_numpy().view(np.int32)
+    if isinstance(column.dtype, pl.Array):
+        return np.array([values.tobytes() for values in column.to_numpy()], object)
+    return column.cast(pl.String).fill_null("").to_numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A pair of frames.
+
+    Attributes:
+        check: The check that it is, a key of `leak.TRIED`.
+        label: The place of the test, in words.
+        shows: What an answer that differs shows, in words that follow `3 of 9 answers`.
+        one: A frame.
+        other: The other one.
+        answers: From raw rows to those that must agree.
+        part: The first of the fold's units that is run and the one after the last; None runs all.
+    """
+
+    check: str
+    label: str
+    shows: str
+    one: Any
+    other: Any
+    answers: Callable[[pl.DataFrame], pl.DataFrame]
+    part: tuple[int, int] | None = None
+
+
+# Score: one line of the scores table.
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One line of the scores table; what is None does not apply.
+
+    Attributes:
+        metric: The name with its definition (`mase[m=12]`).
+        aggregate: `mean`, `median`, `pooled`, `p95` or `cvar95`.
+        value: The number, None where nothing was defined.
+        n: How many units it is made of.
+        n_undefined: How many had no value (no scale, a division by zero).
+        n_fallback: How many were answered by something simpler than the model.
+        status: `ok`, or what is to be known before the number is read (`unregistered`).
+    """
+
+    metric: str
+    aggregate: str | None
+    value: float | None
+    stderr: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    ci_method: str | None = None
+    p_value: float | None = None
+    n: int = 0
+    n_undefined: int = 0
+    n_fallback: int = 0
+    cutoff: str | None = None
+    segment_by: str | None = None
+    segment: str | None = None
+    step: int | None = None
+    status: str = "ok"
+
+    @classmethod
+    def of(cls, metric: str, aggregate: str, estimate: Estimate) -> Score:
+        """Return the line of an estimate, with its interval."""
+        return cls(
+            metric,
+            aggregate,
+            estimate.value,
+            estimate.stderr,
+            estimate.low,
+            estimate.high,
+            estimate.method if estimate.stderr is not None else None,
+            n=estimate.n,
+            n_undefined=estimate.n_undefined,
+        )
+
+
+def check_headline(name: str, metrics: Iterable[Measure]) -> None:
+    """Refuse a headline, a short name, that is none of a task's metrics or cannot order a leaderboard.
+
+    Raises:
+        ConfigError: It is unknown, or neither low nor high is good.
+    """
+    known = {metric.short: metric for metric in metrics}
+    if name not in known:
+        raise ConfigError(f"protocol.headline: no metric '{name}'{nearest(name, known)}")
+    if known[name].better == "none":
+        ordering = ", ".join(short for short, metric in known.items() if metric.better != "none")
+        raise ConfigError(f"protocol.headline: '{name}' does not order models; take one of {ordering}.")
+
+
+def headline_score(scores: Sequence[Score], metric: str) -> Score | None:
+    """Return the total of a metric, by its short name: of no step or segment, the mean where there are several aggregates."""
+    total = [score for score in scores if short(score.metric) == metric and score.step is None and score.segment is None]
+    place = place_of_total([score.aggregate for score in total])
+    return None if place is None else total[place]
+
+
+# RunContext: the seed, the threads and the cache that models of every family are given besides
+# the data.
+
+Device = Literal["auto", "cpu", "gpu"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """The settings that a protocol is given with the data; a family's own context is made of it.
+
+    No stream is named by the model, so rivals meet the same random numbers.
+
+    Attributes:
+        seed: The experiment's seed.
+        fold: The name of the fold: what it may know (`2023-12-01`), so that adding folds changes no stream.
+        cpus: Threads that the model may use.
+        device: Where Keras and XGBoost compute.
+        features: The experiment's feature set, for models that use one.
+        cache: Where models keep what they ask of each other; None outside of a run.
+    """
+
+    seed: int
+    fold: str = ""
+    cpus: int = 1
+    device: Device = "cpu"
+    features: Any = None
+    cache: Cache | None = None
+
+    def shared(self) -> Mapping[str, Any]:
+        """Return the fields that every context has, for the context of a family."""
+        return {field.name: getattr(self, field.name) for field in fields(RunContext)}
+
+    @property
+    def conditions(self) -> Conditions:
+        """The rest of what numbers depend on besides data and recipes, for the key of a result."""
+        return Conditions(self.seed, self.cpus, self.device)
+
+    def stream(self, *purpose: str | int) -> np.random.Generator:
+        """Return the generator of one purpose in this fold."""
+        return stream(self.seed, self.fold, *purpose)
+
+    def seed_for(self, *purpose: str | int) -> int:
+        """Return a seed below 2**31 for a library that wants a number."""
+        return stream_key(self.seed, self.fold, *purpose) % 2**31
+
+
+# Evaluation: the one interface of every protocol, and the units of its work.
+
+__all__ = ["Cell", "Evaluation", "Score"]
+
+Model = TypeVar("Model")
+Data = TypeVar("Data")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The unit of work, caching and failure: a model, a fold and a run of its units (`start` to `stop`, excluded)."""
+
+    model: str
+    fold: Fold
+    start: int
+    stop: int
+
+    @property
+    def title(self) -> str:
+        """The name in messages."""
+        units = "" if (self.start, self.stop) == (0, self.fold.units) else f", units {self.start}-{self.stop - 1}"
+        return f"{self.model} at {self.fold.name}{units}"
+
+
+class Evaluation(Recipe, Generic[Model, Data]):
+    """The core of every protocol: cut the data, evaluate a model, score its rows; the only code that sees past a cutoff.
+
+    What only some protocols can do is an ability (`abilities`) that they inherit.
+
+    Class attributes: `accepts`, the kind of model it evaluates; `frame_type`, the kind of frame it cuts; `task`, the name of
+    its question; `keys`, the columns that name a row of its predictions after model and fold; `unit`, the one of them that
+    names a unit; `block`, units in a cell of a model that may be cut (a constant, never taken from the number of cores);
+    `fields_not_in_key`, fields that choose cells or scores, or are in a cell's key by its cutoffs and settings alone;
+    `untunable`, why no settings are chosen for a protocol that is not `Tunable`, in words that follow its name; `needs_truth`,
+    whether it scores by what only a simulator knows.
+
+    Attributes:
+        headline: The metric that orders the leaderboard.
+        segments: Columns whose values are scored apart too, beside the total.
+    """
+
+    accepts: ClassVar[type] = Recipe
+    frame_type: ClassVar[type] = object
+    task: ClassVar[str] = ""
+    keys: ClassVar[tuple[str, ...]] = ()
+    unit: ClassVar[str] = ""
+    block: ClassVar[int] = 1000
+    fields_not_in_key: ClassVar[tuple[str, ...]] = ("headline", "segments")
+    untunable: ClassVar[str] = "has no windows before its own to choose settings on"
+    needs_truth: ClassVar[bool] = False
+
+    headline: str = ""
+    segments: Names = ()
+
+    def prepare_frame(self, frame: Data) -> Data:
+        """Return the frame to cut, made of a dataset's: itself, or one with more units, which no truth knows.
+
+        Raises:
+            ConfigError: It cannot be made of this one.
+        """
+        return frame
+
+    def split(self, frame: Data) -> Sequence[Fold]:
+        """Return the folds, oldest first.
+
+        Raises:
+            DataError: The data does not suffice for them.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.split")
+
+    def evaluate_cell(self, model: Model, frame: Data, cell: Cell, context: RunContext) -> pl.DataFrame:
+        """Cut, fit and predict; return the rows of one cell, with all that scoring needs."""
+        raise NotImplementedError(f"{type(self).__name__}.evaluate_cell")
+
+    def fold_settings(self, fold: Fold) -> Any:
+        """Return plain data that decides the rows of a fold's cells besides the protocol, the fold's name and its cutoffs."""
+        return None
+
+    @property
+    def postprocess_needs_earlier_folds(self) -> bool:
+        """True where `postprocess` reads earlier folds for a later one."""
+        return False
+
+    def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Turn the rows of one model's cells into those that are scored and kept.
+
+        Here what needs all units at once is done (intervals pooled over series), so that how they were cut never shows.
+
+        Args:
+            rows: All rows of one model, of one fold or of all, oldest first, with the number of each one's `fold`.
+
+        Returns:
+            The rows with their `fold`, in the same order; those of inner windows are gone.
+        """
+        return rows
+
+    def score(self, rows: pl.DataFrame) -> list[Score]:
+        """Return the scores of all rows of one model and one fold, or of all its folds."""
+        raise NotImplementedError(f"{type(self).__name__}.score")
+
+    def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the part of one model's rows that the predictions table keeps."""
+        return rows
+
+    def measures(self, frame: Data) -> Sequence[Measure]:
+        """Return a description of each metric of `score`; one that is not here has its name alone."""
+        return ()
+
+    def warnings_before(self, frame: Data, models: Mapping[str, Model]) -> list[str]:
+        """Return warnings about a frame, and what models make of it, before the first cell; one sentence each."""
+        return []
+
+    def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
+        """Return warnings about the predictions; one sentence each."""
+        return []
+
+    def check_features(self, features: Any, frame: Data) -> None:
+        """Refuse features that are not lawful at every step on this frame; called before the first cell.
+
+        Raises:
+            ConfigError: A feature reads a column where its role does not allow it.
+        """
+
+    def check_models(self, models: Mapping[str, Model], frame: Data) -> None:
+        """Refuse models that cannot work on this frame; called before the first cell.
+
+        Raises:
+            ConfigError: A model needs what the frame does not have.
+        """
+
+    def check_inputs(self, models: Mapping[str, Model], features: Any, frame: Data) -> None:
+        """Refuse models that name an input which neither the frame nor the features have; called before the first cell.
+
+        Raises:
+            ConfigError: With the nearest name.
+        """
+
+    def check_names(self) -> None:
+        """Refuse names (of metrics) that this protocol does not know; called before the data is loaded.
+
+        Raises:
+            ConfigError: With the nearest right name.
+        """
+
+    def check_sweep(self, sweep: str) -> None:
+        """Refuse to choose settings where no windows are left for that; called before the data is loaded.
+
+        Raises:
+            ConfigError: With the reason.
+        """
+        why = self.why_not_tunable() if isinstance(self, Tunable) else self.untunable
+        if why:
+            raise ConfigError(f"sweep: protocol '{self.name}' {why}; '{sweep}' would choose on what is scored.")
+
+    def check_save_model(self) -> None:
+        """Refuse to keep a model that could predict nothing; called before the data is loaded.
+
+        Raises:
+            ConfigError: The protocol is not `Deployable`.
+        """
+        if not isinstance(self, Deployable):
+            raise ConfigError(f"save_model: protocol '{self.name}' has no model to keep; it must be none, got 'final'.")
+
+
+@dataclass(frozen=True, eq=False)
+class TuningSplit:
+    """Other windows of the same experiment.
+
+    Attributes:
+        protocol: Cuts, asks and scores as the experiment's own does.
+        frame: The data, without all that was not known at the first cutoff of the experiment's own.
+        folds: Its windows, oldest first: a sweep's rungs.
+        remark: A note for the user on them; empty for none.
+    """
+
+    protocol: Evaluation[Any, Any]
+    frame: Any
+    folds: Sequence[Fold]
+    remark: str = ""
+
+
+class Tunable(ABC):
+    """A protocol that has other windows, on which a sweep chooses settings."""
+
+    def why_not_tunable(self) -> str:
+        """Return why these fields leave no such windows, in words that follow the protocol's name; empty where they do."""
+        return ""
+
+    @abstractmethod
+    def tuning_split(self, frame: Any, windows: int) -> TuningSplit:
+        """Return other windows for a sweep to choose settings on, without a look at these; simulations use other replications.
+
+        Args:
+            frame: As the dataset gives it (`prepare_frame` is called within).
+            windows: How many; all that happens in them was known before the first cutoff of this protocol.
+
+        Raises:
+            DataError: The data before it does not suffice.
+        """
+
+
+class Deployable(ABC):
+    """A protocol whose models are kept and applied to new data."""
+
+    together: ClassVar[bool] = False
+    """A model answers all units that it was fitted to at once, and none alone."""
+
+    @abstractmethod
+    def fit_all(self, model: Any, frame: Any, context: RunContext) -> Any:
+        """Return the model fitted on all rows, for use after the last one."""
+
+    @abstractmethod
+    def predict_new(self, fitted: Any, frame: Any, context: RunContext) -> pl.DataFrame:
+        """Return the predictions of a fitted model for what comes after the frame.
+
+        Raises:
+            DataError: A planned column is missing.
+        """
+
+
+# Abilities of some protocols beyond scoring: each a class that a protocol inherits and
+# `isinstance` tests.
+
+
+class Segmentable(ABC):
+    """A protocol whose scores can be split by segment."""
+
+    @abstractmethod
+    def labels(self, frame: Any, column: str) -> pl.DataFrame | None:
+        """Return the `segment` of every `unit`, one row a unit in their order.
+
+        Where a unit has parts in several segments, those of its parts, named by further columns of the rows (see `Segments`);
+        None where the rows bear the column themselves (a replication's customers).
+
+        Raises:
+            ConfigError: The frame has no such column, with the nearest right name.
+        """
+
+
+class LeakTestable(ABC):
+    """A protocol whose predictions can be compared with those from data that is rubbish after a cutoff."""
+
+    @abstractmethod
+    def corrupt_after(self, frame: Any, cutoff: Any, rng: np.random.Generator) -> Any:
+        """Return the frame with rubbish for all that is not known at a cutoff."""
+
+    @abstractmethod
+    def predictions_at(self, rows: pl.DataFrame, cutoff: Any, frame: Any) -> pl.DataFrame:
+        """Return the part of the rows that was predicted at a cutoff, without what happened."""
+
+    def twins(self, frame: Any, fold: Any, rows: pl.DataFrame) -> Iterator[Twin]:
+        """Yield pairs of frames that nothing a model of a fold may know tells apart: its answers to both must agree.
+
+        Args:
+            frame: The data.
+            fold: The fold that is run on both.
+            rows: The raw rows of the fold, of the data as it is.
+        """
+        yield from ()
+
+    def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
+        """Yield, in words, what raw rows show that no decision made before its outcome brings about."""
+        yield from ()
+
+
+class Contrasting(ABC):
+    """A protocol with scores that need the rows of several models, or of all folds."""
+
+    @abstractmethod
+    def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
+        """Yield the scores (paired differences), each with its model's label.
+
+        Args:
+            rows: All rows of each model, the experiment's own first.
+        """
+
+
+class KnowsTruth(ABC):
+    """A protocol of worlds that know their own truth."""
+
+    @abstractmethod
+    def oracle_scores(self, frame: Any) -> list[Score]:
+        """Return a simulator's own scores, which bear the label of the truth."""
+
+
+class Compiling(ABC):
+    """A protocol whose models are compiled before their first cell."""
+
+    @abstractmethod
+    def warm_up(self, model: Any, frame: Any) -> None:
+        """Do once what each cell of a model would do first: timed apart from the cells."""
+
+    @abstractmethod
+    def units_in_cell(self, model: Any, frame: Any) -> int:
+        """Return the number of units in a cell of a model."""
+
+
+class WrongAnswerError(Exception):
+    """A user's own code returned something else than it must; the message says what was asked and what came."""
+
+
+class Trying(ABC):
+    """A protocol that can try code of a user's own on toys: what raises there would raise in every cell."""
+
+    @abstractmethod
+    def try_model(self, model: Any, frame: Any, fold: Any, context: Any) -> None:
+        """Fit a model on a few units of the data and ask it; raise what is wrong with it or with its answers.
+
+        Args:
+            model: The recipe.
+            frame: The data.
+            fold: The first one.
+            context: Of the toys: with a seed and features, without a cache.
+        """
+
+    @abstractmethod
+    def try_features(self, features: Any, frame: Any) -> None:
+        """Compute a feature set of a few units; raise what is wrong with it or with what it returns."""
+
+
+class Foreseeable(ABC):
+    """A protocol whose cells' work follows from the data and the settings, before any was timed."""
+
+    @abstractmethod
+    def work(self, model: Any, frame: Any, cell: Any) -> float | None:
+        """Return the work of a cell: the seconds of one core of the machine that laws were measured on; None where unknown."""
+
+    def within(self, seconds: float) -> str:
+        """Return the words of a model that keeps to a time; empty where there is none."""
+        return ""
+
+
+# Scores by segment: any protocol's own `score` over the rows of each value of a column, beside
+# the total.
+
+NO_SEGMENT = "(none)"
+"""The segment of units without a value; a null segment is the total."""
+
+SEGMENT_TEXT = "__segment__"
+
+SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN = "segment", "__place__", "__fold__"
+"""Columns of labels: the segment; and where labels are finer than units, the unit's place and the fold, for counts of failures.
+All others are keys, which the rows bear too."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreSegments:
+    """The segments that a run's scores are also shown by.
+
+    Attributes:
+        unit: The column of the rows that names a unit.
+        labels: For each column `unit` and `segment` of every unit, in order, or of finer parts that are named by more of the
+            rows' columns (`cutoff`, `time`); None where the rows bear the column themselves.
+    """
+
+    unit: str = ""
+    labels: Mapping[str, pl.DataFrame | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, protocol: Evaluation[Any, Any], frame: Any) -> ScoreSegments:
+        """Return the segments that a protocol's config names.
+
+        Raises:
+            ConfigError: The protocol is not `Segmentable`, or the frame has no such column.
+        """
+        if not protocol.segments:
+            return cls(protocol.unit)
+        if not isinstance(protocol, Segmentable):
+            raise ConfigError(f"protocol.segments: protocol '{protocol.name}' has no segments, got '{protocol.segments[0]}'.")
+        return cls(protocol.unit, {column: protocol.labels(frame, column) for column in protocol.segments})
+
+    def values(self, column: str) -> list[str]:
+        """Return the segments of a column, in order; empty where only the rows know them."""
+        labels = self.labels[column]
+        return [] if labels is None else _ordered_segments(labels[SEGMENT_COLUMN])
+
+    def scores(self, protocol: Evaluation[Any, Any], rows: pl.DataFrame, lost: Sequence[Cell]) -> Iterator[tuple[Score, int]]:
+        """Yield the scores of each segment that has rows, without those of single steps, and its number of failed units.
+
+        Args:
+            protocol: Scores each part as it scores the whole.
+            rows: All rows of one model and one fold, or of all its folds.
+            lost: The cells of the same that failed.
+        """
+        for column, labels in self.labels.items():
+            for value, part in self._parts(column, rows):
+                failed = sum(_units_in_segment(labels, cell, value) for cell in lost)
+                for score in protocol.score(part):
+                    if score.step is None:
+                        yield replace(score, segment_by=column, segment=value), failed
+
+    def _parts(self, column: str, rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Return the rows of each segment, in their order."""
+        labels = self.labels[column]
+        if labels is None:
+            values = rows[column]
+        else:
+            keys = [name for name in labels.columns if name not in (SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN)]
+            by_key = labels.select(*keys, SEGMENT_COLUMN)
+            values = rows.select(keys).join(by_key, keys, "left", maintain_order="left", nulls_equal=True)[SEGMENT_COLUMN]
+        marked = rows.with_columns(_segment_texts(values).alias(SEGMENT_TEXT))
+        parts = marked.partition_by(SEGMENT_TEXT, as_dict=True, include_key=False, maintain_order=True)
+        return ((value, parts[(value,)]) for value in _ordered_segments(values))
+
+
+def _segment_texts(values: pl.Series) -> pl.Series:
+    return values.cast(pl.String).fill_null(NO_SEGMENT)
+
+
+def _ordered_segments(values: pl.Series) -> list[str]:
+    """Return the distinct values as text, numbers and dates by size, none last."""
+    return list(dict.fromkeys(_segment_texts(values.unique().sort(nulls_last=True))))
+
+
+def _units_in_segment(labels: pl.DataFrame | None, cell: Cell, value: str) -> int:
+    """Return the number of units of a cell in a segment: all of them where each has a part in every segment."""
+    if labels is None:
+        return cell.stop - cell.start
+    if PLACE_COLUMN in labels.columns:
+        in_cell = labels.filter(
+            pl.col(PLACE_COLUMN).is_between(cell.start, cell.stop - 1), _segment_texts(labels[SEGMENT_COLUMN]) == value
+        )
+        in_cell = in_cell.filter(pl.col(FOLD_COLUMN) == cell.fold.index) if FOLD_COLUMN in labels.columns else in_cell
+        return in_cell[PLACE_COLUMN].n_unique()
+    return int((_segment_texts(labels[SEGMENT_COLUMN][cell.start : cell.stop]) == value).sum())
+
+
+def labels_of_rows(frame: Table, column: str) -> pl.DataFrame:
+    """Return the `segment` of each row of a table: the value of any of its columns.
+
+    Raises:
+        ConfigError: There is no such column.
+    """
+    if column not in frame.data.columns:
+        raise ConfigError(f"protocol.segments: no column '{column}'{nearest(column, frame.data.columns)}")
+    return frame.data.select(ROW_ID, pl.col(column).alias(SEGMENT_COLUMN))

@@ -1,0 +1,267 @@
+"""From the cells of a run to its tables, whatever the protocol, the models and the machines are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+import polars as pl
+
+from hwds.core.cache import note, noted_inputs
+from hwds.core.recipe import Recipe
+from hwds.evaluation.cells import CellCache, CellOutcome, Job, cell_key, fold_key
+from hwds.evaluation.compute.base import Compute
+from hwds.evaluation.protocol import Cell, Compiling, Contrasting, Fold, Score, ScoreSegments, headline_score
+from hwds.results.tables import SCORES, TIMINGS, TRUTH, Measure, Tables, metrics_table
+
+UnitRun = tuple[int, int]
+"""The first unit, and the one after the last."""
+
+
+class RunObserver(Protocol):
+    """An observer of a run."""
+
+    def begin(self, cells: int, cached: int) -> None:
+        """The number of cells, and how many of them are there already."""
+
+    def finished(self, error: str) -> None:
+        """A cell is done; `error` is empty where it succeeded."""
+
+    def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
+        """A model's fold is complete."""
+
+
+@dataclass(frozen=True)
+class RunWork:
+    """The cells of a run with their keys, and the labels and segments of their scores.
+
+    Attributes:
+        cells: Each with its key.
+        folds: Those of the protocol.
+        labels: The columns that every score has.
+        segments: The segments that are scored apart too.
+        measures: The metrics.
+        oracle_scores: The scores of a simulator's truth.
+    """
+
+    cells: dict[Cell, str]
+    folds: Sequence[Fold]
+    labels: dict[str, str | int]
+    segments: ScoreSegments = field(default_factory=ScoreSegments)
+    measures: Sequence[Measure] = ()
+    oracle_scores: Sequence[Score] = ()
+
+
+@dataclass
+class FoldOutcomes:
+    """Outcomes by model and fold, gathered as they come.
+
+    Attributes:
+        sizes: How many there will be.
+        outcomes: Those that are there.
+    """
+
+    sizes: Mapping[tuple[str, int], int]
+    outcomes: dict[tuple[str, int], list[CellOutcome]] = field(default_factory=dict)
+
+    def add(self, outcome: CellOutcome) -> None:
+        """Keep one."""
+        self.outcomes.setdefault((outcome.cell.model, outcome.cell.fold.index), []).append(outcome)
+
+    def complete(self, model: str, fold: int) -> bool:
+        """Return whether all outcomes of a model's fold are there."""
+        return len(self.outcomes.get((model, fold), ())) == self.sizes.get((model, fold), 0)
+
+
+def cut_cells(job: Job, folds: Sequence[Fold], frame: Any, cache: CellCache) -> dict[Cell, str]:
+    """Return every cell of the run with its key, fold by fold."""
+    cells = {}
+    for fold in folds:
+        for label, model in job.models.items():
+            key = fold_key(job, frame.fingerprint, label, fold)
+            for start, stop in _runs(job, model, fold, frame, cache.runs(key)):
+                cells[Cell(label, fold, start, stop)] = cell_key(key, start, stop)
+    return cells
+
+
+def _runs(job: Job, model: Recipe, fold: Fold, frame: Any, finished: Sequence[UnitRun]) -> Iterator[UnitRun]:
+    """Yield the units of each cell; a model that is fitted on all of them together has one."""
+    if getattr(model, "local", False):
+        protocol = job.protocol
+        size = protocol.units_in_cell(model, frame) if isinstance(protocol, Compiling) else protocol.block
+        return unit_runs(fold.units, size, finished)
+    return unit_runs(fold.units, max(fold.units, 1), ())
+
+
+def evaluate_cells(job: Job, frame: Any, work: RunWork, compute: Compute, cache: CellCache, watch: RunObserver) -> Tables:
+    """Compute the cells that are not in the cache, and return the tables of all.
+
+    Every finished cell is on disk before the next is waited for. The tables depend on no order, cut or executor.
+    """
+    kept = {cell: cache.get(key, cell) for cell, key in work.cells.items()}
+    missing = [cell for cell, outcome in kept.items() if outcome is None]
+    watch.begin(len(kept), len(kept) - len(missing))
+    progress = FoldOutcomes(Counter((cell.model, cell.fold.index) for cell in work.cells))
+    for outcome in _outcomes(job, frame, kept, missing, compute):
+        if not outcome.cached:
+            note(outcome.inputs)
+            cache.put(work.cells[outcome.cell], outcome)
+            watch.finished(outcome.error)
+        progress.add(outcome)
+        if not outcome.cached:
+            _report(job, work.folds, progress, outcome.cell, watch)
+    with nullcontext() if job.inputs is None else noted_inputs():
+        return result_tables(job, work, progress.outcomes)
+
+
+def _outcomes(
+    job: Job, frame: Any, kept: Mapping[Cell, CellOutcome | None], missing: Sequence[Cell], compute: Compute
+) -> Iterator[CellOutcome]:
+    yield from (outcome for outcome in kept.values() if outcome is not None)
+    if missing:
+        yield from compute.run(job, frame, missing)
+
+
+def _report(job: Job, folds: Sequence[Fold], progress: FoldOutcomes, cell: Cell, watch: RunObserver) -> None:
+    """Report the headline of a fold that is complete now, and of later ones that waited for it, equal to the final scores."""
+    waits = job.protocol.postprocess_needs_earlier_folds
+    for fold in [cell.fold, *(fold for fold in folds if waits and fold.index > cell.fold.index)]:
+        read = [other.index for other in folds if other.index <= fold.index] if waits else [fold.index]
+        if not all(progress.complete(cell.model, index) for index in read):
+            return
+        rows = postprocess_rows(job, {index: merge_rows(job, progress.outcomes.get((cell.model, index), ())) for index in read})
+        if fold.index in rows:
+            score = headline_score(job.protocol.score(rows[fold.index]), job.protocol.headline)
+            if score is not None:
+                watch.scored(cell.model, fold.name, score.metric, score.value)
+
+
+def merge_rows(job: Job, outcomes: Sequence[CellOutcome]) -> pl.DataFrame:
+    """Return the rows of cells, sorted by the keys of rows: the cut into cells does not show."""
+    ordered = sorted(outcomes, key=lambda outcome: outcome.cell.start)
+    parts = [outcome.rows for outcome in ordered if outcome.rows is not None and outcome.rows.width]
+    if not parts:
+        return pl.DataFrame()
+    rows, keys = pl.concat(parts), job.protocol.keys
+    return rows if len(keys) == 1 and rows[keys[0]].is_sorted() else rows.sort(keys)
+
+
+def postprocess_rows(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, pl.DataFrame]:
+    """Return the rows to score of one model by fold, from the merged rows of its folds; a fold without rows has none."""
+    rows = [part.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all()) for fold, part in folds.items() if not part.is_empty()]
+    if not rows:
+        return {}
+    processed = job.protocol.postprocess(pl.concat(rows))
+    if len(rows) == 1:
+        return {rows[0]["fold"][0]: processed.drop("fold")}
+    parts = processed.partition_by("fold", as_dict=True, include_key=False, maintain_order=True)
+    return {fold: part for (fold,), part in parts.items()}
+
+
+def result_tables(job: Job, work: RunWork, outcomes: Mapping[tuple[str, int], Sequence[CellOutcome]]) -> Tables:
+    """Return the scores of each model and fold and of all folds together, the predictions and the timings."""
+    lines: list[dict[str, Any]] = []
+    answered: dict[str, pl.DataFrame] = {}
+    for label in job.models:
+        own, rows = _of_model(job, work, label, outcomes)
+        lines += own
+        answered |= {} if rows.is_empty() else {label: rows}
+    asked = {label: rows.drop("fold") for label, rows in answered.items()}
+    if isinstance(job.protocol, Contrasting):
+        lines += [_line(work, label, None, score, 0) for label, score in job.protocol.contrasts(asked)]
+    lines += [_line(work, TRUTH, None, score, 0) for score in work.oracle_scores]
+    named = [rows.select(pl.lit(label).alias("model"), pl.all()) for label, rows in answered.items()]
+    return Tables(
+        pl.DataFrame(lines, schema=SCORES),
+        _concatenate([job.protocol.rows_to_keep(rows) for rows in named]),
+        _timings([outcome for group in outcomes.values() for outcome in group]),
+        metrics_table(work.measures),
+    )
+
+
+def _concatenate(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the predictions of all models, one after the other; a column that a model lacks is null."""
+    return pl.concat(parts, how="diagonal").rechunk() if parts else pl.DataFrame()
+
+
+def _of_model(
+    job: Job, work: RunWork, label: str, outcomes: Mapping[tuple[str, int], Sequence[CellOutcome]]
+) -> tuple[list[dict[str, Any]], pl.DataFrame]:
+    """Return the lines of one model's failures and scores, fold by fold and together, and all its rows with their `fold`."""
+    groups = {fold.index: outcomes.get((label, fold.index), []) for fold in work.folds}
+    answered = postprocess_rows(job, {fold: merge_rows(job, group) for fold, group in groups.items()})
+    lines: list[dict[str, Any]] = []
+    whole: list[pl.DataFrame] = []
+    lost: list[Cell] = []
+    for fold, group in groups.items():
+        failed = sorted((outcome for outcome in group if outcome.rows is None), key=lambda outcome: outcome.cell.start)
+        lines += [_failure(work, outcome) for outcome in failed]
+        lost += [outcome.cell for outcome in failed]
+        rows = answered.get(fold, pl.DataFrame())
+        if not rows.is_empty():
+            whole.append(rows.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all()))
+            own = _score_lines(job, work, label, fold, rows, [outcome.cell for outcome in failed])
+            lines += own
+    if not whole:
+        return lines, pl.DataFrame()
+    together = pl.concat(whole)
+    if len(work.folds) == 1:  # then it is all folds together too
+        return [*lines, *(line | {"fold": None} for line in own)], together
+    return [*lines, *_score_lines(job, work, label, None, together.drop("fold"), lost)], together
+
+
+def _score_lines(
+    job: Job, work: RunWork, label: str, fold: int | None, rows: pl.DataFrame, lost: Sequence[Cell]
+) -> list[dict[str, Any]]:
+    """Return the lines of the total, then those of each segment."""
+    failed = sum(cell.stop - cell.start for cell in lost)
+    scores = [(score, failed) for score in job.protocol.score(rows)]
+    scores += work.segments.scores(job.protocol, rows, lost)
+    return [_line(work, label, fold, score, failed) for score, failed in scores]
+
+
+def _line(work: RunWork, label: str, fold: int | None, score: Score, failed: int) -> dict[str, Any]:
+    own = {each.name: getattr(score, each.name) for each in fields(Score)}
+    return {**own, **work.labels, "model": label, "fold": fold, "n_failed": failed}
+
+
+def _failure(work: RunWork, outcome: CellOutcome) -> dict[str, Any]:
+    units = outcome.cell.stop - outcome.cell.start
+    counts = {"model": outcome.cell.model, "fold": outcome.cell.fold.index, "n": 0, "n_failed": units}
+    return {**work.labels, **counts, "status": f"failed: {outcome.error}"}
+
+
+def _timings(outcomes: Sequence[CellOutcome]) -> pl.DataFrame:
+    lines = [
+        (o.cell.model, o.cell.fold.index, o.cell.start, o.cell.stop, o.seconds, o.cached, o.error or "ok")
+        for o in sorted(outcomes, key=lambda o: (o.cell.model, o.cell.fold.index, o.cell.start))
+    ]
+    return pl.DataFrame(lines, schema=TIMINGS, orient="row")
+
+
+def unit_runs(units: int, size: int, finished: Sequence[UnitRun]) -> Iterator[UnitRun]:
+    """Yield the runs that units 0 to `units` (excluded) are computed in, in order: a block of `size` each, and the rest.
+
+    A block of which runs are finished (it was the last one of a run with fewer) is cut where they end: each is
+    taken as it is, and what lies between them is what is left to compute.
+
+    Args:
+        units: The number of units.
+        size: Units in a block; it does not depend on their number.
+        finished: The runs that are there.
+    """
+    for first in range(0, units, size):
+        yield from _block(first, min(first + size, units), finished)
+
+
+def _block(start: int, stop: int, finished: Sequence[UnitRun]) -> Iterator[UnitRun]:
+    inside = [run for run in finished if start <= run[0] and run[1] <= stop]
+    while start < stop:
+        here = [end for begin, end in inside if begin == start]
+        later = [begin for begin, _ in inside if begin > start]
+        end = max(here) if here else min(later, default=stop)
+        yield start, end
+        start = end

@@ -1,0 +1,441 @@
+"""Workers: spawned processes that compute cells, with their threads, memory, limits and speed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from hwds.core.errors import HwdsError
+from hwds.evaluation.cells import CellOutcome, Job, compute_cell
+from hwds.evaluation.protocol import Cell
+
+# The memory of processes, and the processes that one has started, by Linux's /proc.
+
+GIB = 2**30
+"""Bytes in a GiB."""
+
+PROCESSES = Path("/proc")
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the bytes that a process and all that it has started hold in memory; 0 where it is gone."""
+    return sum(process_bytes(process) for process in [pid, *child_processes(pid)])
+
+
+def child_processes(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those that they have, as far as they can be read."""
+    try:
+        tasks = list((PROCESSES / str(pid) / "task").iterdir())
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+    return [process for child in children for process in (child, *child_processes(child))]
+
+
+def process_bytes(pid: int) -> int:
+    """Return the bytes that one process holds in memory; 0 where it is gone."""
+    try:
+        return int((PROCESSES / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+# The speed of this machine, beside the one that work was measured on.
+
+REFERENCE_SECONDS = 0.0048
+"""Seconds of one core that `_probe` took on the machine whose seconds are the units of work.
+
+Set so that what laws foresee is right by a factor of two on a machine that sorts fast, too: `python -m bench.candidates`, and
+M3 quarterly by nine models.
+"""
+
+SPEED_TRIES = 4
+
+
+@cache
+def seconds_per_unit(*, idle: bool = True) -> float:
+    """Return the seconds that a unit of work takes here, measured once a process in less than a tenth of a second.
+
+    Args:
+        idle: Seconds of a core of one's own; else of the clock, which others on the machine hold up.
+    """
+    taken = [_probe(time.process_time if idle else time.perf_counter) for _ in range(SPEED_TRIES)]
+    return (min(taken) if idle else sum(taken) / SPEED_TRIES) / REFERENCE_SECONDS
+
+
+def _probe(clock: Callable[[], float]) -> float:
+    """Return the seconds of a fixed work: sorting, products of small matrices, and a loop of the interpreter."""
+    values = np.arange(200_000, dtype=np.float64) * 7919 % 100_003
+    small = np.arange(14_400, dtype=np.float64).reshape(120, 120) / 14_400
+    began = clock()
+    np.sort(values)
+    for _ in range(20):
+        small = small @ small / 120
+    total = 0
+    for number in range(60_000):
+        total += number & 7
+    return clock() - began
+
+
+# Threads: set before the heavy libraries are loaded, and held in those that are.
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+READ_ONCE = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
+"""Variables that are read when their library is loaded, and never again."""
+
+
+def thread_variables(cpus: int) -> dict[str, str]:
+    """Return the environment that keeps a new process to `cpus` threads, and TensorFlow off the terminal."""
+    return dict.fromkeys((*THREAD_VARIABLES, *READ_ONCE), str(cpus)) | {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+    }
+
+
+@contextmanager
+def inherit_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Give the processes that are started in the block these variables; this one has its own again afterwards."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})
+
+
+def hold_threads(cpus: int) -> None:
+    """Keep this process to `cpus` threads: what loads from now on by its environment, BLAS that is loaded by threadpoolctl.
+
+    Polars keeps the threads that it was loaded with, and so does a numba that is loaded.
+    """
+    from threadpoolctl import threadpool_limits
+
+    os.environ.update({name: value for name, value in thread_variables(cpus).items() if name not in READ_ONCE})
+    threadpool_limits(cpus)
+    if "numba" not in sys.modules:  # it refuses another number once its threads are there
+        os.environ["NUMBA_NUM_THREADS"] = str(cpus)
+
+
+# Limits: the time and memory of the trials of a sweep, enforced on the processes that compute
+# them.
+
+LOOK_EVERY = 0.05
+"""Seconds between two looks at a process, and so the longest that it can be beyond a limit."""
+
+OVER_TIME = "out of time: its windows took more than sweep.seconds_per_trial, and it was ended"
+OVER_MEMORY = "out of memory: it held more than sweep.memory_per_trial, and was ended"
+
+
+def failure_reason(outcome: CellOutcome) -> str:
+    """Return why a trial failed, and in which window; a limit is that of the whole trial, and names no window."""
+    limit = outcome.error in (OVER_TIME, OVER_MEMORY)
+    return outcome.error if limit else f"window {outcome.cell.fold.name}: {outcome.error}"
+
+
+@dataclass(frozen=True)
+class CellLimits:
+    """The limits of cells: the process of one that exceeds them is killed, and the cell has failed.
+
+    Attributes:
+        seconds: What a cell has left of the time of its trial; None for no limit.
+        memory: GiB that a process and those it has started may hold resident, libraries included; None for no limit.
+        at_once: The most that are computed at the same time; None for as many as there are cores for.
+        apart: Whether cells need a process of their own, for threads that are set before any library is loaded.
+    """
+
+    seconds: Callable[[Cell], float] | None = None
+    memory: float | None = None
+    at_once: int | None = None
+    apart: bool = False
+
+    @property
+    def watched(self) -> bool:
+        """Return whether a process has to be watched while it computes."""
+        return self.seconds is not None or self.memory is not None
+
+    def exceeded(self, pid: int, cell: Cell, began: float) -> str:
+        """Return the limit that a process exceeds, in words; empty where it exceeds none.
+
+        Args:
+            pid: Of the process.
+            cell: What it computes.
+            began: When it did, by `time.monotonic`.
+        """
+        if self.memory is not None and resident_bytes(pid) > GIB * self.memory:
+            return OVER_MEMORY
+        return OVER_TIME if self.seconds is not None and time.monotonic() - began > self.seconds(cell) else ""
+
+
+UNLIMITED = CellLimits()
+
+
+def limits_of(
+    seconds: float | None,
+    memory: float | None,
+    spent: Callable[[Cell], float],
+    *,
+    at_once: int | None = None,
+    apart: bool = False,
+) -> CellLimits:
+    """Return the limits of trials, each of which has so many seconds for all its windows.
+
+    Args:
+        seconds: What a trial may take; None for no limit.
+        memory: See `CellLimits`.
+        spent: What the trial of a cell has taken already.
+        at_once: See `CellLimits`.
+        apart: See `CellLimits`.
+    """
+    left = None if seconds is None else lambda cell: seconds - spent(cell)
+    return CellLimits(left, memory, at_once, apart)
+
+
+# Workers: spawned processes that compute cells, each with a pipe to it; none of them outlives
+# who started it.
+
+SPAWN = get_context("spawn")  # a forked polars deadlocks
+
+
+class Worker:
+    """One spawned process and the pipe to it.
+
+    Attributes:
+        job: That of its cells; None as long as it has had none.
+        cell: What it computes; None where it waits.
+        began: When it did, by `time.monotonic`; None as long as it has not.
+        before: The models whose cells it has computed before this one.
+    """
+
+    def __init__(self) -> None:
+        self.pipe, theirs = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=_compute_cells, args=(theirs,), daemon=True)
+        try:
+            with _uninterrupted():
+                self.process.start()
+        except KeyboardInterrupt:  # nobody has it yet who would end it
+            self.end()
+            raise
+        theirs.close()
+        self.job: Job | None = None
+        self.cell: Cell | None = None
+        self.began: float | None = None
+        self.before: set[str] = set()
+
+    def give(self, job: Job, cell: Cell) -> None:
+        """Give it a cell, and its job where that is another than before."""
+        if self.cell is not None:
+            self.before.add(self.cell.model)
+        self.cell, self.began = cell, None
+        self.pipe.send((None if job is self.job else job, cell))
+        self.job = job
+
+    def take(self) -> CellOutcome | None:
+        """Return its outcome, None where it reports that it has begun; where the process has died, a failure.
+
+        Raises:
+            HwdsError: It cannot read the frame: no cell of it can be computed.
+        """
+        assert self.cell is not None
+        try:
+            outcome: CellOutcome | HwdsError | None = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            return self.failed(f"worker died with exit code {self.process.exitcode} (out of memory?)")
+        if isinstance(outcome, HwdsError):
+            raise outcome
+        if outcome is None:
+            self.began = time.monotonic()
+        return outcome
+
+    def failed(self, error: str) -> CellOutcome:
+        """Return the failure of the cell that it computes."""
+        assert self.cell is not None
+        return CellOutcome(self.cell, None, 0.0 if self.began is None else time.monotonic() - self.began, error)
+
+    def exceeded(self, limits: CellLimits) -> str:
+        """Return the limit that it exceeds, in words; empty where it exceeds none, or has not begun."""
+        if self.cell is None or self.began is None or self.process.pid is None:
+            return ""
+        return limits.exceeded(self.process.pid, self.cell, self.began)
+
+    def end(self) -> None:
+        """Kill it and the processes that it has started, which would go on otherwise."""
+        begun = [] if self.process.pid is None else child_processes(self.process.pid)
+        self.process.kill()
+        for process in begun:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.process.join()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Start a process that Ctrl-C never reaches, not even while it loads: it inherits what is held back here for a moment.
+
+    A signal that is held back in this thread goes to another one, and Python tells this one of it all the same; so it is noted
+    as well, and answered when the process is there. In a thread beside the main one Python tells nobody.
+    """
+    resource_tracker.ensure_running()  # where it is started it lets Ctrl-C through
+    interrupts: list[tuple[int, FrameType | None]] = []
+    main = threading.current_thread() is threading.main_thread()
+    answer = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append((number, frame))) if main else None
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if main:
+            signal.signal(signal.SIGINT, answer)
+    if interrupts and callable(answer):
+        answer(*interrupts[0])
+
+
+_KEPT: list[dict[int, list[Worker]]] = []
+"""The workers that wait for the next pool, by their threads; one entry in a block that keeps them, else none."""
+
+
+@contextmanager
+def kept_workers() -> Iterator[None]:
+    """Keep the workers of each pool in the block for those after it: to start one, and to load what it needs, takes seconds."""
+    kept: dict[int, list[Worker]] = {}
+    _KEPT.append(kept)
+    try:
+        yield
+    finally:
+        _KEPT.pop()  # blocks are left in the order in which they lie in each other
+        for worker in (each for workers in kept.values() for each in workers):
+            worker.end()
+
+
+@contextmanager
+def worker_pool(job: Job) -> Iterator[list[Worker]]:
+    """Yield a list for workers, which are ended when the block is left, however, but for idle ones that are to be kept."""
+    workers = _KEPT[-1].setdefault(job.cpus, []) if _KEPT else []
+    try:
+        with inherit_variables(thread_variables(job.cpus)):  # a spawned process reads it before it loads any library
+            yield workers
+    finally:
+        ended = [worker for worker in workers if not _KEPT or worker.cell is not None]
+        for worker in ended:
+            worker.end()
+            workers.remove(worker)
+
+
+def share_out(
+    workers: list[Worker], job: Job, cells: Iterable[Cell], count: int, limits: CellLimits = UNLIMITED
+) -> Iterator[CellOutcome]:
+    """Yield the outcomes as they come; a worker that dies, or exceeds a limit, fails its cell alone.
+
+    Args:
+        workers: Those that are there already; they stay there for the next time.
+        job: What workers need.
+        cells: Taken one by one, when somebody is free for the next.
+        count: How many workers there are at most.
+        limits: What a cell may take.
+    """
+    waiting = iter(cells)
+    first = list(islice(waiting, count))
+    workers[:] = [worker for worker in workers if worker.process.is_alive()]
+    while len(workers) < len(first):
+        workers.append(Worker())
+    for worker, cell in zip(workers, first, strict=False):
+        worker.give(job, cell)
+    busy = workers[:count]
+    while busy := [worker for worker in busy if worker.cell is not None]:
+        ready = set(wait([worker.pipe for worker in busy], LOOK_EVERY if limits.watched else None))
+        for place, worker in enumerate(busy):
+            outcome = worker.take() if worker.pipe in ready else None
+            exceeded = worker.exceeded(limits) if outcome is None and limits.watched else ""
+            again = exceeded == OVER_MEMORY and bool(worker.before - {worker.cell.model if worker.cell else ""})
+            if exceeded:  # what others have left in its process is not the trial's own: it is tried once more, in a fresh one
+                outcome = worker.failed(exceeded)
+                worker.end()
+            if outcome is None:
+                continue
+            if not again:
+                yield outcome
+            busy[place] = _next(workers, worker, job, outcome.cell if again else next(waiting, None))
+
+
+def _next(workers: list[Worker], worker: Worker, job: Job, cell: Cell | None) -> Worker:
+    """Return the worker for the next cell: the same, or a fresh one where it is dead."""
+    if cell is None:
+        if worker.cell is not None:
+            worker.before.add(worker.cell.model)
+        worker.cell = None
+        if not worker.process.is_alive():
+            workers.remove(worker)
+        return worker
+    if not worker.process.is_alive():
+        workers[workers.index(worker)] = worker = Worker()
+    worker.give(job, cell)
+    return worker
+
+
+def _compute_cells(pipe: Connection) -> None:
+    """Compute cells until the worker is ended. It reports when it begins one, so that its own start counts for no time.
+
+    Where the frame is damaged it reports that instead. Ctrl-C does not reach it: the parent answers that, and ends its workers.
+    """
+    _end_with_parent()
+    job: Job | None = None
+    while True:
+        try:
+            other, cell = pipe.recv()
+        except EOFError:
+            return
+        if job is None or other is not None:
+            job = other
+            frame, damage = _frame_of(job)
+        pipe.send(damage)
+        if damage is None:
+            pipe.send(compute_cell(job, frame, cell))
+
+
+def _frame_of(job: Job) -> tuple[Any, HwdsError | None]:
+    """Return the frame of a job, or its damage."""
+    try:
+        return job.read_frame(), None
+    except HwdsError as error:
+        return None, error
+
+
+def _end_with_parent() -> None:
+    """Leave no orphan behind a parent that was killed, even where a library holds this process: the system sees to it."""
+    parent = parent_process()
+    assert parent is not None
+    if sys.platform == "linux":
+        import ctypes
+
+        when_parent_ends = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(when_parent_ends, signal.SIGKILL)
+    threading.Thread(target=_wait_for_end, args=(parent.pid,), daemon=True).start()
+
+
+def _wait_for_end(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

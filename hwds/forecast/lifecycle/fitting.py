@@ -1,0 +1,306 @@
+"""Learning from launches: growth curves, pooled regressions, errors on launches left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hwds.core.recipe import Recipe
+from hwds.forecast.lifecycle.design import (
+    WIDE_VARIANCE,
+    Block,
+    LaunchRows,
+    LaunchTerms,
+    age_column,
+    calendar_numbers,
+    newest_series,
+    usable_series,
+    with_age,
+)
+from hwds.forecast.lifecycle.pooling import (
+    Level,
+    NormalEquations,
+    PooledRegression,
+    filter_columns,
+    fit_level,
+    forecast_levels,
+    forecast_unseen,
+    pool_coefficients,
+    solve_coefficients,
+)
+from hwds.frames.panel import Panel
+from hwds.frames.roles import TIME
+
+# Growth curves of cumulative sales, fitted to each past launch and pooled by what launches have
+# in common.
+
+Curve = Literal["analog", "bass", "gompertz"]
+
+CURVE_START = {"bass": (-4.0, -2.0), "gompertz": (1.5, -2.5)}
+"""The logs of p and q, or of b and c, from which a fit begins."""
+
+SHAPE_DEVIATION = 0.5
+"""The standard deviation that logs of the parameters are believed to have between launches."""
+
+POOLING_LAUNCHES = 2.0
+"""Launches of a kind that count as much as all others together."""
+
+SHORTEST_LAUNCH = 4
+"""Rows that a launch needs to be fitted."""
+
+
+class Growth(Recipe):
+    """The growth curve of each kind of launch.
+
+    Attributes:
+        curve: Which one.
+        words: The kinds.
+        shapes: The logs of the two parameters of each kind.
+        usual: Those of all launches.
+    """
+
+    curve: Curve = "analog"
+    words: tuple[str, ...] = ()
+    shapes: tuple[tuple[float, float], ...] = ()
+    usual: tuple[float, float] = (0.0, 0.0)
+
+    def course(self, words: Sequence[str], rows: LaunchRows) -> np.ndarray:
+        """Return the addition of the age to the log sales of each row, shape (rows,); 0 where the age is not known.
+
+        Args:
+            words: The kind of each series.
+            rows: Of a panel of these series.
+        """
+        if self.curve == "analog" or not self.words:
+            return np.zeros(len(rows.age))
+        known = dict(zip(self.words, self.shapes, strict=True))
+        shapes = np.array([known.get(word, self.usual) for word in words])[rows.series]
+        return np.where(np.isnan(rows.age), 0.0, log_increase(self.curve, np.nan_to_num(rows.age), shapes.T))
+
+
+def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Return the log of the share of a life's sales that falls into the row of an age: F(age + 1) - F(age).
+
+    Bass (1969): F(t) = (1 - exp(-(p + q) t)) / (1 + q/p exp(-(p + q) t)). Gompertz (1825):
+    F(t) = (exp(-b exp(-c t)) - exp(-b)) / (1 - exp(-b)), which is 0 at the launch.
+
+    Args:
+        curve: Which one.
+        age: Rows since the launch, from 0.
+        shape: The logs of the parameters, each a number or one a row.
+    """
+    first, second = np.exp(np.clip(shape[0], -14, 3)), np.exp(np.clip(shape[1], -14, 2))
+
+    def share(time: np.ndarray) -> np.ndarray:
+        if curve == "bass":
+            fading = np.exp(-(first + second) * time)
+            return np.asarray((1 - fading) / (1 + second / first * fading))
+        return np.asarray((np.exp(-first * np.exp(-second * time)) - np.exp(-first)) / -np.expm1(-first))
+
+    increase: np.ndarray = np.log(np.maximum(share(age + 1.0) - share(age), 1e-12))
+    return increase
+
+
+def course_residuals(blocks: list[Block], pooled: PooledRegression, log: np.ndarray) -> np.ndarray:
+    """Return log sales without season, price, promotion and level of the kind: what is left to the course by age."""
+    is_course = np.repeat(np.array([name in COURSE_BLOCKS for name, _ in blocks]), [columns.shape[1] for _, columns in blocks])
+    design = np.concatenate([columns for _, columns in blocks], 1)
+    left: np.ndarray = log - design[:, ~is_course] @ pooled.coefficients[~is_course]
+    return left
+
+
+COURSE_BLOCKS = ("course", "course by kind")
+"""The blocks that say how sales go with age."""
+
+
+def fit_growth(curve: Curve, log: np.ndarray, words: Sequence[str], rows: LaunchRows) -> Growth:
+    """Fit each launch, near what fits all of them, and take the mean of each kind, near that of all.
+
+    Args:
+        curve: Which one.
+        log: Adjusted log sales, NaN where unknown, shape (rows,).
+        words: The kind of each series.
+        rows: Their ages.
+    """
+    usual = _fit_shape(curve, [_launch_course(log, rows, i) for i in range(len(words))], np.array(CURVE_START[curve]), 3.0)
+    fits: dict[str, list[np.ndarray]] = {word: [] for word in sorted(set(words))}
+    for i, word in enumerate(words):
+        course = _launch_course(log, rows, i)
+        if len(course[0]) >= SHORTEST_LAUNCH:
+            fits[word].append(_fit_shape(curve, [course], usual, SHAPE_DEVIATION))
+    shapes = [
+        usual + np.sum([one - usual for one in shapes_of_kind], 0) / (len(shapes_of_kind) + POOLING_LAUNCHES)
+        if shapes_of_kind
+        else usual
+        for shapes_of_kind in fits.values()
+    ]
+    return Growth(
+        curve=curve,
+        words=tuple(fits),
+        shapes=tuple((float(a), float(b)) for a, b in shapes),
+        usual=(float(usual[0]), float(usual[1])),
+    )
+
+
+def _launch_course(log: np.ndarray, rows: LaunchRows, series: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ages and adjusted log sales of one launch, where both are known."""
+    known = (rows.series == series) & ~np.isnan(log) & ~np.isnan(rows.age)
+    return rows.age[known], log[known]
+
+
+def _fit_shape(curve: Curve, courses: list[tuple[np.ndarray, np.ndarray]], near: np.ndarray, apart: float) -> np.ndarray:
+    """Return the shape that fits courses best, each at a level of its own, near a shape that is believed; shape (2,)."""
+    from scipy.optimize import least_squares
+
+    series = np.repeat(np.arange(len(courses)), [len(age) for age, _ in courses])
+    age, log = (np.concatenate([course[i] for course in courses]) for i in (0, 1))
+    if not len(age):
+        return near
+    count = np.maximum(np.bincount(series, minlength=len(courses)), 1)
+
+    def residuals(shape: np.ndarray) -> np.ndarray:
+        missed = log - log_increase(curve, age, shape)
+        missed = missed - (np.bincount(series, missed, len(courses)) / count)[series]
+        return np.append(missed / CURVE_NOISE, (shape - near) / apart)
+
+    return np.asarray(least_squares(residuals, near, loss="soft_l1", max_nfev=60).x)
+
+
+CURVE_NOISE = 0.3
+"""The standard deviation of adjusted log sales round their curve."""
+
+
+# Learning from launches: how much is shared, how levels move, and how far past launches were
+# missed.
+
+POOLING_ROUNDS = (10, 4, 4, 4)
+"""Rounds in which it is found how much is shared, in each of the turns with how levels move."""
+
+LEFT_OUT_INSTANTS = 24
+"""Instants of past launches that are left out in turn."""
+
+PRIOR_ERRORS = 20.0
+"""Past errors that weigh as much as the belief that the model's own spread is right."""
+
+LONGEST_LEARNED = 400
+"""Rows of a series that are learned from, where twelve seasons are not more."""
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedLaunches:
+    """The parameters learned from launches: no coefficients where there was no series to learn from.
+
+    Attributes:
+        terms: What a design is made of.
+        growth: The growth curves, where the course is not learned freely.
+        start: The calendar's number of the data's first row.
+        centre: What is taken from all logs.
+        level: How levels move.
+        coefficients: Shape (p,).
+        covariance: Their posterior covariance in noise units, shape (p, p).
+        spread: How many of the model's own standard deviations past launches were missed by at each step, those of no row and
+            those of one, shape (2, h).
+    """
+
+    terms: LaunchTerms
+    growth: Growth
+    start: int
+    centre: float
+    level: Level
+    coefficients: np.ndarray
+    covariance: np.ndarray
+    spread: np.ndarray
+
+
+def fit_analog(history: Panel, *, season: int, age: str, curve: Curve, horizon: int, most: int) -> LearnedLaunches:
+    """Learn from a history."""
+    good = usable_series(history)
+    if not good.any():
+        return LearnedLaunches(
+            LaunchTerms(season=season), Growth(), 0, 0.0, Level(), np.zeros(0), np.zeros((0, 0)), np.ones((2, horizon))
+        )
+    start, age = int(calendar_numbers(history.table[TIME], history.frequency).min()), age or age_column(history)
+    panel = newest_series(with_age(history, age, start), good, most, max(12 * season, LONGEST_LEARNED))
+    above = panel.target[panel.target > 0]
+    terms = LaunchTerms.learn(panel, season=season, age=age, floor=float(above.min()) / 2)
+    rows = terms.rows(panel)
+    centre = float(np.nanmean(rows.log))
+    regression = _regression(terms.blocks(panel), rows.log - centre, panel)
+    growth, words = Growth(), terms.words(panel)
+    if curve != "analog" and terms.ages:
+        growth = fit_growth(curve, course_residuals(regression.blocks, regression.pooled, rows.log), words, rows)
+        regression = _regression(terms.blocks(panel, course=False), rows.log - centre - growth.course(words, rows), panel)
+    spread = _error_spread(regression, panel, rows.began, start, horizon)
+    return LearnedLaunches(
+        terms, growth, start, centre, regression.level, regression.pooled.coefficients, regression.pooled.covariance, spread
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Regression:
+    blocks: list[Block]
+    columns: np.ndarray  # the target, then the design
+    known: np.ndarray
+    pooled: PooledRegression
+    variances: np.ndarray  # of each coefficient
+    white: np.ndarray
+    level: Level
+
+
+def _regression(blocks: list[Block], target: np.ndarray, panel: Panel) -> _Regression:
+    """Fit a pooled regression on logs whose errors are an autoregressive level and noise, each estimated given the other."""
+    known = ~np.isnan(target)
+    columns = np.concatenate([np.nan_to_num(target)[:, None], *(columns for _, columns in blocks)], 1)
+    block = np.repeat(np.arange(len(blocks)), [columns.shape[1] for _, columns in blocks])
+    fixed = np.array([name in ("mean", "effects", "events") for name, _ in blocks])
+    variances, level = np.where(fixed, WIDE_VARIANCE, 1.0), Level()
+    for turn, rounds in enumerate(POOLING_ROUNDS):
+        white = filter_columns(columns, known, panel.offsets, level).white
+        pooled = pool_coefficients(NormalEquations.of(white, int(known.sum())), block, fixed, variances, level.noise, rounds)
+        variances, level = pooled.variances, level.seen(pooled.noise)
+        if turn + 1 < len(POOLING_ROUNDS):
+            residual = np.where(known, columns[:, 0] - columns[:, 1:] @ pooled.coefficients, np.nan)
+            level = fit_level(residual, panel.offsets, level)
+    return _Regression(blocks, columns, known, pooled, variances[block], white, level)
+
+
+def _error_spread(regression: _Regression, panel: Panel, began: np.ndarray, start: int, horizon: int) -> np.ndarray:
+    """Return the errors on past launches, in standard deviations that the model gave itself; shape (2, h).
+
+    First those of no row, then those of one. The launches of one instant are left out together. At each step the mean square
+    error is pooled with that of all steps, and that with 1.
+    """
+    squares, counts = np.zeros((2, horizon)), np.zeros((2, horizon))
+    everything = NormalEquations.of(regression.white, int(regression.known.sum()))
+    for instant in np.unique(began[began > start])[-LEFT_OUT_INSTANTS:]:
+        missed = _left_out_errors(regression, panel, np.flatnonzero(began == instant), everything, horizon)
+        squares += np.nansum(missed**2, 1)
+        counts += np.sum(~np.isnan(missed), 1)
+    usual = (squares.sum(1, keepdims=True) + PRIOR_ERRORS) / (counts.sum(1, keepdims=True) + PRIOR_ERRORS)
+    spread: np.ndarray = np.sqrt((squares + PRIOR_ERRORS * usual) / (counts + PRIOR_ERRORS))
+    return spread
+
+
+def _left_out_errors(
+    regression: _Regression, panel: Panel, series: np.ndarray, everything: NormalEquations, horizon: int
+) -> np.ndarray:
+    """Return errors of these launches, left out of the fit, given no row and given one, shape (2, n, h); NaN for no row."""
+    launch_rows = np.concatenate([np.arange(panel.offsets[i], panel.offsets[i + 1]) for i in series])
+    left = everything.without(NormalEquations.of(regression.white[launch_rows], int(regression.known[launch_rows].sum())))
+    learned = (regression.level, *solve_coefficients(left, regression.variances))
+    first = panel.offsets[series]
+    missed = np.full((2, len(series), horizon), np.nan)
+    for known in (0, 1):
+        rows = first[:, None] + known + np.arange(horizon)
+        there = rows < panel.offsets[series + 1][:, None]
+        rows = np.where(there, rows, first[:, None])
+        coming, past = (
+            regression.columns[rows][..., 1:],
+            (regression.columns[first], regression.known[first], np.arange(len(series) + 1)),
+        )
+        mean, spread = forecast_levels(*past, coming, *learned) if known else forecast_unseen(coming, *learned)
+        missed[known] = np.where(there & regression.known[rows], (regression.columns[rows, 0] - mean) / spread, np.nan)
+    return missed

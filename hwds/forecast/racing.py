@@ -1,0 +1,594 @@
+"""A race of forecasters on inner windows within a budget, and the candidates of a panel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from hwds.core.recipe import construct
+from hwds.evaluation.panel_folds import select_series
+from hwds.forecast.models.base import ForecastContext, Forecaster
+from hwds.forecast.models.long_season import DAYS_A_WEEK, LongerSeason, LongSeason
+from hwds.forecast.models.seasonal_naive import SeasonalNaive
+from hwds.forecast.stacking import (
+    CLEAR_SHARE,
+    FLAT_SHARES,
+    SURE_ERRORS,
+    MemberWindows,
+    level_losses,
+    member_windows,
+    paired_difference,
+    screen_members,
+    shrunken_weights,
+)
+from hwds.forecast.windows import thin_evenly
+from hwds.forecast.work import Allowance, PanelSize, backtest_work, size_of, work_of
+from hwds.frames.panel import Panel
+
+# The candidates on a panel, in order: those that won most often on panels of its kind, cheap
+# ones first.
+# The order was measured by `python -m bench.candidates` on simulated panels that stand in no
+# reported table: `weekly_sales` and `hardware_demand` with seed 900, and series drawn from
+# smooth, hourly and intermittent laws (`bench/candidates.txt`).
+
+MANY_ZEROS = 0.35
+"""The share of zeros from which demand counts as intermittent."""
+
+FEW_ZEROS = 0.01
+"""The share of zeros from which logarithms and lgt are not tried: neither has an own answer for a series with a zero."""
+
+YOUNG_SHARE = 0.05
+"""The share of series with no season behind them from which a panel has young ones."""
+
+HOURS_A_DAY = 24
+"""A season of so many rows, or of a multiple, is a day, beyond which there may be a week; seven times as many are a week."""
+
+WEEKS, SAMPLED_SERIES = 0.5, 64
+"""The share of series with a week, of so many looked at, from which a panel has weeks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelTraits:
+    """The traits of a panel.
+
+    Attributes:
+        series: The number of series.
+        length: The median number of their rows.
+        season: Rows in a season.
+        zeros: The share of known values that are 0.
+        young: The share of series with no season behind them.
+        covariates: Columns that are known ahead.
+        negative: Whether some value is below 0.
+        weeks: Whether a season is a day, and most series have a week beside it.
+    """
+
+    series: int
+    length: int
+    season: int
+    zeros: float
+    young: float
+    covariates: int
+    negative: bool
+    weeks: bool = False
+
+    @classmethod
+    def of(cls, history: Panel, season: int) -> PanelTraits:
+        """Return the traits of a history."""
+        known = history.target[~np.isnan(history.target)]
+        return cls(
+            series=history.n_series,
+            length=int(np.median(history.lengths)),
+            season=season,
+            zeros=float((known == 0).mean()) if len(known) else 0.0,
+            young=float((history.lengths <= season).mean()),
+            covariates=len(history.roles.known_future),
+            negative=bool((known < 0).any()),
+            weeks=season % HOURS_A_DAY == 0
+            and season % (HOURS_A_DAY * DAYS_A_WEEK) > 0
+            and _share_with_weeks(history, season) >= WEEKS,
+        )
+
+    @property
+    def kind(self) -> str:
+        """`intermittent`, `covariates` or `smooth`."""
+        if self.zeros >= MANY_ZEROS and not self.negative:
+            return "intermittent"
+        return "covariates" if self.covariates else "smooth"
+
+    def __str__(self) -> str:
+        parts = [f"{self.series:,} series of some {self.length} rows", f"season {self.season}"]
+        parts += ["weeks of days"] if self.weeks else []
+        parts += [f"{self.covariates} column{'s' * (self.covariates > 1)} known ahead"] if self.covariates else []
+        rare = " (intermittent)" if self.kind == "intermittent" else ""
+        parts += [f"{100 * self.zeros:.0f} % zeros{rare}"] if self.zeros >= 0.01 else []
+        parts += [f"{100 * self.young:.0f} % with no season behind them"] if self.young else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A forecaster to race.
+
+    Attributes:
+        model: Its recipe.
+        after: The name of a lighter one of its kind, without whose help it is not tried; empty for none.
+    """
+
+    model: Forecaster
+    after: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of its option and what it changes."""
+        return self.model.name
+
+
+def race_candidates(look: PanelTraits, own: Sequence[Forecaster] = ()) -> tuple[Candidate, ...]:
+    """Return the candidates in order, without the seasonal naive; those of the user's own where there are some."""
+    if own:
+        return tuple(Candidate(model) for model in own)
+    return tuple(_weekless_candidate(each) for each in _usual_candidates(look)) if look.weeks else _usual_candidates(look)
+
+
+def _share_with_weeks(history: Panel, season: int) -> float:
+    """Return the share of series that have a week beside the day, of some that lie evenly in the panel."""
+    week, step = LongerSeason(season, DAYS_A_WEEK), -(-history.n_series // SAMPLED_SERIES)
+    return float(np.mean([bool(week.of(history.series(i))) for i in range(0, history.n_series, step)]))
+
+
+def _weekless_candidate(each: Candidate) -> Candidate:
+    """Return a candidate that sees series without their weeks; a model of intermittent demand sees them as they are."""
+    if _is_for_demand(each.model):
+        return each
+    return _make_candidate(LongSeason, _week_name(each.name), after=each.after and _week_name(each.after), member=each.model)
+
+
+def _is_for_demand(model: Forecaster) -> bool:
+    """Return whether a model is one of intermittent demand, which has no answer to what a week leaves below zero."""
+    objective = getattr(model, "objective", "quantile")
+    return model.name == "forecast/zero" or getattr(model, "of_demand", False) or objective != "quantile"
+
+
+def _week_name(name: str) -> str:
+    return f"forecast/long_season(member={name.removeprefix('forecast/')})"
+
+
+def _usual_candidates(look: PanelTraits) -> tuple[Candidate, ...]:
+    """Return the candidates for a panel of its kind."""
+    from hwds.forecast.models.adida import ADIDA
+    from hwds.forecast.models.adjusted import Adjusted
+    from hwds.forecast.models.analog import Analog
+    from hwds.forecast.models.ces import CES
+    from hwds.forecast.models.croston import Croston
+    from hwds.forecast.models.damped import Damped
+    from hwds.forecast.models.ets import ETS
+    from hwds.forecast.models.lgt import LGT
+    from hwds.forecast.models.lstm import LSTM
+    from hwds.forecast.models.mlp import MLP
+    from hwds.forecast.models.sarima import Sarima
+    from hwds.forecast.models.theta import Theta
+    from hwds.forecast.models.tsb import TSB
+    from hwds.forecast.models.xgboost import XGBoost
+    from hwds.forecast.models.zero import Zero
+
+    quick: dict[str, Any] = {"trees": 60, "patience": 0, "learning_rate": 0.1, "max_rows": 20_000}
+    light = "forecast/xgboost(trees=60,patience=0,max_rows=20000)"
+    network = "forecast/lstm(units=24,seeds=1)"
+    analog, trees = _make_candidate(Analog, "forecast/analog"), _make_candidate(XGBoost, light, **quick)
+    forest = _make_candidate(XGBoost, "forecast/xgboost", after=light)
+    lined = _make_candidate(XGBoost, "forecast/xgboost(base=lines)", base="lines")
+    theta = _make_candidate(Theta, "forecast/theta(origins=0)", origins=0)
+    damped = _make_candidate(Damped, "forecast/damped(origins=0)", origins=0)
+    ets, ces = _make_candidate(ETS, "forecast/ets"), _make_candidate(CES, "forecast/ces")
+    small, large = _make_candidate(LSTM, network, units=24, seeds=1), _make_candidate(LSTM, "forecast/lstm", after=network)
+    wide = _make_candidate(MLP, "forecast/mlp(max_windows=60000)", after="forecast/mlp", max_windows=60_000)
+    mlp, sarima = _make_candidate(MLP, "forecast/mlp"), _make_candidate(Sarima, "forecast/sarima")
+    if look.kind == "intermittent":
+        counts = _make_candidate(XGBoost, light.replace("(", "(objective=tweedie,"), objective="tweedie", **quick)
+        simple = (
+            _make_candidate(Zero, "forecast/zero"),
+            _make_candidate(TSB, "forecast/tsb"),
+            _make_candidate(Croston, "forecast/croston"),
+        )
+        return (*simple, _make_candidate(ADIDA, "forecast/adida"), theta, trees, counts, ets, forest, small)
+    if look.kind == "covariates":
+        smooth = _make_candidate(Adjusted, "forecast/adjusted(member=theta)", member=theta.model)
+        searched = _make_candidate(
+            Adjusted, "forecast/adjusted(member=sarima)", member=construct(Sarima, "model", {"covariates": False})
+        )
+        return (analog, smooth, trees, searched, forest, mlp, small, large, ets)
+    first = (analog, theta, damped) if look.young >= YOUNG_SHARE else (theta, damped)
+    positive = look.zeros < FEW_ZEROS and not look.negative
+    rates, growing = (_logarithm_candidates(), (_make_candidate(LGT, "forecast/lgt"),)) if positive else ((), ())
+    networks = (mlp, wide, small, large) if look.series * look.length > MLP.max_windows else (mlp, small, large)
+    return (*first, *rates, trees, lined, forest, *networks, *growing, sarima, ets, ces)
+
+
+def _logarithm_candidates() -> tuple[Candidate, ...]:
+    """Return what is cheap and may forecast series above 0 in logarithms."""
+    from hwds.forecast.models.damped import Damped
+    from hwds.forecast.models.theta import Theta
+
+    theta = _make_candidate(Theta, "forecast/theta(logs=true,origins=0)", origins=0, logs=True)
+    return theta, _make_candidate(Damped, "forecast/damped(logs=true,origins=0)", origins=0, logs=True)
+
+
+def _make_candidate(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:
+    return Candidate(construct(kind, "model", {"name": name, **settings}), after)
+
+
+# Successive halving of forecasters on inner windows, with paired statistics, within a budget.
+# Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter
+# optimization", halve by rank; here only a candidate that is surely behind by a part that
+# counts, and no help, goes. The others are tried again in the order of what usually wins, those
+# that are surely behind last, as far as the budget reaches: of sixty-four short series half is
+# mostly chance, and what is a few per cent behind alone helps most beside what errs otherwise.
+
+NAIVE = "forecast/seasonal_naive"
+
+UNSCALED = pl.col("scale_abs").is_null() | pl.col("scale_abs").is_nan()
+"""The rows of series that have no seasonal scale at their cutoff."""
+
+LEAST_WEIGHT = 0.05
+"""A member of less weight is not worth its fit."""
+
+LEAST_YOUNG = 20
+"""Series and windows from which young ones have weights that are learned on them."""
+
+UNKNOWN_WORK = 30.0
+"""The units that a model without a law is taken to need."""
+
+FINAL_FIT_MARGIN = 1.2
+"""The multiple of a final fit's expected cost that is kept for it: the search may end early, a final fit may not."""
+
+EARLIER_RUNGS = ((64, 1), (256, 2))
+"""Series and windows of each rung before the last one."""
+
+MOST_SERIES = 1_000
+"""The most series of the last rung, which has all windows."""
+
+LEAST_KNOWN_SHARE = 0.5
+"""The part of the history's rows that is known before the first window at least: what learns once, before it, from fewer rows
+forecasts all windows by less than it will know, and falls behind what is fitted to each series before each window."""
+
+RUNG_SHARE, BUDGET_SHARE = 0.25, 0.01
+"""An earlier rung that costs more than this share of the last one, and of the budget, is left out: most of what a network
+costs does not hang on the number of series."""
+
+LARGEST_MULTIPLE = 100.0
+"""Multiples of the best loss beyond which no number says how far behind a candidate is."""
+
+NEAR_LAST_RUNG = 0.4
+"""A rung with this share of the last one's series is not worth its fits."""
+
+
+class Rung(NamedTuple):
+    """One round: how many series and windows candidates are tried on."""
+
+    series: int
+    windows: int
+
+
+@dataclass
+class CandidateStanding:
+    """The standing of a candidate.
+
+    Attributes:
+        candidate: Which.
+        losses: Its mean absolute scaled error on each rung up to the last one that it ran; NaN on those that it skipped.
+        dropped: Why it went; empty while it is in the race.
+        price: The part of the budget that it would still have taken, where that is why it did not run.
+        kept: The part that was kept for the final fits of the best so far, when its price was asked.
+    """
+
+    candidate: Candidate
+    losses: list[float] = field(default_factory=list)
+    dropped: str = ""
+    price: float = 0.0
+    kept: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Team:
+    """The members that answer, chosen on the last rung that ranked them.
+
+    Attributes:
+        members: Their recipes.
+        weights: Of each.
+        backtests: Their rows of inner windows.
+        loss: The mean absolute scaled error of the combination there.
+        rung: The rung.
+        young: The weights for series with no season behind them; None where they are those of all.
+        learned: Whether those were learned on such series.
+    """
+
+    members: tuple[Forecaster, ...]
+    weights: np.ndarray
+    backtests: tuple[pl.DataFrame, ...]
+    loss: float
+    rung: Rung
+    young: np.ndarray | None = None
+    learned: bool = False
+
+
+@dataclass
+class Race:
+    """A race within a budget.
+
+    Attributes:
+        history: All that may be known.
+        horizon: Steps.
+        context: Of the run.
+        windows: Inner windows of the last rung.
+        allowance: The budget.
+        standings: Of all candidates, in the order in which they were tried.
+        team: The best so far.
+        blind: Whether no series is long enough for a window before the cutoff: nothing tells candidates apart.
+    """
+
+    history: Panel
+    horizon: int
+    context: ForecastContext
+    windows: int
+    allowance: Allowance
+    standings: dict[str, CandidateStanding] = field(default_factory=dict)
+    team: Team = field(init=False)
+    blind: bool = False
+
+    def run(self, pool: Sequence[Candidate]) -> Team:
+        """Race candidates and return those that answer."""
+        naive = construct(SeasonalNaive, "model", {"name": NAIVE})
+        self.team = Team((naive,), np.ones(1), (), np.nan, Rung(0, 0))
+        self.standings = {candidate.name: CandidateStanding(candidate) for candidate in pool}
+        left = pool
+        for rung in rungs(self.history.n_series, self.windows):
+            left = self._rung(rung, Candidate(naive), left)
+        if not self.blind and not any(standing.losses for standing in self.standings.values()):
+            self._untried(pool)
+        self._afford()
+        return self.team
+
+    def _untried(self, pool: Sequence[Candidate]) -> None:
+        """Take what usually wins, where nothing could be tried: the first candidate whose final fit there is time for."""
+        fitting = (each for each in pool if self._final_price(each.model) <= self.allowance.left)
+        first = next(fitting, None)
+        if first is not None:
+            self.team = Team((first.model,), np.ones(1), (), np.nan, Rung(0, 0))
+
+    def _rung(self, rung: Rung, naive: Candidate, pool: Sequence[Candidate]) -> list[Candidate]:
+        """Try what is in the race on one rung, and return what stays."""
+        panel = sample_series(self.history, rung.series, self.context)
+        last = rung.windows == self.windows
+        rows: dict[str, pl.DataFrame] = {}
+        tried: list[Candidate] = []
+        if self.team.backtests:
+            self._make_room(pool, panel, rung)
+        for candidate in (naive, *pool):
+            if candidate is not naive and not self._may(candidate, panel, rung, tried):
+                continue
+            backtest = self._backtest(candidate.model, panel, rung.windows)
+            if backtest.is_empty() and candidate is naive:
+                self.blind = last
+                return list(pool)
+            if backtest.is_empty():
+                self._drop(candidate, "it forecast no inner window")
+                continue
+            rows[candidate.name] = backtest
+            tried.append(candidate)
+            if not self.team.backtests or last or candidate is not naive:
+                self._seen(tried, rows, rung)
+        return self._halved(tried[1:], rows, pool)
+
+    def _may(self, candidate: Candidate, panel: Panel, rung: Rung, tried: Sequence[Candidate]) -> bool:
+        """Return whether a candidate can be tried, and fitted after it, within what is left; and whether it may help."""
+        standing = self.standings[candidate.name]
+        if candidate.after and not self._worth(candidate, rung):
+            return False
+        own = self._inner_price(candidate.model, panel, rung.windows)
+        if rung.windows < self.windows and self._dear(candidate.model, own):
+            return False
+        standing.price, standing.kept = own + self._final_price(candidate.model), self._reserve()
+        return standing.price + standing.kept <= self.allowance.left
+
+    def _dear(self, model: Forecaster, own: float) -> bool:
+        """Return whether an earlier rung costs a candidate nearly what the last one does, and is felt in the budget."""
+        last = self._inner_price(model, self.history, self.windows) * min(1.0, MOST_SERIES / self.history.n_series)
+        return own > RUNG_SHARE * last and own > BUDGET_SHARE * self.allowance.limit
+
+    def _worth(self, candidate: Candidate, rung: Rung) -> bool:
+        """Return whether a heavier candidate may change the answer: on the last rung, unless the lighter one is dropped."""
+        lighter, standing = self.standings.get(candidate.after), self.standings[candidate.name]
+        if rung.windows < self.windows:
+            return False
+        if lighter is not None and lighter.dropped:
+            standing.dropped = f"{candidate.after} is dropped"
+        return lighter is None or bool(lighter.losses and not lighter.dropped)
+
+    def _backtest(self, model: Forecaster, panel: Panel, windows: int) -> pl.DataFrame:
+        began = time.perf_counter()
+        rows = self.context.inner(model, panel, windows, horizon=self.horizon, refit=False)
+        work = backtest_work(model, self._size(panel), windows)
+        self.allowance.charge(model.name, UNKNOWN_WORK if work is None else work.total, time.perf_counter() - began)
+        return rows
+
+    def _seen(self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], rung: Rung) -> None:
+        """Take note of losses, and make the team anew where the leader so far has been tried on this rung."""
+        backtests = [rows[candidate.name] for candidate in tried]
+        seen = member_windows(backtests)
+        if not len(seen.target):
+            return
+        losses = seen.losses.mean(0)
+        for candidate, loss in zip(tried, losses, strict=True):
+            if candidate.name in self.standings:
+                own, place = self.standings[candidate.name], _rung_index(rung, self.history.n_series, self.windows)
+                own.losses = [*own.losses[:place], *[np.nan] * (place - len(own.losses)), float(loss)]
+        leader = self.team.members[int(np.argmax(self.team.weights))].name
+        if leader in rows:
+            self.team = make_team(tried, backtests, seen, rung)
+
+    def _halved(self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], pool: Sequence[Candidate]) -> list[Candidate]:
+        """Drop what is surely far behind and no help; return the others in their order, what is surely behind at the end."""
+        if not tried:
+            return list(pool)
+        seen = member_windows([rows[candidate.name] for candidate in tried])
+        if not len(seen.target):
+            return list(pool)
+        losses = seen.losses
+        order = np.argsort(losses.mean(0), kind="stable")
+        best = int(order[0])
+        least = max(float(losses[:, best].mean()), 1e-12)
+        helpers = {model.name for model in self.team.members}
+        behind: list[Candidate] = []
+        for place in order.tolist():
+            mean, error = paired_difference(losses[:, place] - losses[:, best], seen.series)
+            if tried[place].name not in helpers and mean > SURE_ERRORS * error + CLEAR_SHARE * least:
+                self._drop(tried[place], _behind_text(mean / least, error / least))
+            elif mean > SURE_ERRORS * error:
+                behind.append(tried[place])
+        gone = {each.name for each in behind} | {name for name, own in self.standings.items() if own.dropped}
+        return [*(each for each in pool if each.name not in gone), *behind]
+
+    def _drop(self, candidate: Candidate, why: str) -> None:
+        if candidate.name in self.standings:
+            self.standings[candidate.name].dropped = why
+
+    def _afford(self) -> None:
+        """Leave out members whose final fits would go beyond the budget, the least weight for its price first."""
+        while len(self.team.members) > 1 and self._reserve() > self.allowance.left:
+            self._leave_out()
+
+    def _make_room(self, pool: Sequence[Candidate], panel: Panel, rung: Rung) -> None:
+        """Leave out members of an earlier rung's team for whose final fits nothing at all could be tried on this one."""
+        prices = [self._inner_price(each.model, panel, rung.windows) + self._final_price(each.model) for each in pool]
+        least, one = min(prices, default=np.inf), min(self._final_price(member) for member in self.team.members)
+        while least + self._reserve() > self.allowance.left >= least + one and len(self.team.members) > 1:
+            self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Leave out the member of the least weight for its price."""
+        prices = np.array([self._final_price(member) for member in self.team.members])
+        keep = np.arange(len(prices)) != int(np.argmin(self.team.weights / np.maximum(prices, 1e-9)))
+        self.team = keep_members(self.team, keep)
+
+    def _reserve(self) -> float:
+        """Return the price of fitting the team on all rows, and of asking it."""
+        return sum(self._final_price(member) for member in self.team.members)
+
+    def _final_price(self, model: Forecaster) -> float:
+        work = work_of(model, self._size(self.history))
+        return FINAL_FIT_MARGIN * self.allowance.price(model.name, UNKNOWN_WORK if work is None else work.total)
+
+    def _inner_price(self, model: Forecaster, panel: Panel, windows: int) -> float:
+        work = backtest_work(model, self._size(panel), windows)
+        return self.allowance.price(model.name, UNKNOWN_WORK if work is None else work.total)
+
+    def _size(self, panel: Panel) -> PanelSize:
+        return size_of(panel, self.horizon, self.context.season, len(self.context.levels))
+
+
+def rungs(series: int, windows: int) -> Iterator[Rung]:
+    """Yield the rungs of a panel of so many series, the last one with all windows."""
+    most = min(series, MOST_SERIES)
+    for count, some in EARLIER_RUNGS:
+        if count < NEAR_LAST_RUNG * most and some < windows:
+            yield Rung(count, some)
+    yield Rung(most, windows)
+
+
+def usable_windows(history: Panel, horizon: int, most: int) -> int:
+    """Return how many windows leave enough of the history before the first of them, at most so many and at least one."""
+    mean = len(history.table) / max(history.n_series, 1)
+    return max(1, min(most, int((1.0 - LEAST_KNOWN_SHARE) * mean / horizon)))
+
+
+def _behind_text(share: float, error: float) -> str:
+    return (
+        f"behind by {100 * share:.0f} % ± {100 * error:.0f}"
+        if share < LARGEST_MULTIPLE
+        else f"behind by more than {100 * LARGEST_MULTIPLE:,.0f} %"
+    )
+
+
+def _rung_index(rung: Rung, series: int, windows: int) -> int:
+    return list(rungs(series, windows)).index(rung)
+
+
+def sample_series(history: Panel, most: int, context: ForecastContext) -> Panel:
+    """Return a history with at most so many of its series, evenly drawn; itself where there are no more."""
+    if history.n_series <= most:
+        return history
+    return select_series(history, thin_evenly(history.n_series, most, context.stream("raced series", most)))
+
+
+def make_team(tried: Sequence[Candidate], backtests: Sequence[pl.DataFrame], seen: MemberWindows, rung: Rung) -> Team:
+    """Return the members that have weight for all series or for young ones, and their weights learned without the others.
+
+    A lighter one is left out where a heavier one of its kind was tried and is no worse: they err alike.
+    """
+    own = _unlike_members(tried, seen.losses.mean(0))
+    tried, backtests, seen = [tried[i] for i in own], [backtests[i] for i in own], seen.members(np.array(own))
+    young = young_windows(backtests)
+    weights = team_weights(seen)
+    most = weights if young is None else np.maximum(weights, team_weights(young) / 2)
+    keep = np.flatnonzero(most >= min(LEAST_WEIGHT, float(most.max())))
+    chosen = tuple(backtests[place] for place in keep.tolist())
+    return _weigh_team(tuple(tried[place].model for place in keep.tolist()), chosen, rung)
+
+
+def _unlike_members(tried: Sequence[Candidate], losses: np.ndarray) -> list[int]:
+    """Return the places of the candidates that no heavier one of their kind stands for: any stands for the seasonal naive."""
+    heavier = [
+        [loss for other, loss in zip(tried, losses, strict=True) if each.name in (other.after, NAIVE) and other is not each]
+        for each in tried
+    ]
+    return [place for place, others in enumerate(heavier) if losses[place] < min(others, default=np.inf)]
+
+
+def keep_members(team: Team, keep: np.ndarray) -> Team:
+    """Return a team of some of its members, their weights learned again."""
+    places = np.flatnonzero(keep).tolist()
+    members = tuple(team.members[place] for place in places)
+    return _weigh_team(members, tuple(team.backtests[place] for place in places), team.rung)
+
+
+def team_weights(seen: MemberWindows) -> np.ndarray:
+    """Return weights as a stack learns them, but that a candidate goes which is surely behind the best one and no help.
+
+    Of many candidates that are nearly alike the best on the windows is so partly by chance, unlike a stack's few members; and
+    one window or two tell of their own shocks as much as of the candidates: one within a fifth of the best then stays.
+    """
+    level, flat = level_losses(seen), FLAT_SHARES.get(len(np.unique(seen.window)), 0.0)
+    return shrunken_weights(level, screen_members(level, CLEAR_SHARE, helped=not flat), flat)
+
+
+def young_windows(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:
+    """Return the rows of series with no season behind them at their cutoff; None where they are few."""
+    seen = member_windows([rows.filter(UNSCALED) for rows in backtests])
+    cells = set(zip(seen.series.tolist(), seen.window.tolist(), strict=True))
+    return seen if len(cells) >= LEAST_YOUNG else None
+
+
+def _weigh_team(members: tuple[Forecaster, ...], backtests: tuple[pl.DataFrame, ...], rung: Rung) -> Team:
+    """Return a team with its weights: those of young series half way from those of all to their own, or those of launches."""
+    seen, young = member_windows(backtests), young_windows(backtests)
+    weights = team_weights(seen)
+    loss = float(np.abs(seen.forecasts @ weights - seen.target).mean())
+    if young is None:
+        return Team(members, weights, backtests, loss, rung, launch_weights(members))
+    return Team(members, weights, backtests, loss, rung, (team_weights(young) + weights) / 2, learned=True)
+
+
+def launch_weights(members: Sequence[Forecaster]) -> np.ndarray | None:
+    """Return the weights of young series that no window shows, shape (members,); None where they are those of all.
+
+    Windows that are counted back from each series' own end leave hardly one as young there as some are now. A member that
+    learns from how earlier series began has them alone, if it has weight where series are older: it is further ahead of the
+    others the younger they are.
+    """
+    launching = np.array([each.launches for each in members])
+    return launching / launching.sum() if launching.any() and not launching.all() else None

@@ -1,0 +1,493 @@
+"""The report of a forecast run: forecasts of chosen series, errors by step, and scores of series."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TARGET, TIME
+from hwds.report.grid import Grid, grid_of
+from hwds.report.hooks import TaskReport
+from hwds.report.leaderboard import board_colours
+from hwds.report.page_parts import Folded, GridTable, PagePart, Picture, Pictures, Section, Text
+from hwds.report.pictures import GREY, INK, OWN_COLOUR, drawable, new_figure, plain_numbers, save_png, tidy
+from hwds.report.standings import Standings
+from hwds.results.formatting import brief, counted, decimals, fixed
+from hwds.results.tables import TRUTH, Tables
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+# The series that a picture shows: a typical one, the best and the worst of a model.
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSeries:
+    """A series to show, why, and its score by a metric (None where it has no scale)."""
+
+    series: str
+    why: str
+    score: float | None
+    metric: str
+
+
+def choose_series(rows: pl.DataFrame) -> list[ChosenSeries]:
+    """Return the series at the median, the best and the worst by MASE, each once; one without a scale only where no other is.
+
+    Where none has a scale, as at a launch, they are chosen by WAPE.
+    """
+    scores, metric = series_scores(rows), f"mase[m={rows['season'][0]}]"
+    if scores["score"].null_count() == len(scores):
+        scores, metric = series_wapes(rows), "wape"
+    known = scores.drop_nulls()
+    if known.is_empty():
+        return [ChosenSeries(scores[SERIES][0], "first", None, metric)]
+    places = {(len(known) - 1) // 2: "typical", 0: "best", len(known) - 1: "worst"}
+    if len(known) < 3:
+        places = {0: "best", 1: "worst"} if len(known) == 2 else {0: "only"}
+    return [ChosenSeries(known[SERIES][place], why, known["score"][place], metric) for place, why in places.items()]
+
+
+def series_scores(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the MASE of each series, the mean over its cutoffs, best first, null where it has none."""
+    scales = [name for name in ("scale_abs", "short_scale_abs") if name in rows.columns]
+    error = (_error(rows) / pl.coalesce(scales)).fill_nan(None).alias("score")
+    return _by_series(rows.group_by(SERIES, "cutoff").agg(error.mean()))
+
+
+def series_wapes(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the WAPE of each series, the mean over its cutoffs, best first, null where it has none."""
+    size = pl.col("actual").abs().sum()
+    ratio = (_error(rows).sum() / pl.when(size > 0).then(size)).fill_nan(None).alias("score")
+    return _by_series(rows.group_by(SERIES, "cutoff").agg(ratio))
+
+
+def _error(rows: pl.DataFrame) -> pl.Expr:
+    return (pl.col("actual") - pl.col("q_0.5" if "q_0.5" in rows.columns else "mean")).abs()
+
+
+def _by_series(at_cutoffs: pl.DataFrame) -> pl.DataFrame:
+    return at_cutoffs.group_by(SERIES).agg(pl.col("score").mean()).sort("score", SERIES, nulls_last=True)
+
+
+# by_step.png: how errors grow with the distance from the cutoff, and whether intervals hold
+# what they promise.
+
+COVERAGE = r"^coverage\[(\d+)%\]$"
+
+
+def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
+    """Draw the headline and the coverage of the widest interval by step; None where no metric is scored by step."""
+    whole = pl.col("fold").is_null() & pl.col("segment").is_null() & (pl.col("aggregate") == "mean")
+    steps = tables.scores.filter(whole & pl.col("step").is_not_null() & pl.col("value").is_not_null())
+    errors = steps.filter(pl.col("metric") == board.headline)
+    if errors["step"].n_unique() < 2:
+        return None
+    covers = interval_levels(steps)
+    several = tables.scores.filter(whole & pl.col("step").is_null() & pl.col("metric").is_in(list(covers)))
+    panels = 1 + bool(covers) + (len(covers) > 1)
+    figure = new_figure(5.6 if panels == 1 else 11, 4.4)
+    grid = figure.subplots(1, panels, squeeze=False)[0]
+    paints = board_colours(board)
+    _lines(grid[0], errors, paints, board)
+    _label_axes(grid[0], "steps from the cutoff", drawable(board.called_in))
+    if covers:
+        widest = max(covers, key=lambda name: covers[name])
+        grid[1].axhline(covers[widest], color=GREY, linewidth=1.3, linestyle="--", zorder=1)
+        grid[1].set_title("dashed: what is promised", loc="left", fontsize=9.5, color=GREY)
+        _lines(grid[1], steps.filter(pl.col("metric") == widest), paints, board)
+        _label_axes(grid[1], "steps from the cutoff", widest)
+    if len(covers) > 1:
+        _calibration(grid[2], several, covers, paints, board)
+        _label_axes(grid[2], "share that an interval promises", "share of actuals inside it")
+    handles, labels = grid[0].get_legend_handles_labels()
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    title = f"By step, with {100 * board.measure.confidence:g} % intervals"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    return figure
+
+
+def interval_levels(scores: pl.DataFrame) -> dict[str, float]:
+    """Return the central intervals whose coverage was scored, and what each should hold."""
+    names = scores["metric"].drop_nulls().unique(maintain_order=True)
+    return {name: int(match[1]) / 100 for name in names if (match := re.match(COVERAGE, name))}
+
+
+def _lines(axes: Axes, rows: pl.DataFrame, paints: dict[str, str], board: Standings) -> None:
+    for line in board.all:
+        of_model = rows.filter(pl.col("model") == line.model).sort("step")
+        if line.model not in paints or of_model.is_empty():
+            continue
+        name, colour = drawable(board.called(line), 40), paints[line.model]
+        steps = of_model["step"].to_numpy()
+        bold, marked = (2.2, 3) if line is board.own else (1.4, 2)
+        axes.plot(
+            steps,
+            of_model["value"].to_numpy(),
+            color=colour,
+            linewidth=bold,
+            marker="o",
+            markersize=3.5,
+            label=name,
+            zorder=marked,
+        )
+        if line is board.own and of_model["ci_low"].null_count() == 0:
+            ends = of_model["ci_low"].to_numpy(), of_model["ci_high"].to_numpy()
+            axes.fill_between(steps, *ends, color=colour, alpha=0.15, linewidth=0, gid=name)
+
+
+def _calibration(axes: Axes, rows: pl.DataFrame, covers: dict[str, float], paints: dict[str, str], board: Standings) -> None:
+    """Draw the coverage of intervals over their nominal level."""
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.3, linestyle="--", zorder=1)
+    for line in board.all:
+        of_model = rows.filter(pl.col("model") == line.model)
+        if line.model not in paints or of_model.is_empty():
+            continue
+        points = sorted(
+            (covers[name], value) for name, value in of_model.select("metric", "value").iter_rows() if value is not None
+        )
+        name = drawable(board.called(line), 40)
+        axes.plot(*zip(*points, strict=True), color=paints[line.model], marker="o", markersize=4, linewidth=1.4, label=name)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+
+
+def _label_axes(axes: Axes, across: str, up: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    tidy(axes)
+    axes.set_xlabel(across, fontsize=9.5, color=INK)
+    axes.set_ylabel(up, fontsize=9.5, color=INK, parse_math=False)
+    plain_numbers(axes.yaxis)
+    low, high = axes.get_ylim()
+    if all(np.nanmin(np.asarray(line.get_ydata(), float)) >= 0 for line in axes.lines):
+        axes.set_ylim(
+            max(low, 0.0), min(high, 1.02) if "coverage" in up else high
+        )  # an interval by the normal law may go beyond
+    if across.startswith("steps"):
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+
+
+# forecasts.png: what a model forecast beside what happened, for a typical, the best and the
+# worst series.
+
+SEASONS = 5
+"""Seasons of history shown before the first cutoff."""
+
+MEDIAN = "median forecast"
+
+SHADE, DARKEST = 0.22, 0.55
+"""The opacity of a band, and of many that overlap."""
+
+FIRST_DAY = -719162.0
+"""1 January of the year 1 in matplotlib's days."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesView:
+    """One series: its rows from the panel and the model's rows, both by time."""
+
+    rows: pl.DataFrame
+    forecasts: pl.DataFrame
+
+    @property
+    def cutoffs(self) -> pl.Series:
+        """All of its cutoffs, oldest first."""
+        return self.forecasts["cutoff"].unique().sort()
+
+    def windows(self) -> list[pl.DataFrame]:
+        """Return the forecasts of each cutoff, by step."""
+        return [part.sort("step") for part in self.forecasts.sort("cutoff").partition_by("cutoff", maintain_order=True)]
+
+    @property
+    def overlap(self) -> int:
+        """The most forecasts that there are of one instant."""
+        return int(self.forecasts[TIME].value_counts()["count"].max())  # type: ignore[arg-type]
+
+
+def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Figure | None:
+    """Draw history, actual, median, bands and cutoffs of a typical, the best and the worst series of a model.
+
+    Args:
+        panel: The whole data.
+        predictions: The predictions table of a run.
+        model: The label of the model to show.
+
+    Returns:
+        The figure; None where the model has no forecast.
+    """
+    of_model = predictions.filter(pl.col("model") == model) if predictions.width else predictions
+    if of_model.is_empty():
+        return None
+    picks = choose_series(of_model)
+    figure = new_figure(10, 0.9 + 2.7 * len(picks))
+    for axes, pick in zip(figure.subplots(len(picks), squeeze=False).ravel(), picks, strict=True):
+        view = series_view(panel, of_model, pick.series)
+        draw_view(axes, view, panel.axis)
+        axes.set_title(drawable(f"{pick.why}: {pick.series}"), loc="left", fontsize=11, color=INK, parse_math=False)
+        score = "no scale" if pick.score is None else f"{pick.metric} {brief(pick.score)}"
+        axes.set_title(score, loc="right", fontsize=10, color=GREY, parse_math=False)
+    handles = _legend(figure.axes[0], of_model.columns)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9.5)
+    title = f"{model}: {_reasons_text([pick.why for pick in picks])}{counted(of_model[SERIES].n_unique(), 'series')}"
+    figure.suptitle(drawable(title, 90), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    return figure
+
+
+def _reasons_text(reasons: list[str]) -> str:
+    """Return `typical, best and worst of `, nothing for a lone series."""
+    *front, last = reasons
+    return "" if last == "only" else f"{', '.join(front)} and {last} of " if front else f"{last} of "
+
+
+def _legend(axes: Axes, columns: list[str]) -> list[Artist]:
+    """Return one entry for each thing drawn, the bands as dark as they look where they overlap."""
+    from matplotlib.patches import Patch
+
+    lines: list[Artist] = list(axes.get_legend_handles_labels()[0])
+    for depth, (_, _, share) in enumerate(quantile_pairs(columns), 1):
+        lines.append(Patch(color=OWN_COLOUR, alpha=1 - (1 - SHADE) ** depth, linewidth=0, label=f"{share} % band"))
+    return lines
+
+
+def quantile_pairs(columns: list[str]) -> list[tuple[str, str, int]]:
+    """Return the pairs of quantile columns symmetric round the median with what they hold in percent, widest first."""
+    levels = sorted(float(name.removeprefix("q_")) for name in columns if name.startswith("q_"))
+    pairs = [(low, 1 - low) for low in levels if low < 0.5 and any(abs(high + low - 1) < 1e-9 for high in levels)]
+    return [(f"q_{low:g}", f"q_{high:g}", round(100 * (high - low))) for low, high in pairs]
+
+
+def series_view(panel: Panel, of_model: pl.DataFrame, series: str) -> SeriesView:
+    """Return the rows of a series from some seasons before its first cutoff to its last forecast."""
+    forecasts = of_model.filter(pl.col(SERIES) == series)
+    rows = panel.table.filter(pl.col(SERIES) == series).select(TIME, TARGET)
+    steps = int(of_model["step"].max() or 1)  # type: ignore[arg-type]
+    first, last = forecasts["cutoff"].min(), forecasts[TIME].max()
+    before = int((rows[TIME] <= first).sum())
+    start = max(before - max(SEASONS * panel.season, 3 * steps), 0)
+    return SeriesView(rows[start:].filter(pl.col(TIME) <= last), forecasts)
+
+
+def draw_view(axes: Axes, view: SeriesView, up: str) -> None:
+    """Draw history, actual, the forecasts of every cutoff with their bands, and the cutoffs."""
+    first = view.cutoffs[0]
+    for label, colour, part in (("history", GREY, pl.col(TIME) <= first), ("actual", INK, pl.col(TIME) >= first)):
+        rows = view.rows.filter(part)
+        dots: dict[str, Any] = {"marker": "o", "markersize": 2.8} if label == "actual" else {}
+        axes.plot(
+            axis_times(rows[TIME]), float_values(rows[TARGET]), color=colour, linewidth=1.3, label=label, zorder=6, **dots
+        )
+    for place, window in enumerate(view.windows()):
+        _draw_window(axes, window, view.overlap, named=place == 0)
+    width = 0.9 if len(view.cutoffs) < 7 else 0.5
+    for place, cutoff in enumerate(axis_times(view.cutoffs)):
+        label = "_" if place else "cutoff"
+        axes.axvline(cutoff, color=GREY, linewidth=width, linestyle=(0, (4, 3)), zorder=1, label=label, gid="cutoff")
+    tidy(axes)
+    axes.set_ylim(*value_limits(view))
+    _ticks(axes, view.rows.schema[TIME].is_temporal())
+    axes.set_ylabel(drawable(up), fontsize=9.5, color=INK, parse_math=False)
+
+
+def _draw_window(axes: Axes, window: pl.DataFrame, overlap: int, named: bool) -> None:
+    """Draw the median and the bands from one cutoff; bars for a single step; paler and thinner where many overlap."""
+    shade = min(SHADE, 1 - (1 - DARKEST) ** (1 / overlap))
+    time = axis_times(window[TIME])
+    for low, high, share in quantile_pairs(window.columns):
+        bottom, top = float_values(window[low]), float_values(window[high])
+        if len(window) > 1:
+            axes.fill_between(time, bottom, top, color=OWN_COLOUR, alpha=shade, linewidth=0, zorder=2, gid=f"{share} % band")
+        else:
+            axes.vlines(time, bottom, top, color=OWN_COLOUR, alpha=shade, linewidth=5, zorder=2)
+    median = float_values(window["q_0.5" if "q_0.5" in window.columns else "mean"])
+    width = 1.8 if overlap == 1 else 0.9
+    marker: dict[str, Any] = {} if len(window) > 3 else {"marker": "D", "markersize": 3.5}
+    axes.plot(time, median, color=OWN_COLOUR, linewidth=width, label=MEDIAN if named else "_", gid=MEDIAN, zorder=5, **marker)
+
+
+def value_limits(view: SeriesView) -> tuple[float, float]:
+    """Return the y axis: all of the series and the medians, and of the bands what does not squash them."""
+    wide = [name for pair in quantile_pairs(view.forecasts.columns)[:1] for name in pair[:2]]
+    solid = np.concatenate([float_values(view.rows[TARGET]), float_values(view.forecasts["q_0.5" if wide else "mean"])])
+    every = np.concatenate([solid, *(float_values(view.forecasts[name]) for name in wide)])
+    if np.isnan(solid).all():
+        return 0.0, 1.0
+    low, high = float(np.nanmin(solid)), float(np.nanmax(solid))
+    height = (high - low) or abs(high) or 1.0
+    bottom, top = max(float(np.nanmin(every)), low - height), min(float(np.nanmax(every)), high + height)
+    return bottom - 0.05 * height, top + 0.05 * height
+
+
+def _ticks(axes: Axes, temporal: bool) -> None:
+    """Set ticks: dates as short as they can be, integers whole, large values with k and M."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
+
+    if temporal:
+        left, right = axes.get_xlim()
+        axes.set_xlim(max(left, FIRST_DAY), right)  # nominal dates may begin in year 1, before which there is no tick
+        locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))
+    large = max(map(abs, axes.get_ylim())) >= 10_000
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(EngFormatter(sep="") if large else ScalarFormatter(useOffset=False))
+    axes.margins(x=0.01)
+
+
+def axis_times(times: pl.Series) -> np.ndarray:
+    """Return times as matplotlib takes them; a time zone shows its own wall clock."""
+    if isinstance(times.dtype, pl.Datetime):
+        times = times.dt.replace_time_zone(None)
+    return times.to_numpy()
+
+
+def float_values(values: pl.Series) -> np.ndarray:
+    """Return values with NaN for null."""
+    return values.cast(pl.Float64).to_numpy().astype(np.float64, copy=True)
+
+
+# A report's series: a fair sample of them drawn, and the scores of each in a table.
+
+DRAWN = 24
+"""Series that are drawn at most."""
+
+LISTED = 2000
+"""Series of the table at most, the worst ones; the others are in the predictions."""
+
+RIVALS = 5
+"""Other models of the table at most, the best ones."""
+
+
+def series_parts(tables: Tables, board: Standings, panel: Panel | None) -> Iterator[PagePart]:
+    """Yield the parts of the section; nothing where the experiment's own model has no forecast.
+
+    Args:
+        tables: Of one run.
+        board: Its standings.
+        panel: The data; None where it is gone, so that no history is drawn.
+    """
+    model = board.own.model if board.own else ""
+    rows = tables.predictions
+    of_model = rows.filter(pl.col("model") == model) if rows.width else rows
+    if of_model.is_empty():
+        return
+    ranked, metric = rank_series(of_model)
+    picks = spread_places(len(ranked))
+    which = "all" if len(picks) == len(ranked) else f"{len(picks)} drawn, evenly from the best to the worst"
+    bare = "" if panel is not None else " The history before the forecasts is not at hand any more."
+    legend = "With dots: what happened; grey: before that; blue: the median forecast and its bands; dashed: the cutoffs."
+    yield Text(f"{model} on {counted(len(ranked), 'series')} ({which}), by {metric}. {legend}{bare}")
+    yield Pictures(tuple(_fan(of_model, panel, place + 1, ranked.row(place), metric) for place in picks))
+    listed = min(len(ranked), LISTED)
+    title = "Each series" if listed == len(ranked) else f"The {listed:,} worst of {len(ranked):,} series"
+    yield Folded(f"{title} in a table", (GridTable(series_grid(tables, board)),))
+
+
+def rank_series(of_model: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Return each series with its score, the best first, and the score's name: MASE, or WAPE where none has a scale."""
+    scores = series_scores(of_model)
+    if scores["score"].null_count() == len(scores):
+        return series_wapes(of_model).select(SERIES, "score"), "wape"
+    return scores.select(SERIES, "score"), f"mase[m={of_model['season'][0]}]"
+
+
+def spread_places(many: int) -> list[int]:
+    """Return places evenly from the first to the last."""
+    return sorted({round(place) for place in np.linspace(0, many - 1, min(many, DRAWN))})
+
+
+def _fan(of_model: pl.DataFrame, panel: Panel | None, rank: int, ranked: tuple[str, float | None], metric: str) -> Picture:
+    """Draw one series."""
+    series, score = ranked
+    forecasts = of_model.filter(pl.col(SERIES) == series)
+    view = SeriesView(_actuals(forecasts), forecasts) if panel is None else series_view(panel, of_model, series)
+    figure = new_figure(4.4, 2.3)
+    axes = figure.subplots()
+    draw_view(axes, view, "")
+    axes.tick_params(labelsize=8)
+    axes.set_ylabel("")
+    title = f"{rank}. {series}: {'no scale' if score is None else f'{metric} {brief(score)}'}"
+    return Picture.of_figure(figure, title, "")
+
+
+def _actuals(forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Return the actuals, as far as the predictions have them."""
+    return forecasts.select(TIME, pl.col("actual").alias(TARGET)).unique(TIME).sort(TIME)
+
+
+def series_grid(tables: Tables, board: Standings) -> Grid:
+    """Return the scores of each series by each model, the worst of the own model first."""
+    assert board.own is not None
+    others = [line.model for line in board.all if line is not board.own][:RIVALS]
+    others += [TRUTH] if board.truth and TRUTH not in others else []
+    rows = tables.predictions
+    of_model = rows.filter(pl.col("model") == board.own.model)
+    ranked, metric = rank_series(of_model)
+    table = ranked.rename({"score": board.own.model}).join(
+        _answer_shares(of_model), on=SERIES, how="left", maintain_order="left"
+    )
+    for model in others:
+        of_rival = rows.filter(pl.col("model") == model)
+        scores = rank_series(of_rival)[0].rename({"score": model}) if len(of_rival) else None
+        table = table if scores is None else table.join(scores, on=SERIES, how="left", maintain_order="left")
+    shown = table.reverse().sort(pl.col(board.own.model).is_null(), maintain_order=True).head(LISTED)
+    models = [model for model in (board.own.model, *others) if model in shown.columns]
+    places = decimals([value for model in models for value in shown[model]])
+    covers = [name for name in shown.columns if name.endswith("% band")]
+    titles = ["series", "forecasts", *(f"{metric}, {model}" for model in models), *(f"inside the {name}" for name in covers)]
+    lines = [
+        [
+            str(row[SERIES]), f"{row['forecasts']:,}",
+            *("" if row[model] is None else fixed(row[model], places) for model in models),
+            *("" if row[name] is None else f"{100 * row[name]:.0f} %" for name in covers),
+        ]
+        for row in shown.iter_rows(named=True)
+    ]  # fmt: skip
+    return grid_of([(title, title) for title in titles], lines)
+
+
+def _answer_shares(of_model: pl.DataFrame) -> pl.DataFrame:
+    """Return the number of forecasts of each series, and the share of actuals inside its widest band."""
+    held = [
+        pl.col("actual").is_between(low, high).mean().alias(f"{share} % band")
+        for low, high, share in quantile_pairs(of_model.columns)[:1]
+    ]
+    return of_model.group_by(SERIES).agg(pl.len().alias("forecasts"), *held)
+
+
+# The pictures of a forecast run, and the part of its report on single series.
+
+
+def draw(panel: Panel, tables: Tables, model: str, folder: Path) -> None:
+    """Draw `forecasts.png`: the typical, the best and the worst series of the experiment's own model."""
+    save_png(forecasts_figure(panel, tables.predictions, model), folder / "forecasts.png")
+
+
+def draw_scores(tables: Tables, board: Standings, folder: Path) -> None:
+    """Draw `by_step.png`: errors by their distance from the cutoff, and the coverage of intervals."""
+    save_png(by_step_figure(tables, board), folder / "by_step.png")
+
+
+def sections(tables: Tables, board: Standings, frame: Panel | None) -> Iterator[Section]:
+    """Yield a sample of series drawn, and all in a table."""
+    parts = tuple(series_parts(tables, board, frame))
+    if parts:
+        yield Section("Series by series", parts)
+
+
+REPORT = TaskReport(draw=draw, draw_scores=draw_scores, sections=sections)

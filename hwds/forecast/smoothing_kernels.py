@@ -1,0 +1,773 @@
+"""Compiled fits of one series: exponential smoothing, damped trend, theta lines, global trend."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from hwds.core.compiling import compiled, helper
+from hwds.core.seeds import stream
+
+# Exponential smoothing of one series in a given form: its fit, compiled, and its forecast.
+
+NONE, ADDED, MULTIPLIED = range(3)
+"""What a trend or a season may be, and (the last two) an error."""
+
+LEAST_PACE, MOST_PACE = 0.0001, 0.9999
+LEAST_DAMPING, MOST_DAMPING = 0.8, 0.98
+"""Bounds of the level's smoothing parameter, and of the part of a trend that a row keeps, as in R's forecast."""
+
+SMOOTHING_START = (0.3, 0.1, 0.1, 0.8)
+"""Where the search begins: each parameter as a share of what it may be."""
+
+WIDEST, FINEST = 0.2, 0.01
+"""The first step of the search, and the one that it ends before."""
+
+TREND_PENALTY = 10.0
+"""What a trend that follows the level at once costs in -2 log likelihood, for each row of a season.
+
+Chosen on the last windows of M3's training parts, as that of `damped_trend`.
+"""
+
+
+class SmoothingForm(NamedTuple):
+    """A form of exponential smoothing.
+
+    Attributes:
+        error: ADDED or MULTIPLIED.
+        trend, seasonal: NONE, ADDED or MULTIPLIED.
+        damped: Whether the trend fades.
+    """
+
+    error: int
+    trend: int
+    seasonal: int
+    damped: bool
+
+    @property
+    def searched(self) -> tuple[bool, bool, bool, bool]:
+        """Whether each of the four parameters is searched: the smoothing of level, trend and season, and the damping."""
+        return True, self.trend != NONE, self.seasonal != NONE, self.damped
+
+
+class SmoothingFit(NamedTuple):
+    """A fitted form.
+
+    Attributes:
+        form: The form.
+        loss: -2 log likelihood, without constants, and the prior.
+        level_pace, trend_pace, season_pace: The smoothing parameters; the trend's is a share of the level's.
+        damping: The part of the trend that a row keeps.
+        level, trend: The state after the last row.
+        square: The sum of the squared errors, relative ones where errors multiply.
+        seasons: The state of each place in the season, shape (m,), from the place of the first row on.
+    """
+
+    form: SmoothingForm
+    loss: float
+    level_pace: float
+    trend_pace: float
+    season_pace: float
+    damping: float
+    level: float
+    trend: float
+    square: float
+    seasons: np.ndarray
+
+
+def fit_smoothing(
+    values: np.ndarray, form: SmoothingForm, begin: tuple[float, float], factors: np.ndarray, season: int
+) -> SmoothingFit:
+    """Fit a form by maximum likelihood.
+
+    Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing, chapters 2 and 5. The states before the
+    first row are not searched: the series is smoothed backwards first, and they are what this ends with (backcasting: Box,
+    Jenkins and Reinsel, 4th ed., section 7.1.4), so that the search is over four numbers at most. A trend that follows the
+    level is drawn to one that does not: else short series are forecast by their last rows' slope.
+
+    Args:
+        values: The series, shape (n,); above 0 where something multiplies.
+        form: The form.
+        begin: The level after the last row, and its change or growth from row to row backwards, from which the backward
+            smoothing begins.
+        factors: Those of the season, shape (m,); one of 0 where the form has none.
+        season: Rows in a season, whether or not the form has one.
+    """
+    paces, seasons, result = np.array(SMOOTHING_START), np.empty(len(factors)), np.zeros(8)
+    searched, prior = np.array(form.searched), TREND_PENALTY * season
+    compiled(smoothing_search)(
+        np.ascontiguousarray(values, np.float64), form[:3], searched, begin, factors, prior, paces, seasons, result
+    )
+    return SmoothingFit._make([form, *result.tolist(), seasons])
+
+
+def smoothing_search(
+    values: np.ndarray,
+    kinds: tuple[int, int, int],
+    searched: np.ndarray,
+    begin: tuple[float, float],
+    factors: np.ndarray,
+    prior: float,
+    paces: np.ndarray,
+    seasons: np.ndarray,
+    result: np.ndarray,
+) -> None:
+    """Write the fit into `seasons` and into `result`, in the order of `SmoothingFit`, the least loss that is met from `paces` on.
+
+    One parameter after the other goes a step up or down where that lowers the loss; where none does, steps are halved.
+    """
+    best, step = _smoothing_loss(values, kinds, searched, begin, factors, prior, paces, seasons, result), WIDEST
+    while step > FINEST:
+        lower = False
+        for k in range(2 * len(paces)):
+            before = paces[k // 2]
+            if searched[k // 2]:
+                paces[k // 2] = min(max(before + (step if k % 2 else -step), 0.0), 1.0)
+                loss = _smoothing_loss(values, kinds, searched, begin, factors, prior, paces, seasons, result)
+                if loss < best:
+                    best, lower = loss, True
+                else:
+                    paces[k // 2] = before
+        if not lower:
+            step *= 0.5
+    _smoothing_loss(values, kinds, searched, begin, factors, prior, paces, seasons, result)
+
+
+@helper
+def _smoothing_loss(
+    values: np.ndarray,
+    kinds: tuple[int, int, int],
+    searched: np.ndarray,
+    begin: tuple[float, float],
+    factors: np.ndarray,
+    prior: float,
+    paces: np.ndarray,
+    seasons: np.ndarray,
+    result: np.ndarray,
+) -> float:
+    """Return what is made least, infinite where a mean that errors multiply is not above 0; write the fit."""
+    error, trend, seasonal = kinds
+    pace = LEAST_PACE + (MOST_PACE - LEAST_PACE) * paces[0]
+    share = paces[1] if searched[1] else 0.0
+    season_pace = paces[2] * (1.0 - pace) if searched[2] else 0.0
+    damping = LEAST_DAMPING + (MOST_DAMPING - LEAST_DAMPING) * paces[3] if searched[3] else 1.0
+    level, slope, square, logs = begin[0], begin[1], 0.0, 0.0
+    for i in range(len(seasons)):
+        seasons[i] = factors[i]
+    for row in range(-len(values), len(values)):
+        place = (-row - 1 if row < 0 else row) % len(seasons)
+        value, about = values[-row - 1 if row < 0 else row], seasons[place]
+        if row == 0:  # the backward path has come to the first row, and turns a row before it
+            level, slope = _expected_level(level, slope, damping, trend), 1.0 / slope if trend == MULTIPLIED else -slope
+            square, logs = 0.0, 0.0
+        base = _expected_level(level, slope, damping, trend)
+        mean = base * about if seasonal == MULTIPLIED else base + about
+        miss = value - mean
+        if error == MULTIPLIED:
+            miss /= mean
+            logs += math.log(mean)
+        square += miss * miss
+        level, slope, seasons[place] = _next_state(
+            value, base, level, slope, about, trend, seasonal, pace, share, season_pace, damping
+        )
+    loss = len(values) * math.log(square) + 2.0 * logs + prior * share
+    loss = math.inf if math.isnan(loss) else loss
+    result[0], result[1], result[2], result[3], result[4] = loss, pace, share, season_pace, damping
+    result[5], result[6], result[7] = level, slope, square
+    return loss
+
+
+@helper
+def _expected_level(level: float, slope: float, damping: float, trend: int) -> float:
+    """Return the level a row ahead."""
+    if trend == MULTIPLIED:
+        return level * slope**damping
+    return level + damping * slope if trend == ADDED else level
+
+
+@helper
+def _next_state(
+    value: float,
+    base: float,
+    level: float,
+    slope: float,
+    about: float,
+    trend: int,
+    seasonal: int,
+    pace: float,
+    share: float,
+    season_pace: float,
+    damping: float,
+) -> tuple[float, float, float]:
+    """Return level, trend and the place's season after a value, `base` being the level that was expected."""
+    moved = base + pace * ((value / about if seasonal == MULTIPLIED else value - about) - base)
+    if trend == MULTIPLIED:
+        slope = slope**damping
+        slope += share * (moved / level - slope)
+    elif trend == ADDED:
+        slope *= damping
+        slope += share * (moved - level - slope)
+    if seasonal == MULTIPLIED:
+        about += season_pace * (value / base - about)
+    elif seasonal == ADDED:
+        about += season_pace * (value - base - about)
+    return moved, slope, about
+
+
+def smoothed_ahead(fit: SmoothingFit, rows: int, steps: int) -> np.ndarray:
+    """Return the forecast of the next rows, shape (steps,).
+
+    Args:
+        fit: Of the series.
+        rows: Rows of the series.
+        steps: Steps to answer for.
+    """
+    reach = np.cumsum(fit.damping ** np.arange(1, steps + 1))
+    base = fit.level * fit.trend**reach if fit.form.trend == MULTIPLIED else fit.level + fit.trend * reach
+    about = fit.seasons[(rows + np.arange(steps)) % len(fit.seasons)]
+    return base * about if fit.form.seasonal == MULTIPLIED else base + about
+
+
+def smoothed_paths(fit: SmoothingFit, rows: int, shocks: np.ndarray) -> np.ndarray:
+    """Return paths of the next rows, shape (steps, paths), of a form whose errors multiply.
+
+    Args:
+        fit: Of the series.
+        rows: Rows of the series.
+        shocks: The relative errors, shape (steps, paths), above -1.
+    """
+    out, seasons = np.empty(shocks.shape), np.empty(len(fit.seasons))
+    state = np.array(fit[2:8])
+    compiled(smoothing_paths)(fit.form[1:3], state, fit.seasons, rows, shocks, seasons, out)
+    return out
+
+
+def smoothing_paths(
+    kinds: tuple[int, int],
+    state: np.ndarray,
+    begin: np.ndarray,
+    rows: int,
+    shocks: np.ndarray,
+    seasons: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write the paths; `state` is in the order of `SmoothingFit`, from the level's smoothing on, `seasons` is space."""
+    trend, seasonal = kinds
+    pace, share, season_pace, damping = state[0], state[1], state[2], state[3]
+    steps, paths = shocks.shape
+    for path in range(paths):
+        level, slope = state[4], state[5]
+        for i in range(len(seasons)):
+            seasons[i] = begin[i]
+        for step in range(steps):
+            place = (rows + step) % len(seasons)
+            about = seasons[place]
+            base = _expected_level(level, slope, damping, trend)
+            value = (base * about if seasonal == MULTIPLIED else base + about) * (1.0 + shocks[step, path])
+            level, slope, seasons[place] = _next_state(
+                value, base, level, slope, about, trend, seasonal, pace, share, season_pace, damping
+            )
+            out[step, path] = value
+
+
+# Exponential smoothing with a damped trend of a series without a season: its fit, forecast and
+# variance, compiled.
+
+LEVELS = np.array([0.03, 0.1, 0.18, 0.27, 0.36, 0.46, 0.56, 0.66, 0.76, 0.86, 0.96])
+TRENDS = np.array([0.0, 0.1, 0.25, 0.5])
+DAMPINGS = np.array([0.85, 0.9, 0.95])
+"""What is tried of the level's smoothing, the trend's as a share of it, and the part of a trend that a row keeps."""
+
+NO_TREND_ROWS = 5.0
+"""Rows that no trend counts as: chosen on the last windows of M3's training parts."""
+
+
+class DampedFit(NamedTuple):
+    """A fitted damped trend.
+
+    Attributes:
+        loss: The mean square of its errors one row ahead.
+        level_pace, trend_pace: The smoothing parameters of level and trend.
+        damping: The part of the trend that a row keeps.
+        level, trend: The state after the last row.
+    """
+
+    loss: float
+    level_pace: float
+    trend_pace: float
+    damping: float
+    level: float
+    trend: float
+
+
+def fit_damped(values: np.ndarray) -> DampedFit:
+    """Fit a damped trend by least squares.
+
+    Gardner and McKenzie (1985), "Forecasting trends in time series". Given the parameters the errors are linear in the first
+    level and trend, which are solved for, so that a coarse search over three numbers is all. The first trend, and one that
+    follows the errors, are drawn to none: in short series they would follow chance.
+
+    Args:
+        values: The series without a season, shape (n,), n above 3.
+    """
+    result = np.zeros(len(DampedFit._fields))
+    compiled(damped_search)(np.ascontiguousarray(values, np.float64), LEVELS, TRENDS, DAMPINGS, NO_TREND_ROWS, result)
+    return DampedFit(*result.tolist())
+
+
+def damped_search(
+    values: np.ndarray, levels: np.ndarray, trends: np.ndarray, dampings: np.ndarray, prior: float, result: np.ndarray
+) -> None:
+    """Write the fit of least loss among those tried into `result`, in the order of `DampedFit`."""
+    best, best_pace, best_trend, best_damping = np.inf, levels[0], trends[0], dampings[0]
+    for damping in dampings:
+        for trend in trends:
+            for pace in levels:
+                loss = _damped_loss(values, pace, trend, damping, prior, result)
+                if loss < best:
+                    best, best_pace, best_trend, best_damping = loss, pace, trend, damping
+    _damped_loss(values, best_pace, best_trend, best_damping, prior, result)
+
+
+@helper
+def _damped_loss(values: np.ndarray, pace: float, share: float, damping: float, prior: float, result: np.ndarray) -> float:
+    """Return what is made least by the best first level and trend; write the fit.
+
+    Three paths are smoothed beside each other: of the values from a state of zero, and of no values from a level of 1 and
+    from a trend of 1. The errors of any first state are a sum of theirs.
+    """
+    n, trend_pace = len(values), pace * share
+    level, trend, level_1, trend_1, level_2, trend_2 = 0.0, 0.0, 1.0, 0.0, 0.0, 1.0
+    rr, r1, r2, s11, s12, s22 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for value in values:
+        mean, mean_1, mean_2 = level + damping * trend, level_1 + damping * trend_1, level_2 + damping * trend_2
+        error = value - mean
+        rr += error * error
+        r1 += error * mean_1
+        r2 += error * mean_2
+        s11 += mean_1 * mean_1
+        s12 += mean_1 * mean_2
+        s22 += mean_2 * mean_2
+        level, trend = mean + pace * error, damping * trend + trend_pace * error
+        level_1, trend_1 = mean_1 - pace * mean_1, damping * trend_1 - trend_pace * mean_1
+        level_2, trend_2 = mean_2 - pace * mean_2, damping * trend_2 - trend_pace * mean_2
+    drawn = s22 * (1.0 + prior / n)
+    free = s11 * drawn - s12 * s12
+    first = (r1 * drawn - r2 * s12) / free
+    slope = (r2 * s11 - r1 * s12) / free
+    square = rr - 2.0 * (first * r1 + slope * r2) + first * first * s11 + slope * slope * s22 + 2.0 * first * slope * s12
+    square = max(square, 0.0)
+    result[0], result[1], result[2], result[3] = square / n, pace, trend_pace, damping
+    result[4], result[5] = level + first * level_1 + slope * level_2, trend + first * trend_1 + slope * trend_2
+    return square * (1.0 + prior * share / n)
+
+
+def damped_ahead(fit: DampedFit, rows: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the forecast of the next rows and the variances of its errors, both of shape (steps,).
+
+    Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing, table 6.1.
+
+    Args:
+        fit: Of the series.
+        rows: Rows of the series.
+        steps: Steps to answer for.
+    """
+    reach = np.cumsum(fit.damping ** np.arange(1, steps + 1))
+    follows = fit.level_pace + fit.trend_pace * reach
+    variance = fit.loss * rows / max(rows - 2, 1) * (1.0 + np.r_[0.0, np.cumsum(follows[:-1] ** 2)])
+    return fit.level + fit.trend * reach, variance
+
+
+# The theta model of a series without a season: its fit, its forecast and the variance of its
+# errors, compiled.
+
+LEAST_THETA_PACE, MOST_THETA_PACE = 0.1, 0.99
+"""Bounds of the smoothing parameter, as in statsforecast and R's forecTheta."""
+
+COARSE, FINE = 24, 26
+"""Smoothing parameters that are tried evenly, and in the golden section about the best of them."""
+
+FIRST_SCORED_ROW = 3
+"""The first row whose error counts: before it two lines fit all but anything."""
+
+HALF_WEIGHT_ROWS = 0.3
+"""Rows that the usual weight of the line, a half, counts as: chosen on the last windows of M3's yearly training parts."""
+
+GOLDEN_SECTION = (math.sqrt(5.0) - 1.0) / 2.0
+
+
+class ThetaFit(NamedTuple):
+    """A fitted theta model.
+
+    Attributes:
+        loss: The mean square of its errors one row ahead, from the fourth on.
+        pace: The smoothing parameter.
+        weight: The weight of the straight line, 1 - 1 / theta.
+        level, mean, first, slope: The state after the last row: the smoothed level, the mean of the series, and its line.
+    """
+
+    loss: float
+    pace: float
+    weight: float
+    level: float
+    mean: float
+    first: float
+    slope: float
+
+
+def fit_theta(values: np.ndarray, *, dynamic: bool, weight: float = math.nan) -> ThetaFit:
+    """Fit a theta model by least squares.
+
+    Fiorucci et al. (2016), "Models for optimising the theta method and their relationship to state space models", equations
+    (9) and (12). Given the smoothing parameter the forecast is linear in the first level and in the weight of the line, which
+    are solved for; so that the search is over one number. An estimated weight is drawn a little to a half, theta being 2, for
+    in short series it would follow chance.
+
+    Args:
+        values: The series without a season, shape (n,), n above 3.
+        dynamic: Whether the line is that of the rows so far, or of all of them.
+        weight: Of the line; NaN has it estimated, between 0 and 1.
+    """
+    result = np.zeros(len(ThetaFit._fields))
+    compiled(theta_search)(np.ascontiguousarray(values, np.float64), dynamic, weight, np.zeros((2, len(values))), result)
+    return ThetaFit(*result.tolist())
+
+
+def theta_search(values: np.ndarray, dynamic: bool, weight: float, lines: np.ndarray, result: np.ndarray) -> None:
+    """Write the fit into `result`, in the order of `ThetaFit`; `lines` is space, shape (2, n)."""
+    n = len(values)
+    mean, first, slope = values[0], values[0], 0.0
+    for i in range(n):
+        if i > 0:
+            slope = ((i - 1) * slope + 6.0 * (values[i] - mean) / (i + 1)) / (i + 2)
+            mean = (i * mean + values[i]) / (i + 1)
+            first = mean - slope * (i + 2) / 2.0
+        lines[0, i], lines[1, i] = first, slope
+    if not dynamic:
+        for i in range(n):
+            lines[0, i], lines[1, i] = first, slope
+    best, at = np.inf, 0
+    for k in range(COARSE + 1):
+        pace = LEAST_THETA_PACE + (MOST_THETA_PACE - LEAST_THETA_PACE) * k / COARSE
+        loss = _theta_loss(values, lines, pace, weight, result)
+        if loss < best:
+            best, at = loss, k
+    step = (MOST_THETA_PACE - LEAST_THETA_PACE) / COARSE
+    low, high = (
+        max(LEAST_THETA_PACE, LEAST_THETA_PACE + step * (at - 1)),
+        min(MOST_THETA_PACE, LEAST_THETA_PACE + step * (at + 1)),
+    )
+    left, right = high - GOLDEN_SECTION * (high - low), low + GOLDEN_SECTION * (high - low)
+    of_left, of_right = _theta_loss(values, lines, left, weight, result), _theta_loss(values, lines, right, weight, result)
+    for _ in range(FINE):
+        if of_left <= of_right:
+            high, right, of_right = right, left, of_left
+            left = high - GOLDEN_SECTION * (high - low)
+            of_left = _theta_loss(values, lines, left, weight, result)
+        else:
+            low, left, of_left = left, right, of_right
+            right = low + GOLDEN_SECTION * (high - low)
+            of_right = _theta_loss(values, lines, right, weight, result)
+    fine = left if of_left <= of_right else right
+    coarse = LEAST_THETA_PACE + step * at
+    chosen = coarse if best < min(of_left, of_right) else fine
+    _theta_loss(values, lines, chosen, weight, result)
+    result[4], result[5], result[6] = mean, first, slope
+
+
+@helper
+def _theta_loss(values: np.ndarray, lines: np.ndarray, pace: float, weight: float, result: np.ndarray) -> float:
+    """Return what is made least by the best first level and weight; write the mean square error, pace, weight, last level."""
+    n, rest = len(values), 1.0 - pace
+    level, faded = pace * values[0], rest
+    rr, rd, rg, dd, dg, gg = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(1, n):
+        if i >= FIRST_SCORED_ROW:
+            error = values[i] - level
+            line = lines[0, i - 1] * faded + lines[1, i - 1] * (1.0 - faded * rest) / pace
+            rr += error * error
+            rd += error * faded
+            rg += error * line
+            dd += faded * faded
+            dg += faded * line
+            gg += line * line
+        level = pace * values[i] + rest * level
+        faded *= rest
+    used, prior = weight, 0.0
+    if math.isnan(weight):
+        prior = HALF_WEIGHT_ROWS * gg / (n - FIRST_SCORED_ROW)
+        free = (gg + prior) * dd - dg * dg
+        used = ((rg + 0.5 * prior) * dd - rd * dg) / free if free > 0.0 else 0.5
+        used = min(max(used, 0.0), 1.0)
+    start = (rd - used * dg) / dd
+    square = max(rr + start * start * dd + used * used * gg - 2.0 * (start * rd + used * rg - start * used * dg), 0.0)
+    result[0], result[1], result[2], result[3] = square / (n - FIRST_SCORED_ROW), pace, used, level + faded * start
+    return square + prior * (used - 0.5) ** 2
+
+
+def forecast_theta(fit: ThetaFit, rows: int, steps: int, *, dynamic: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the forecast of the next rows and the variances of its errors, both of shape (steps,).
+
+    The model is linear in its errors, so that a variance is that of one row times the sum of the squares of what an error of 1
+    in each of the rows before, and in its own, does to it.
+
+    Args:
+        fit: Of the series.
+        rows: Rows of the series.
+        steps: Steps to answer for.
+        dynamic: As in the fit.
+    """
+    mean, variance = np.zeros(steps), np.zeros(steps)
+    compiled(theta_ahead)(np.array(fit), rows, dynamic, mean, variance)
+    return mean, variance * fit.loss * (rows - FIRST_SCORED_ROW) / max(rows - FIRST_SCORED_ROW - 1, 1)
+
+
+def theta_ahead(fit: np.ndarray, rows: int, dynamic: bool, mean: np.ndarray, variance: np.ndarray) -> None:
+    """Write the forecasts, and the sums of squares; `fit` is in the order of `ThetaFit`."""
+    steps = len(mean)
+    _theta_walk(fit[1], fit[2], fit[3], fit[4], fit[5], fit[6], rows, -1, dynamic, mean, False)
+    for shaken in range(steps):
+        _theta_walk(fit[1], fit[2], 0.0, 0.0, 0.0, 0.0, rows, shaken, dynamic, variance, True)
+
+
+@helper
+def _theta_walk(
+    pace: float,
+    weight: float,
+    level: float,
+    mean: float,
+    first: float,
+    slope: float,
+    rows: int,
+    shaken: int,
+    dynamic: bool,
+    out: np.ndarray,
+    squared: bool,
+) -> None:
+    """Write what the model says of each next row, or add its square, where the row `shaken` is 1 more than it says."""
+    for step in range(max(shaken, 0), len(out)):
+        i = rows + step
+        faded = (1.0 - pace) ** i
+        value = level + weight * (first * faded + slope * (1.0 - faded * (1.0 - pace)) / pace)
+        if step == shaken:
+            value += 1.0
+        if squared:
+            out[step] += value * value
+        else:
+            out[step] = value
+        level += pace * (value - level)
+        if dynamic:
+            slope = ((i - 1) * slope + 6.0 * (value - mean) / (i + 1)) / (i + 2)
+            mean = (i * mean + value) / (i + 1)
+            first = mean - slope * (i + 2) / 2.0
+
+
+# Draws of a local and global trend from its posterior, and a path of the next rows from each,
+# compiled.
+
+WARM, DRAWS = 500, 2_000
+"""Draws that the proposals adapt in, and draws after them, each of which a path follows."""
+
+TABLES = (WARM + DRAWS, WARM + DRAWS, DRAWS)
+"""Rows of moves, of chances and of errors that a series takes."""
+
+WALK_START = (0.5, -0.5, -0.75, 1.5, 0.0, 0.0, 0.4, -1.5)
+MOVES = (0.8, 1.0, 1.3, 1.0, 1.2, 0.2, 0.9, 0.8)
+"""Where the walk begins and how far it goes, in the order of `place`: what posteriors of M3's training parts mostly are."""
+
+ACCEPTED = 0.234
+"""The share of proposals to accept that they adapt to."""
+
+FREEDOM = 6.0
+"""Degrees of freedom of the errors (Student's t)."""
+
+GROWTH = 0.02
+"""The scale of the prior of a season's growth, as a share of the largest value."""
+
+PLACES, ERRORS = 1 << 14, 1 << 20
+"""Rows of the table of random numbers at which a series may begin: fewer, beyond 64 steps, lest they hold more errors."""
+
+PARAMETERS, STATE = 8, 9
+"""What is drawn; and what a path begins with: level, trend, and the parameters of the recursion."""
+
+LEAST_POWER, MOST_POWER = -0.5, 1.0
+"""Bounds of the power of the level that growth follows: a line at 0, exponential growth at 1."""
+
+LEAST_LEVEL = 1e-6
+"""The least level, as a share of the largest value: below it a level stays."""
+
+
+def has_posterior(values: np.ndarray) -> bool:
+    """Return whether errors of scale 0 are not the most likely ones.
+
+    A level that stays, or one that follows each value, forecasts rows exactly where a series repeats itself. As the scale s of
+    the errors goes to 0, the density of each of these rows grows as 1/s, and that of any other row falls as s to the power of
+    the degrees of freedom: with few others the product has no bound, the walk does not end, and where it stands is chance.
+
+    Args:
+        values: The series, shape (n,).
+    """
+    stays = int(np.unique(values, return_counts=True)[1].max()) - 1
+    follows = int((np.diff(values) == 0).sum())
+    exact = max(stays, follows)
+    return exact <= FREEDOM * (len(values) - 1 - exact)
+
+
+def trend_paths(values: np.ndarray, season: int, steps: int) -> np.ndarray:
+    """Return paths of the next rows, shape (paths, steps), in the units of the series.
+
+    The next value is l + g l^r + k b, with l the smoothed level, b its smoothed changes, and errors of Student's t whose scale
+    is s l^q (Smyl, Bergmeir, Dokumentov, Long, Wibowo and Schmidt 2025, "Local and global trend Bayesian exponential smoothing
+    models"). Both smoothing parameters, r, k and q have flat priors (r from -.5 to 1, the others from 0 to 1), g a Cauchy one
+    (`GROWTH`), s the positive half of such a one. The posterior is drawn from by a random walk that adapts to its shape (Vihola
+    2012, "Robust adaptive Metropolis algorithm with coerced acceptance rate"). Random numbers come from one table for all
+    series, which each reads from a row of its own on (a checksum of its values): with the same ones all would err alike.
+
+    Args:
+        values: The series without a season, shape (n,), all above 0.
+        season: Rows in a season: growth is expected a season.
+        steps: Steps to answer for.
+    """
+    largest = float(values.max())
+    relative = np.ascontiguousarray(values / largest, np.float64)
+    first = zlib.crc32(relative.tobytes()) % _places(steps)
+    moves, chances, shocks = (table[first : first + rows] for table, rows in zip(_random_tables(steps), TABLES, strict=True))
+    place, spread = np.array(WALK_START), np.diag(MOVES)
+    place[5] = math.log(max(float(np.abs(np.diff(relative)).mean()), LEAST_LEVEL))
+    states, paths = np.empty((2, STATE)), np.empty(shocks.shape)
+    space = np.empty((2, PARAMETERS))
+    compiled(trend_draws)(relative, GROWTH / season, moves, chances, shocks, place, spread, space, states, paths)
+    return paths * largest
+
+
+def _places(steps: int) -> int:
+    """Return the number of rows at which a series may begin."""
+    return min(PLACES, max(1, ERRORS // steps))
+
+
+@lru_cache(maxsize=16)
+def _random_tables(steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return tables of standard normal moves, of uniform chances, and of errors of paths: always the same.
+
+    A hole at the end of a series is forecast, too, so that series that end apart ask for as many tables.
+    """
+    random = stream(0, "local and global trend", steps)
+    moves, chances, shocks = (_places(steps) + rows for rows in TABLES)
+    return random.standard_normal((moves, PARAMETERS)), random.random(chances), random.standard_t(FREEDOM, (shocks, steps))
+
+
+def trend_draws(
+    values: np.ndarray,
+    growth: float,
+    moves: np.ndarray,
+    chances: np.ndarray,
+    shocks: np.ndarray,
+    place: np.ndarray,
+    spread: np.ndarray,
+    space: np.ndarray,
+    states: np.ndarray,
+    paths: np.ndarray,
+) -> None:
+    """Write a path of every draw after the first ones into `paths`; `space` and `states` need no content.
+
+    Args:
+        values: The series as a share of its largest value.
+        growth: The scale of the prior of a row's growth.
+        moves: Standard normal, shape (draws, PARAMETERS).
+        chances: Uniform, shape (draws,).
+        shocks: The errors of paths, shape (paths, steps).
+        place: Where the walk begins.
+        spread: The lower triangle by which moves are multiplied, which adapts.
+        space: Shape (2, PARAMETERS).
+        states: Shape (2, STATE).
+        paths: Shape (paths, steps).
+    """
+    density = _log_posterior(values, growth, place, states, 0)
+    for draw in range(len(moves)):
+        for i in range(PARAMETERS):
+            move = 0.0
+            for j in range(i + 1):
+                move += spread[i, j] * moves[draw, j]
+            space[0, i], space[1, i] = place[i] + move, move
+        proposed = _log_posterior(values, growth, space[0], states, 1)
+        chance = math.exp(min(0.0, proposed - density))
+        if chances[draw] < chance:
+            density = proposed
+            for i in range(PARAMETERS):
+                place[i] = space[0, i]
+            for i in range(STATE):
+                states[0, i] = states[1, i]
+        if draw < WARM:
+            _adapt(spread, moves[draw], space[1], min(1.0, PARAMETERS * (draw + 1.0) ** -0.66) * (chance - ACCEPTED))
+        else:
+            _follow_path(states[0], shocks[draw - WARM], paths[draw - WARM])
+
+
+@helper
+def _log_posterior(values: np.ndarray, growth: float, place: np.ndarray, states: np.ndarray, row: int) -> float:
+    """Return the logarithm of the posterior's density at a place of the walk, and write its state into a row of `states`."""
+    prior = 0.0
+    for i in range(5):  # logits of what has bounds
+        share = 1.0 / (1.0 + math.exp(-place[i]))
+        states[row, 2 + i] = share
+        prior += math.log(share * (1.0 - share))
+    states[row, 4] = LEAST_POWER + (MOST_POWER - LEAST_POWER) * states[row, 4]
+    states[row, 7], states[row, 8] = place[5], growth * place[6]
+    prior += place[5] - math.log1p((math.exp(place[5]) / growth) ** 2) - math.log1p(place[6] ** 2) - 0.5 * place[7] ** 2
+    level_pace, trend_pace, power, kept, error_power = (
+        states[row, 2],
+        states[row, 3],
+        states[row, 4],
+        states[row, 5],
+        states[row, 6],
+    )
+    level, trend, loss = values[0], growth * place[7], 0.0
+    for i in range(1, len(values)):
+        log_level = math.log(level)
+        mean = level + states[row, 8] * math.exp(power * log_level) + kept * trend
+        log_scale = place[5] + error_power * log_level
+        error = (values[i] - mean) * math.exp(-log_scale)
+        loss += log_scale + 0.5 * (FREEDOM + 1.0) * math.log1p(error * error / FREEDOM)
+        moved = level + level_pace * (values[i] - level)
+        trend += trend_pace * (moved - level - trend)
+        level = max(moved, LEAST_LEVEL)
+    states[row, 0], states[row, 1] = level, trend
+    return prior - loss if math.isfinite(prior - loss) else -math.inf
+
+
+@helper
+def _adapt(spread: np.ndarray, move: np.ndarray, space: np.ndarray, weight: float) -> None:
+    """Add a share of what a move was multiplied by to the spread: an update of rank one of its lower triangle."""
+    square = 0.0
+    for i in range(PARAMETERS):
+        square += move[i] * move[i]
+    factor, sign = math.sqrt(abs(weight) / square), 1.0 if weight > 0 else -1.0
+    for i in range(PARAMETERS):
+        space[i] *= factor
+    for j in range(PARAMETERS):
+        diagonal = spread[j, j] * spread[j, j] + sign * space[j] * space[j]
+        if diagonal <= 1e-12:
+            return
+        diagonal = math.sqrt(diagonal)
+        cosine, sine = diagonal / spread[j, j], space[j] / spread[j, j]
+        spread[j, j] = diagonal
+        for i in range(j + 1, PARAMETERS):
+            spread[i, j] = (spread[i, j] + sign * sine * space[i]) / cosine
+            space[i] = cosine * space[i] - sine * spread[i, j]
+
+
+@helper
+def _follow_path(state: np.ndarray, shocks: np.ndarray, path: np.ndarray) -> None:
+    """Write the path that follows a state with these errors."""
+    level, trend = state[0], state[1]
+    for step in range(len(shocks)):
+        log_level = math.log(level)
+        mean = level + state[8] * math.exp(state[4] * log_level) + state[5] * trend
+        value = max(mean + math.exp(state[7] + state[6] * log_level) * shocks[step], LEAST_LEVEL)
+        moved = level + state[2] * (value - level)
+        trend += state[3] * (moved - level - trend)
+        level, path[step] = max(moved, LEAST_LEVEL), value

@@ -1,0 +1,228 @@
+"""The columns of a frame, given as polars, pandas or Arrow, and the checks of a panel of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import time
+from typing import Any
+
+import polars as pl
+
+from hwds.core.errors import DataError, nearest
+from hwds.frames.frequency import Frequency
+from hwds.frames.roles import KEYS, ROLES, SERIES, TARGET, TIME, Names, Roles, listed, refuse_unplaced
+
+# Frames of polars or pandas as the columns of a panel or a table.
+
+
+def as_polars(data: Any) -> pl.DataFrame:
+    """Return a frame of polars, pandas or Arrow as one of polars; a mapping of columns likewise.
+
+    Raises:
+        DataError: It is none of these.
+    """
+    if isinstance(data, pl.DataFrame):
+        return data
+    if isinstance(data, pl.LazyFrame):
+        return data.collect()
+    if hasattr(data, "__arrow_c_stream__") or isinstance(data, dict):
+        return pl.DataFrame(data)
+    if type(data).__module__.partition(".")[0] == "pandas":
+        return pl.from_pandas(data)
+    raise DataError(f"frame: must be a frame of polars, pandas or Arrow, got {type(data).__name__}.")
+
+
+def panel_columns(data: pl.DataFrame, series: Names, time: str, target: str | None, roles: Roles) -> pl.DataFrame:
+    """Return the columns of a panel: `series_id`, `time`, `target`, then those with a role.
+
+    Args:
+        data: Rows in any order.
+        series: The columns that name a series, several joined with '|'; nothing where all rows are one series.
+        time: The column of instants: dates, datetimes or whole numbers.
+        target: The column to forecast; None for rows that are still to come.
+        roles: Of the other columns.
+
+    Raises:
+        DataError: A column is missing, the times are text, or a column of numbers holds something else.
+    """
+    names = listed(series)
+    _require_columns(data, [*names, time, *([target] if target else []), *roles.names])
+    ids = (
+        pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator="|") if names else pl.lit(target or "series")
+    )
+    columns = [ids.alias(SERIES), _dates_or_instants(data[time]).alias(TIME)]
+    columns += [to_float_column(data[target]).alias(TARGET)] if target else []
+    columns += [to_float_column(data[name]) for name in roles.numbers]
+    columns += [pl.col(name) for name in roles.names if name not in roles.numbers]
+    return data.select(columns)
+
+
+def to_float_column(column: pl.Series) -> pl.Series:
+    """Return a column as floats, null where it is NaN; numbers that are written as text are read.
+
+    Raises:
+        DataError: It holds something else, with the first row that does.
+    """
+    if column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
+        raise DataError(f"frame: column '{column.name}' must hold numbers, got {column.dtype}.")
+    values = column.cast(pl.Float64, strict=False)
+    wrong = (values.is_null() & column.is_not_null()).arg_true()
+    if len(wrong):
+        raise DataError(f"frame: column '{column.name}' must hold numbers, row {wrong[0] + 1} has {column[wrong[0]]!r}.")
+    return values.fill_nan(None)
+
+
+def _require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
+    missing = next((name for name in names if name not in data.columns), None)
+    if missing is not None:
+        raise DataError(f"frame: no column '{missing}'{nearest(missing, data.columns)}")
+
+
+def _dates_or_instants(column: pl.Series) -> pl.Series:
+    """Dates where every instant is a midnight, as pandas has them; else as they are."""
+    if not (column.dtype.is_temporal() or column.dtype.is_integer()):
+        raise DataError(f"frame: column '{column.name}' must hold dates, datetimes or whole numbers, got {column.dtype}.")
+    if isinstance(column.dtype, pl.Datetime) and bool((column.drop_nulls().dt.time() == time(0)).all()):
+        return column.cast(pl.Date)
+    return column.cast(pl.Int64) if column.dtype.is_integer() else column
+
+
+# Checks of a panel when it is built, and its order; every refusal names the series, the instant
+# and the rows.
+
+ROW, _KEY = "__row__", "__key__"
+
+
+def check_panel(table: pl.DataFrame, roles: Roles, frequency: Frequency, *, gaps: bool = False) -> pl.DataFrame:
+    """Return the table sorted by series and time, its columns in order: keys, target, then those with a role.
+
+    Args:
+        table: Rows in any order.
+        roles: What its columns may be used for.
+        frequency: The distance between rows.
+        gaps: Let gaps through, for a dataset that will fill them.
+
+    Raises:
+        DataError: As `Panel.build` says.
+    """
+    for name in (SERIES, TIME, TARGET, *roles.names):
+        if name not in table.columns:
+            raise DataError(f"dataset: no column '{name}'{nearest(name, table.columns)}")
+    if table.is_empty():
+        raise DataError("dataset: no rows.")
+    refuse_unplaced(roles)
+    _no_null_keys(table)
+    numbers = (TARGET, *roles.numbers)
+    _finite(table, numbers)
+    table = in_order(
+        table.select(SERIES, TIME, TARGET, *roles.names)
+        .with_columns(pl.col(SERIES).cast(pl.String), *(pl.col(name).cast(pl.Float64) for name in numbers))
+        .with_row_index(ROW)
+    )
+    same = same_series(table)
+    _one_row_an_instant(table, same)
+    if not gaps:
+        _no_gaps(table, same, frequency)
+    _constant(table, same, roles.constant)
+    if roles.split:
+        _train_then_test(table, same, roles.split)
+    return table.drop(ROW).rechunk()
+
+
+def _no_null_keys(table: pl.DataFrame) -> None:
+    for role, name in KEYS.items():
+        bad = table[name].is_null().arg_true()
+        if len(bad) and not ROLES[role].null:
+            raise DataError(f"dataset: row {bad[0] + 1} has no {role}.")
+
+
+LARGEST = 1e100
+"""The largest number of a column: its square, and the sum of a million of them, is still a number."""
+
+
+def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
+    for name in names:
+        column = table[name]
+        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+            raise DataError(f"dataset: column '{name}' must hold numbers, row 1 has {column[0]!r}.")
+        if not column.dtype.is_float():
+            continue
+        bad = (column.is_nan() | (column.abs() > LARGEST)).fill_null(False).arg_true()
+        if len(bad):
+            row = table.row(bad[0], named=True)
+            raise DataError(f"dataset: series '{row[SERIES]}' has {name} {row[name]} at {row[TIME]} (row {bad[0] + 1}).")
+
+
+def _one_row_an_instant(table: pl.DataFrame, same: pl.Series) -> None:
+    bad = (same & (table[TIME] == table[TIME].shift(1)).fill_null(False)).arg_true()
+    if len(bad):
+        first, second = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
+        rows = sorted((first[ROW] + 1, second[ROW] + 1))
+        raise DataError(f"dataset: series '{second[SERIES]}' has two rows at {second[TIME]} (rows {rows[0]} and {rows[1]}).")
+
+
+def breaks(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
+    """Return, for each row of a sorted table, whether it is not one step after the row before in its series."""
+    return same_series(table) & _off_step(table, frequency)
+
+
+def _off_step(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
+    return (frequency.after(table[TIME], 1).shift(1) != table[TIME]).fill_null(False)
+
+
+def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None:
+    bad = (same & _off_step(table, frequency)).arg_true()
+    if len(bad):
+        before, after = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
+        raise DataError(
+            f"dataset: series '{after[SERIES]}' has a gap: {before[TIME]} is followed by {after[TIME]}"
+            f" (row {after[ROW] + 1}), not by one step of {frequency.every}; dataset.gaps may be zero, forward or null."
+        )
+
+
+def _constant(table: pl.DataFrame, same: pl.Series, names: tuple[str, ...]) -> None:
+    for name in names:
+        bad = (same & table[name].ne_missing(table[name].shift(1))).arg_true()
+        if len(bad):
+            row = table.row(bad[0], named=True)
+            raise DataError(
+                f"dataset: static column '{name}' changes in series '{row[SERIES]}' at {row[TIME]} (row {row[ROW] + 1})."
+            )
+
+
+def _train_then_test(table: pl.DataFrame, same: pl.Series, split: str) -> None:
+    values = table[split].cast(pl.String)
+    for value in values.unique().sort().to_list():
+        if value not in ("train", "test"):
+            raise DataError(f"dataset: split column '{split}' must say 'train' or 'test', got {value!r}.")
+    bad = (same & (values == "train") & (values.shift(1) == "test")).fill_null(False).arg_true()
+    if len(bad):
+        row = table.row(bad[0], named=True)
+        raise DataError(
+            f"dataset: series '{row[SERIES]}' has a train row after a test row at {row[TIME]} (row {row[ROW] + 1})."
+        )
+
+
+def in_order(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows by series (text) and time, those of one key in the order they came in; neither key may be null."""
+    return table if _is_in_order(table) else table.with_columns(_key(table)).sort(_KEY, maintain_order=True).drop(_KEY)
+
+
+def _is_in_order(table: pl.DataFrame) -> bool:
+    ids, times = table[SERIES], table[TIME]
+    return ids.is_sorted() and not (same_series(table) & (times < times.shift(1))).any()
+
+
+def _key(table: pl.DataFrame) -> pl.Series:
+    """Return one whole number a row for both keys: it sorts several times faster than a text and a time, best with 32 bits."""
+    names, times = table[SERIES].unique().sort(), table[TIME].to_physical()
+    instants = times.unique().sort()
+    whole = pl.UInt32 if len(names) * len(instants) < 2**32 else pl.Int64
+    series = table[SERIES].cast(pl.Enum(names)).to_physical().cast(whole)
+    places = times.replace_strict(instants, pl.int_range(len(instants), dtype=whole, eager=True))
+    return (series * len(instants) + places).alias(_KEY)
+
+
+def same_series(table: pl.DataFrame) -> pl.Series:
+    """Return, for each row, whether the row before is of the same series; false for the first."""
+    return (table[SERIES] == table[SERIES].shift(1)).fill_null(False)

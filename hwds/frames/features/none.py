@@ -1,0 +1,32 @@
+"""No computed columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from hwds.frames.features.base import FeatureSet, Plan
+from hwds.frames.panel import Panel
+from hwds.frames.roles import Roles
+from hwds.frames.rows import Live, LiveNothing
+from hwds.frames.table import Table
+
+
+class None_(FeatureSet):
+    """No features but those that the model makes for itself, or the table has already."""
+
+    def columns(self, roles: Roles, horizon: int) -> Plan:
+        """Return an empty plan."""
+        return Plan(())
+
+    def check(self, table: Table) -> None:
+        """Accept any table."""
+
+    def live(self, schema: Table) -> Live:
+        """Return live features without columns."""
+        return LiveNothing()
+
+    def compute(self, frame: Panel | Table) -> Any:
+        """Return the panel as it is; no columns of a table."""
+        return frame if isinstance(frame, Panel) else pl.DataFrame()

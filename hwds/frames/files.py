@@ -1,0 +1,489 @@
+"""Files of rows (CSV, TSV, Parquet, Arrow, compressed ones, those of a URL) read as one table."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import glob
+import gzip
+import hashlib
+import os
+import re
+import tempfile
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.files import OUTPUTS, flush_to_disk
+
+# Files on this machine for a `dataset.path` (a file, a glob, a URL), downloaded where need be,
+# their digest checked.
+
+DOWNLOADS = OUTPUTS / "cache" / "downloads"
+"""A file there bears its digest as its name."""
+
+_TIMEOUT = 60
+
+
+def local_files(path: str, sha256: str | None = None) -> tuple[Path, ...]:
+    """Return the files that a path means, in the order of their names.
+
+    Args:
+        path: A file, a glob (`sales/*.parquet`, `**` for nested folders) or an http(s) URL.
+        sha256: The digest that the one file must have; needed for a URL.
+
+    Raises:
+        ConfigError: A URL without a digest, a digest for a glob, or a digest that is none.
+        DataError: No such file, nothing matched, not fetched, or another digest.
+    """
+    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise ConfigError(f"dataset.sha256: must be 64 hexadecimal digits, got '{sha256}'.")
+    if re.match(r"https?://", path):
+        return (_fetch_url(path, sha256),)
+    file = Path(path).expanduser()
+    if glob.has_magic(path) and not file.exists():
+        return _match_files(str(file), sha256)
+    _must_be_a_file(path, file)
+    if sha256 is not None:
+        _must_match(path, _digest(file), sha256)
+    return (file,)
+
+
+def file_suffix(file: Path) -> str:
+    """Return the suffix that says the format, in small letters."""
+    return file.suffix.lower()
+
+
+def _match_files(pattern: str, sha256: str | None) -> tuple[Path, ...]:
+    if sha256 is not None:
+        raise ConfigError(f"dataset.sha256: names one file, but dataset.path is the glob '{pattern}'.")
+    files = tuple(Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if os.path.isfile(name))
+    if not files:
+        raise DataError(f"dataset.path: no file matches '{pattern}' (current folder: {Path.cwd()}).")
+    return files
+
+
+def _must_be_a_file(path: str, file: Path) -> None:
+    if file.is_file():
+        return
+    if file.is_dir():
+        raise DataError(f"dataset.path: '{path}' is a folder; give a file, or a glob such as '{file / '*.parquet'}'.")
+    if not file.parent.is_dir():
+        raise DataError(f"dataset.path: no file '{path}': there is no folder '{file.parent}' (current folder: {Path.cwd()}).")
+    there = [entry.name for entry in file.parent.iterdir() if entry.is_file()]
+    raise DataError(f"dataset.path: no file '{path}'{nearest(file.name, there)}")
+
+
+def _fetch_url(url: str, sha256: str | None) -> Path:
+    from urllib.parse import urlsplit
+
+    if sha256 is None:
+        raise ConfigError(f"dataset.sha256: must be given for a URL ('{url}').")
+    file = DOWNLOADS / f"{sha256.lower()}{''.join(Path(urlsplit(url).path).suffixes[-2:])}"
+    if not (file.is_file() and _digest(file) == sha256.lower()):
+        data = _download(url)
+        _must_match(url, hashlib.sha256(data).hexdigest(), sha256)
+        _write(file, data)
+    return file
+
+
+def _download(url: str) -> bytes:
+    from http.client import HTTPException
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(url, timeout=_TIMEOUT) as response:
+            data: bytes = response.read()
+    except (OSError, HTTPException, ValueError) as error:  # URLError and timeouts are OSErrors
+        raise DataError(f"dataset.path: '{url}' cannot be fetched ({error}).") from error
+    return data
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Write a file whole or not at all: another run may read it at the same time."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
+            part.write(data)
+        flush_to_disk(Path(part.name))
+        os.replace(part.name, file)
+        flush_to_disk(file.parent)
+    except OSError as error:
+        raise DataError(f"dataset.path: the download cannot be kept in '{file.parent}' ({error.strerror}).") from error
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"dataset.path: '{file}' cannot be read ({error.strerror}).") from error
+
+
+def _must_match(path: str, actual: str, wanted: str) -> None:
+    if actual != wanted.lower():
+        raise DataError(f"dataset.sha256: '{path}' has the digest {actual}, not {wanted.lower()}.")
+
+
+# The content of text files that are compressed, `.csv.gz` and `.tsv.zst`: read as what they
+# are, and no larger than memory.
+
+COMPRESSED = (".gz", ".zst")
+"""Suffixes behind that of the format."""
+
+MOST_TIMES, MOST_FREE = 200, 1 << 28
+"""The size of a content as a multiple of its file's, and the size from which that is asked."""
+
+AT_ONCE = 1 << 24
+
+
+def file_format(file: Path) -> str:
+    """Return the suffix that says the format, in small letters: `.csv` of `sales.csv.gz`."""
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    packed = bool(suffixes) and suffixes[-1] in COMPRESSED
+    return suffixes[-2] if packed and len(suffixes) > 1 else suffixes[-1] if suffixes else ""
+
+
+def read_content(file: Path, name: str) -> bytes:
+    """Return the bytes of a file, decompressed where its suffix says so.
+
+    Raises:
+        DataError: It is damaged, or far larger than its file, as no table is.
+    """
+    data = file.read_bytes()
+    kind = file.suffix.lower()
+    if kind not in COMPRESSED:
+        return data
+    try:
+        return _decompress(_open_compressed(data, kind), max(MOST_TIMES * len(data), MOST_FREE), name)
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"dataset.path: '{name}' cannot be read as {kind[1:]} (it is damaged).") from error
+
+
+def _open_compressed(data: bytes, kind: str) -> Any:
+    if kind == ".gz":
+        return gzip.GzipFile(fileobj=BytesIO(data))
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.BufferReader(data), "zstd")
+
+
+def _decompress(stream: Any, most: int, name: str) -> bytes:
+    parts, size = [], 0
+    while part := stream.read(AT_ONCE):
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise DataError(f"dataset.path: '{name}' has more than {most >> 20:,} MB in a file of a {MOST_TIMES}th of that.")
+    return b"".join(parts)
+
+
+# CSV and TSV, read as text: what a column means is decided later, by its role, so that '007'
+# stays a name.
+
+Decimal = Literal["point", "comma"]
+
+TEXT = {".csv": ",", ".tsv": "\t"}
+"""Suffixes of text files, and the usual separator of each."""
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+"""Names of separators, for a shell or YAML takes some of them for its own signs."""
+
+_WITH_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)?,\d+(?:[eE][+-]?\d+)?$|^[+-]?\d{1,3}(\.\d{3})+$"
+"""A number as German, French or Spanish files write it: `1.234,5`, `0,5`, `1.234`."""
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """The format of a CSV or TSV.
+
+    Attributes:
+        encoding: Of its characters.
+        separator: Between its fields: one character, or one of `SEPARATORS`; by the suffix where None.
+        decimal: The sign before decimals. With `comma`, points between thousands are dropped.
+    """
+
+    encoding: str = "utf-8"
+    separator: str | None = None
+    decimal: Decimal = "point"
+
+
+USUAL_FORMAT = TextFormat()
+
+
+def read_text(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat, usual: str) -> pl.DataFrame:
+    """Return the rows of a text file with a header, all columns as text; empty fields are null.
+
+    Args:
+        file: Its path.
+        name: Its name in refusals.
+        wanted: The columns to read, in this order; all where None.
+        form: How it is written.
+        usual: The separator where the form names none.
+
+    Raises:
+        ConfigError: No such encoding, or a separator that is not one byte.
+        DataError: An empty file, other bytes than the encoding has, two columns of one name, a row that is too long, or a last
+            row that is too short, as it is where the file was cut in writing.
+    """
+    separator = SEPARATORS.get(form.separator or "", form.separator or usual)
+    if len(separator.encode()) != 1:
+        names = ", ".join(SEPARATORS)
+        raise ConfigError(f"dataset.separator: must be one character, or one of {names}, got '{separator}'.")
+    data = _utf8(read_content(file, name), name, form.encoding).strip(b"\r\n")
+    if not data.strip():
+        raise DataError(f"dataset.path: '{name}' is empty.")
+    header = _header(data, name, separator)
+    columns = header if wanted is None else list(wanted)
+    if columns != header and len(header) == 1 and any(other in header[0] for other in ";\t|,"):
+        likely = next((word for word, sign in SEPARATORS.items() if sign in header[0]), "")
+        raise DataError(
+            f"dataset.path: '{name}' has one column, '{header[0][:60]}'; dataset.separator may be {likely} ('{separator}' now)."
+        )
+    require_columns(columns, header, name)
+    try:
+        table = pl.read_csv(data, separator=separator, infer_schema=False)  # asked for some columns, it lets long rows pass
+    except pl.exceptions.ComputeError as error:
+        _long_row(data, name, separator, len(header), error)
+        raise
+    _refuse_cut(data, name, separator, len(header), len(table))
+    chosen = pl.DataFrame([table.get_column(column) for column in columns])  # `select` looks at each of 100,000 others
+    return with_points(chosen) if form.decimal == "comma" else chosen
+
+
+def with_points(table: pl.DataFrame) -> pl.DataFrame:
+    """Return columns of text with numbers such as `1.234,5` written as `1234.5`; what is no such number stays."""
+    text = pl.all().str.strip_chars()
+    plain = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    return table.select(pl.when(text.str.contains(_WITH_COMMA)).then(plain).otherwise(pl.all()).name.keep())
+
+
+def is_with_comma(value: str) -> bool:
+    """Return whether a text is a number with a decimal comma."""
+    return "," in value and re.search(_WITH_COMMA, value.strip()) is not None
+
+
+def require_columns(columns: Sequence[str], known: Sequence[str], name: str) -> None:
+    """Refuse a file that lacks a column.
+
+    Raises:
+        DataError: With the nearest name that the file has.
+    """
+    for column in columns:
+        if column not in known:
+            raise DataError(f"dataset.path: '{name}' has no column '{column}'{nearest(column, known)}")
+
+
+def _utf8(data: bytes, name: str, encoding: str) -> bytes:
+    """Return the bytes as UTF-8 without a byte order mark."""
+    try:
+        codec = codecs.lookup(encoding).name
+        if codec == "utf-8" and data.startswith(_UTF16):
+            raise DataError(f"dataset.path: '{name}' is not UTF-8 but UTF-16; set dataset.encoding=utf-16.")
+        text = data.decode(codec)
+    except LookupError as error:
+        raise ConfigError(f"dataset.encoding: no encoding '{encoding}'; usual ones: utf-8, latin-1, cp1252, utf-16.") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        where = f"byte 0x{data[error.start]:02x} in line {line}"
+        hint = "set dataset.encoding, to latin-1 or cp1252 perhaps" if codec == "utf-8" else f"see dataset.encoding={encoding}"
+        raise DataError(f"dataset.path: '{name}' is not {encoding.upper()}: {where}; {hint}.") from error
+    return data.removeprefix(codecs.BOM_UTF8) if codec == "utf-8" else text.removeprefix("\ufeff").encode()
+
+
+def _header(data: bytes, name: str, separator: str) -> list[str]:
+    first = data.split(b"\n", 1)[0].decode().rstrip("\r")
+    try:
+        header = next(csv.reader([first], delimiter=separator))
+    except csv.Error as error:
+        raise DataError(f"dataset.path: '{name}' does not begin with a line of names ({error}).") from error
+    counts = Counter(header)
+    for column in header:
+        if counts[column] > 1:
+            raise DataError(f"dataset.path: '{name}' has two columns '{column}'.")
+    return header
+
+
+def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int) -> None:
+    """Refuse a last row with too few fields, which polars fills with nulls."""
+    last = data[data.rfind(b"\n") + 1 :]
+    try:  # a line that begins within a quoted field has an odd number of quotes: only all lines tell that row
+        fields = _fields_of_last(data if last.count(b'"') % 2 else last, separator)
+    except csv.Error as error:
+        raise DataError(f"dataset.path: '{name}' cannot be read as text in columns ({error}).") from error
+    if fields < width:
+        raise DataError(
+            f"dataset.path: '{name}' row {height}, the last, has {fields} of {width} fields: the file was cut in writing, or"
+            " lacks the separators of its last fields, which are empty."
+        )
+
+
+def _fields_of_last(text: bytes, separator: str) -> int:
+    if b'"' not in text:  # one line
+        return text.count(separator.encode()) + 1
+    return deque(map(len, csv.reader(StringIO(text.decode(), newline=""), delimiter=separator)), maxlen=1)[0]
+
+
+def _long_row(data: bytes, name: str, separator: str, width: int, error: Exception) -> None:
+    """Refuse a row with too many fields, which polars reports without its number."""
+    try:
+        for row, fields in enumerate(csv.reader(StringIO(data.decode(), newline=""), delimiter=separator)):
+            if len(fields) > width:
+                raise DataError(f"dataset.path: '{name}' row {row} has {len(fields)} fields, its header {width}.") from error
+    except csv.Error as worse:
+        raise DataError(f"dataset.path: '{name}' cannot be read as text in columns ({worse}).") from worse
+
+
+# Files of rows (CSV, TSV, Parquet, Arrow) as one table that knows which file and row each row
+# came from.
+
+ARROW = (".arrow", ".feather", ".ipc")
+SUFFIXES = (*TEXT, ".parquet", *ARROW)
+
+
+@dataclass(frozen=True, eq=False)
+class FileSource:
+    """The rows of one or more files, in the order of their names.
+
+    Attributes:
+        table: The rows; columns of CSV and TSV are text, those of other formats have the types of the file.
+        files: The names of the files.
+        starts: The first row of each file, and the number of rows at the end.
+    """
+
+    table: pl.DataFrame
+    files: tuple[str, ...]
+    starts: tuple[int, ...]
+
+    def at(self, row: int) -> str:
+        """Return where a row is, for messages: the file and its 1-based row of data (a header is not counted)."""
+        index = bisect_right(self.starts, row) - 1
+        return f"'{self.files[index]}' row {row - self.starts[index] + 1}"
+
+    def must_have(self, columns: Sequence[str]) -> None:
+        """Refuse a table that lacks a column, with the nearest name.
+
+        Raises:
+            DataError: A column is not there.
+        """
+        require_columns(columns, self.table.columns, self.files[0])
+
+    def stems(self) -> pl.Series:
+        """Return the name of each row's file without its suffix."""
+        return pl.Series(np.repeat([Path(file).stem for file in self.files], np.diff(self.starts)))
+
+
+def read_files(
+    path: str,
+    wanted: Sequence[str] | None = None,
+    *,
+    sha256: str | None = None,
+    form: TextFormat = USUAL_FORMAT,
+) -> FileSource:
+    """Return the rows of a file, of the files of a glob, or of a URL.
+
+    Args:
+        path: See `local_files`.
+        wanted: The columns to read, in this order; all where None.
+        sha256: The digest that the file must have.
+        form: How text files are written.
+
+    Raises:
+        ConfigError: See `local_files`; no such encoding.
+        DataError: No file, a file that cannot be read, a column that is missing or of another type in another file.
+    """
+    files = local_files(path, sha256)
+    names = tuple(path if len(files) == 1 else str(file) for file in files)
+    tables = [_read(file, name, wanted, form) for file, name in zip(files, names, strict=True)]
+    for name, table in zip(names, tables, strict=True):
+        _same_columns(names[0], tables[0], name, table)
+    starts = [0]
+    for table in tables:
+        starts.append(starts[-1] + len(table))
+    if starts[-1] == 0:
+        raise DataError(f"dataset.path: '{path}' has no rows.")
+    return FileSource(pl.concat(tables, how="vertical_relaxed"), names, tuple(starts))
+
+
+def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat) -> pl.DataFrame:
+    kind = file_format(file) if file_format(file) in TEXT else file_suffix(file)
+    if kind not in SUFFIXES:
+        raise DataError(f"dataset.path: '{name}' has the suffix '{kind}'{nearest(kind, SUFFIXES)}")
+    try:
+        if kind in TEXT:
+            return read_text(file, name, wanted, form, TEXT[kind])
+        return _read_binary(file, name, wanted)
+    except OSError as error:
+        raise DataError(f"dataset.path: '{name}' cannot be read ({error.strerror or error}).") from error
+    except pl.exceptions.PanicException as error:  # polars fails like this on some damaged files
+        raise DataError(f"dataset.path: '{name}' cannot be read as {kind[1:]} (it is damaged).") from error
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).partition("\n")[0][:120]
+        raise DataError(f"dataset.path: '{name}' cannot be read as {kind[1:]} ({reason}).") from error
+
+
+def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> pl.DataFrame:
+    if not file.stat().st_size:
+        raise DataError(f"dataset.path: '{name}' is empty.")
+    parquet = file_suffix(file) == ".parquet"
+    known = list(pl.read_parquet_schema(file) if parquet else pl.read_ipc_schema(file))
+    columns = known if wanted is None else list(wanted)
+    require_columns(columns, known, name)
+    table = pl.read_parquet(file, columns=columns) if parquet else pl.read_ipc(file, columns=columns)
+    return table.select(columns).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+
+
+def _same_columns(first: str, one: pl.DataFrame, name: str, other: pl.DataFrame) -> None:
+    if one.columns != other.columns:
+        odd = next(iter(set(one.columns) ^ set(other.columns)), "in another order")
+        raise DataError(f"dataset.path: '{name}' and '{first}' have different columns ({odd}).")
+    for column, left, right in zip(one.columns, one.dtypes, other.dtypes, strict=True):
+        numbers = (left.is_numeric() or left == pl.Boolean) and (right.is_numeric() or right == pl.Boolean)
+        if left != right and not numbers and pl.Null not in (left, right):
+            raise DataError(f"dataset.path: column '{column}' holds {right} in '{name}' but {left} in '{first}'.")
+
+
+# The ends of text files: one that was cut in writing reads like a whole one whose last number
+# is smaller.
+
+WIDEST = 4
+"""The most bytes that an encoding has for a line break."""
+
+
+def without_line_break(path: str | None, *others: str | None, sha256: str | None = None) -> Iterator[str]:
+    """Yield a remark for each path with text files that do not end with a line break, as one does that was cut in writing.
+
+    Args:
+        path: Of files that were read, see `local_files`; None for none.
+        others: Paths beside it.
+        sha256: The digest of the one file of `path`, if it was given: then it is whole.
+
+    Raises:
+        DataError: A file is no longer there.
+    """
+    for each in (path if sha256 is None else None, *others):
+        cut = [file for file in local_files(each) if file_format(file) in TEXT and not _ends_a_line(file)] if each else []
+        if cut:
+            does = "does" if len(cut) == 1 else f"and {len(cut) - 1:,} more do"
+            yield f"'{cut[0]}' {does} not end with a line break: if it was cut in writing, its last value is wrong."
+
+
+def _ends_a_line(file: Path) -> bool:
+    """Return whether the last character is a line break, in any of the encodings that have one byte or more for it."""
+    if file.suffix.lower() in COMPRESSED:
+        end = read_content(file, str(file))[-WIDEST:]
+    else:
+        with file.open("rb") as opened:
+            opened.seek(-min(WIDEST, file.stat().st_size), os.SEEK_END)
+            end = opened.read()
+    return end.rstrip(b"\0").endswith((b"\n", b"\r"))

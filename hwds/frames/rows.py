@@ -1,0 +1,462 @@
+"""Features of rows: the columns that they read, instants and labels, and rows that arrive singly."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.serialization import Serializable
+from hwds.frames.roles import ROLES
+from hwds.frames.table import Table
+
+# Columns of a table as features of rows read them: absent ones, instants as numbers, values as
+# codes.
+
+NEVER = np.iinfo(np.int64).max
+"""An instant after all others, in microseconds."""
+
+LONG_AGO = np.iinfo(np.int64).min
+"""An instant before all others."""
+
+DAY_MICROSECONDS = 86_400_000_000
+"""Microseconds."""
+
+HIDDEN_ROLES = tuple(role.name for role in ROLES.values() if role.known == "never")
+"""Roles of what is not known at a row's own moment."""
+
+
+def optional_column(table: Table, field: str, name: str, default: str = "") -> str:
+    """Return the name of a column that a field names, empty where there is none; the default and no name may be absent.
+
+    Raises:
+        ConfigError: A name that the user chose is absent, or the column is not known at a row's own moment.
+    """
+    role = next((role for role in HIDDEN_ROLES if name in table.roles.get(role, ())), "")
+    if role:
+        raise ConfigError(f"features.{field}: '{name}' is {role}, which is not known at the moment of its row.")
+    if name in table.data.columns:
+        return name
+    if name in (default, ""):
+        return ""
+    raise ConfigError(f"features.{field}: no column '{name}'{nearest(name, table.data.columns)}")
+
+
+def optional_number_column(table: Table, field: str, name: str, default: str = "") -> str:
+    """Return the same as `optional_column`, for a column of numbers.
+
+    Raises:
+        ConfigError: The column holds others.
+    """
+    column = optional_column(table, field, name, default)
+    require_numbers(table, field, column)
+    return column
+
+
+def require_role(table: Table, kind: str, *roles: str) -> None:
+    """Refuse a table in which no column plays a role.
+
+    Raises:
+        ConfigError: With the role.
+        DataError: Several columns play it, or the times are none.
+    """
+    for role in roles:
+        if not table.roles.get(role):
+            raise ConfigError(f"features: '{kind}' needs the role '{role}'; set dataset.roles.{role}.")
+        table.column(role)
+    if "time" in roles:
+        event_times(table)
+        arrival_times(table)
+
+
+def require_numbers(table: Table, field: str, name: str) -> None:
+    """Refuse a column that holds no numbers; no name is fine.
+
+    Raises:
+        ConfigError: With what it holds.
+    """
+    if name and not (table.data.schema[name].is_numeric() or table.data.schema[name] == pl.Boolean):
+        raise ConfigError(f"features.{field}: column '{name}' must hold numbers, it holds {table.data.schema[name]}.")
+
+
+def require_not_negative(table: Table, field: str, name: str) -> None:
+    """Refuse a column with a number below 0; no name is fine.
+
+    Raises:
+        DataError: With the first row that has one.
+    """
+    if not name:
+        return
+    bad = (table.data[name] < 0).fill_null(False).arg_true()
+    if len(bad):
+        raise DataError(f"features.{field}: column '{name}' must be >= 0, row {bad[0] + 1} has {table.data[name][bad[0]]}.")
+
+
+def wall_microseconds(values: pl.Series, where: str) -> np.ndarray:
+    """Return microseconds of the clock on the wall; a null is `NEVER`.
+
+    Args:
+        values: Dates or instants.
+        where: What in the config names the column.
+
+    Raises:
+        DataError: The column holds no dates and no instants.
+    """
+    if not (values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime)):
+        raise DataError(f"{where}: column '{values.name}' must hold dates or instants, it holds {values.dtype}.")
+    return wall_instants(values).cast(pl.Int64).fill_null(NEVER).to_numpy()
+
+
+def wall_instants(values: pl.Series) -> pl.Series:
+    """Return dates or instants as instants without a zone."""
+    plain = values.dt.replace_time_zone(None) if isinstance(values.dtype, pl.Datetime) else values
+    return plain.cast(pl.Datetime("us"))
+
+
+def event_times(table: Table) -> np.ndarray:
+    """Return when each row happened, in microseconds.
+
+    Raises:
+        DataError: No single column has the role `time`, it holds no instants, or a row has none.
+    """
+    column = table.column("time")
+    time = wall_microseconds(column, "dataset.roles.time")
+    if column.null_count():
+        row = int(column.is_null().arg_true()[0]) + 1
+        raise DataError(f"dataset.roles.time: column '{column.name}' has no instant in row {row}.")
+    return time
+
+
+def arrival_times(table: Table) -> np.ndarray:
+    """Return when each row became known, in microseconds: its `available_at` (`NEVER` where null), or else its `time`."""
+    role = "available_at" if table.roles.get("available_at") else "time"
+    return wall_microseconds(table.column(role), f"dataset.roles.{role}")
+
+
+def as_floats(values: pl.Series) -> np.ndarray:
+    """Return numbers, NaN where there is none."""
+    return values.cast(pl.Float64).to_numpy()
+
+
+def codes_of(values: pl.Series) -> np.ndarray:
+    """Return for each distinct value a number from 0, in order of first appearance; -1 for null."""
+    frame = values.alias("value").to_frame().with_row_index("row")
+    first = pl.when(pl.col("value").is_not_null()).then(pl.col("row").first().over("value").cast(pl.Int64)).fill_null(-1)
+    place = frame.select(first).to_series().to_numpy()
+    known = place >= 0
+    rank = np.zeros(len(place), np.int64)
+    rank[place[known]] = 1
+    rank = np.cumsum(rank) - 1
+    return np.where(known, rank[place], -1)
+
+
+def codes_apart(values: pl.Series) -> np.ndarray:
+    """Return the same as `codes_of`, but each null is a value of its own."""
+    codes = codes_of(values)
+    unknown = np.flatnonzero(codes < 0)
+    codes[unknown] = codes.max(initial=-1) + 1 + np.arange(len(unknown))
+    return codes
+
+
+def column_floats(table: Table, name: str) -> np.ndarray:
+    """Return a column as floats, NaN where there is none."""
+    return np.array(as_floats(table.data[name]))  # a copy, which can be written to
+
+
+def require_known_columns(table: Table, field: str, names: Sequence[str]) -> None:
+    """Refuse names of columns that are not there, or are not known at the moment of their row.
+
+    Raises:
+        ConfigError: With the nearest right name.
+    """
+    for name in names:
+        optional_column(table, field, name)
+
+
+def require_number_columns(table: Table, field: str, names: Sequence[str]) -> None:
+    """Refuse names of columns that are not there, or hold no numbers.
+
+    Raises:
+        ConfigError: With the nearest right name, or what the column holds.
+    """
+    for name in names:
+        optional_number_column(table, field, name)
+
+
+def entity_of(table: Table, field: str, name: str | None) -> str:
+    """Return the column that says whose a row is: the one that is named, or else the one with the role `entity`.
+
+    Raises:
+        ConfigError: It is not there, or no column is named and none plays the role alone.
+    """
+    if name is not None:
+        require_known_columns(table, field, [name])
+        return name
+    played = table.roles.get("entity", ())
+    if len(played) != 1:
+        raise ConfigError(f"features.{field}: must name a column where no single one has the role 'entity', got null.")
+    return played[0]
+
+
+# Moments: when the rows of a table happened and arrived, and when their labels did.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instants:
+    """The moments of rows in microseconds, each array of shape (n,).
+
+    Attributes:
+        time: When each happened.
+        arrival: When each became known; `NEVER` where that is unknown.
+        order: The rows in the order of their arrival, those of one instant as they stand in the table.
+        place: The place of each row in that order: row j had arrived before row i where `place[j] < place[i]`.
+    """
+
+    time: np.ndarray
+    arrival: np.ndarray
+    order: np.ndarray
+    place: np.ndarray
+
+    def first_place(self, at: np.ndarray) -> np.ndarray:
+        """Return the place of the first row that arrived at or after each instant; n where there is none."""
+        return np.searchsorted(self.arrival[self.order], at, side="left")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelArrivals:
+    """The labels that arrive at all, in the order of their arrival, each array of shape (n_labels,).
+
+    Attributes:
+        row: Whose label it is.
+        value: 0 or 1.
+        time: When it became known, in microseconds.
+        enters: The place of the first row that knows it: one that arrived after the label's row, and not before the label.
+    """
+
+    row: np.ndarray
+    value: np.ndarray
+    time: np.ndarray
+    enters: np.ndarray
+
+
+def instants_of(table: Table) -> Instants:
+    """Return the moments of a table's rows, by its roles `time` and `available_at` (`time` where that is not played).
+
+    Raises:
+        DataError: No column has the role `time`, it holds no instants, or a row has none.
+    """
+    time, arrival = event_times(table), arrival_times(table)
+    order = np.argsort(arrival, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return Instants(time, arrival, order, place)
+
+
+def label_arrivals_of(table: Table, moments: Instants) -> LabelArrivals:
+    """Return the labels of a table's rows, by its roles `label` and `label_time`.
+
+    Raises:
+        ConfigError: No column says when labels arrived.
+        DataError: The times are none.
+    """
+    if not table.roles.get("label_time"):
+        raise ConfigError("features: labels that arrive need the role 'label_time'; set dataset.roles.label_time.")
+    label = table.column("label").cast(pl.Float64).fill_nan(None)
+    when = wall_microseconds(table.column("label_time"), "dataset.roles.label_time")
+    there = np.flatnonzero(label.is_not_null().to_numpy() & (when < NEVER))
+    row = there[np.argsort(when[there], kind="stable")]
+    time = when[row]
+    enters = np.maximum(moments.place[row] + 1, moments.first_place(time))
+    return LabelArrivals(row, (label.to_numpy()[row] == 1).astype(np.int64), time, enters)
+
+
+# Live: the columns of rows that arrive one at a time, the same as of the whole table.
+
+EPOCH, MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)
+
+Value = float | int | Any | None
+"""A computed value of a row: a number, an array of numbers, None where it is not known."""
+
+
+@dataclass(slots=True)
+class RowEvent:
+    """A row that has just arrived.
+
+    Attributes:
+        place: How many arrived before it.
+        time: When it happened, in microseconds of the clock on the wall.
+        arrival: When it arrived, no earlier than the row before.
+        values: By column, None where there is none; features add theirs, so that later ones can read them.
+    """
+
+    place: int
+    time: int
+    arrival: int
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """The label of an earlier row, which has just become known.
+
+    Attributes:
+        place: The row's.
+        time: When the row happened.
+        at: When the label became known.
+        positive: Whether it is 1.
+    """
+
+    place: int
+    time: int
+    at: int
+    positive: bool
+
+
+class Live(ABC):
+    """Features of rows as they arrive: `RowFeatures.live` makes one, and it keeps what it needs of what has arrived.
+
+    Rows are handed over in the order of arrival. A label is handed over once, after its own row and before the first row that
+    knows it; a return likewise, when it becomes known.
+    """
+
+    columns: Mapping[str, Any] = {}
+    """Name and type of each column, in the order in which `arrive` returns them."""
+
+    returned_at: str = ""
+    """The column that says when a row was returned, which becomes known later; empty where none is read."""
+
+    never_negative: tuple[str, ...] = ()
+    """Columns of which a number below 0 is refused before the row arrives, as `RowFeatures.check` refuses it in a table."""
+
+    changing: tuple[str, ...] | None = None
+    """The attributes that change as rows arrive, of which a snapshot is made: plain values, arrays, containers and records of
+    them, or objects that have `changing` themselves; None where they are not known, and no snapshot is made."""
+
+    @abstractmethod
+    def arrive(self, event: RowEvent) -> Sequence[Value]:
+        """Return the features at the arrival of a row, and store the row."""
+
+    def confirm(self, outcome: RowOutcome) -> None:
+        """Take a label that becomes known; most features read none."""
+        return
+
+    def returned(self, place: int, at: int) -> None:
+        """Take the return of a row at a moment later than all arrivals; most features read none."""
+        return
+
+
+class LiveNothing(Live):
+    """No columns."""
+
+    changing = ()
+
+    def arrive(self, event: RowEvent) -> Sequence[Value]:
+        """Return no values."""
+        return ()
+
+
+class LiveTogether(Live):
+    """Several live features in order.
+
+    Args:
+        parts: In the order in which rows are handed to them.
+    """
+
+    changing = ("_parts",)
+
+    def __init__(self, parts: Sequence[Live]) -> None:
+        self._parts, self._names = tuple(parts), [tuple(part.columns) for part in parts]
+        self.columns = {name: kind for part in parts for name, kind in part.columns.items()}
+        self.returned_at = next((part.returned_at for part in parts if part.returned_at), "")
+        self.never_negative = tuple(dict.fromkeys(name for part in parts for name in part.never_negative))
+
+    def arrive(self, event: RowEvent) -> Sequence[Value]:
+        """Return the columns of all parts."""
+        values: list[Value] = []
+        for part, names in zip(self._parts, self._names, strict=True):
+            part_values = part.arrive(event)
+            event.values.update(zip(names, part_values, strict=True))
+            values += part_values
+        return values
+
+    def confirm(self, outcome: RowOutcome) -> None:
+        """Hand over to each part."""
+        for part in self._parts:
+            part.confirm(outcome)
+
+    def returned(self, place: int, at: int) -> None:
+        """Hand over to each part."""
+        for part in self._parts:
+            part.returned(place, at)
+
+
+class PastItems(Serializable):
+    """Items in the order of their times, those of one time in the order in which they came."""
+
+    __slots__ = ("items", "times")
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+        self.items: list[Any] = []
+
+    def put(self, time: int, item: Any) -> int:
+        """Insert an item; return its place."""
+        if not self.times or self.times[-1] <= time:
+            self.times.append(time)
+            self.items.append(item)
+            return len(self.times) - 1
+        place = bisect_right(self.times, time)
+        self.times.insert(place, time)
+        self.items.insert(place, item)
+        return place
+
+    def upto(self, time: int) -> int:
+        """Return how many items are of no later time."""
+        if not self.times or self.times[-1] <= time:
+            return len(self.times)
+        return bisect_right(self.times, time)
+
+
+def double_room(values: np.ndarray, fill: int = 0, axis: int = 0) -> np.ndarray:
+    """Return an array with room for as much again."""
+    return np.concatenate([values, np.full_like(values, fill)], axis=axis)
+
+
+def as_float(value: Any) -> float:
+    """Return a value as a float, NaN where there is none."""
+    return math.nan if value is None else float(value)
+
+
+def known_float(value: float) -> float | None:
+    """Return the number, None where it is NaN."""
+    return None if math.isnan(value) else value
+
+
+def known_floats(values: np.ndarray) -> list[float | None]:
+    """Return numbers as floats, None where one is NaN."""
+    cells: list[float | None] = values.tolist()
+    for place in np.flatnonzero(np.isnan(values)).tolist():
+        cells[place] = None
+    return cells
+
+
+def floats_of(names: Sequence[str]) -> dict[str, Any]:
+    """Return columns of floats."""
+    return dict.fromkeys(names, pl.Float64)
+
+
+def microseconds(value: date | None) -> int:
+    """Return a date or an instant in microseconds of the clock on the wall; None is never."""
+    if value is None:
+        return NEVER
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    return (value.replace(tzinfo=None) - EPOCH) // MICROSECOND

@@ -1,0 +1,107 @@
+"""Judged images: the rows that a protocol writes, as pictures, tables and sentences read them."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.images import BOARD, IMAGE, Images
+from hwds.inspection.metrics import CHANCE
+from hwds.inspection.models.base import GRID, Inspector
+from hwds.results.tables import Tables
+
+# The rows of judged images, with what they show, and maps of where some of them look
+# suspicious.
+
+SALIENCY = "saliency"
+"""The column of maps: a hexadecimal digit a cell, row by row."""
+
+
+def judged_rows(inspector: Inspector, images: Images) -> pl.DataFrame:
+    """Return a row for each image: its prediction, and its label.
+
+    Args:
+        inspector: Judges.
+        images: Are judged.
+    """
+    said = inspector.judge(images)
+    kinds = images.kinds
+    named = None if said.probability is None else [kinds[place] for place in said.probability.argmax(axis=1).tolist()]
+    blank = np.full((images.n, len(kinds)), np.nan)
+    chance = blank if said.probability is None else said.probability
+    return pl.DataFrame(
+        {
+            IMAGE: images.names,
+            BOARD: images.boards,
+            "actual": images.data["kind"],
+            "predicted": pl.Series(named if named is not None else [None] * images.n, dtype=pl.String),
+            "score": said.score,
+            "threshold": np.full(images.n, inspector.threshold),
+            **{f"{CHANCE}{kind}": pl.Series(chance[:, place], nan_to_null=True) for place, kind in enumerate(kinds)},
+        }
+    )
+
+
+def with_saliency(rows: pl.DataFrame, inspector: Inspector, images: Images, explained: int) -> pl.DataFrame:
+    """Return the rows with maps of some images: of each kind the best judged, the worst, and others evenly between.
+
+    Args:
+        rows: Of `judged_rows`.
+        inspector: Judges.
+        images: The same.
+        explained: Images of each kind.
+    """
+    chosen = chosen_images(rows, explained, images.good)
+    maps = inspector.saliency(images.take(chosen)) if chosen.any() else None
+    texts = np.full(images.n, None, object)
+    if maps is not None:
+        texts[chosen] = [map_as_text(each) for each in maps]
+    return rows.with_columns(pl.Series(SALIENCY, texts.tolist(), dtype=pl.String))
+
+
+def chosen_images(rows: pl.DataFrame, explained: int, good: str) -> np.ndarray:
+    """Return which images are explained: of each kind some, evenly from the best judged to the worst; shape (n,)."""
+    chosen, order = np.zeros(len(rows), bool), rightness(rows, good)
+    for kind in rows["actual"].unique(maintain_order=True) if explained else ():
+        mine = np.flatnonzero((rows["actual"] == kind).to_numpy())
+        ranked = mine[np.argsort(-order[mine], kind="stable")]
+        chosen[ranked[np.linspace(0, len(ranked) - 1, explained).round().astype(int)]] = True
+    return chosen
+
+
+def rightness(rows: pl.DataFrame, good: str) -> np.ndarray:
+    """Return how well each image is judged: the probability of what it shows, or its distance on the right side; shape (n,)."""
+    actual = rows["actual"].to_list()
+    own = np.array([rows[f"{CHANCE}{kind}"][row] for row, kind in enumerate(actual)], float)
+    score = rows["score"].to_numpy()
+    sided = np.where((rows["actual"] == good).to_numpy(), -score, score)
+    return np.where(np.isnan(own), sided, own)
+
+
+def map_as_text(cells: np.ndarray) -> str:
+    """Return a map of shape (GRID, GRID), 0 to 1, as one hexadecimal digit a cell."""
+    return "".join(f"{level:x}" for level in np.round(15 * np.clip(cells, 0, 1)).astype(int).ravel())
+
+
+def map_from_text(text: str) -> np.ndarray:
+    """Return the map that `map_as_text` wrote, shape (GRID, GRID)."""
+    return np.array([int(digit, 16) for digit in text], float).reshape(GRID, GRID) / 15
+
+
+# The judged images of a run, as pictures, tables and sentences read them.
+
+
+def judged_images(tables: Tables, model: str) -> pl.DataFrame:
+    """Return the judged images of a model; empty where there are none."""
+    rows = tables.predictions
+    return rows.filter(pl.col("model") == model) if "actual" in rows.columns else pl.DataFrame()
+
+
+def kinds_of(rows: pl.DataFrame) -> list[str]:
+    """Return the kinds of judged images, the good one first."""
+    return [name.removeprefix(CHANCE) for name in rows.columns if name.startswith(CHANCE)]
+
+
+def names_kinds(rows: pl.DataFrame) -> bool:
+    """Return whether the model names kinds."""
+    return not rows.is_empty() and rows["predicted"].null_count() < len(rows)

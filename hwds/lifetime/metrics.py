@@ -1,0 +1,311 @@
+"""Metrics of predicted lives: errors, order and chance to last, with intervals over machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from hwds.evaluation.protocol import Score
+from hwds.frames.runs import ENTITY, Runs
+from hwds.lifetime.laws import LIFE_LEVELS, Lives, survival_at
+from hwds.results.tables import Measure
+from hwds.stats.clusters import ClusterBootstrap
+from hwds.stats.distributions import kaplan_meier
+from hwds.stats.estimates import Estimate
+
+# The metrics of remaining lives, and what each of them means.
+
+ALPHA_SHARE = 0.2
+"""The part of the remaining life that a point may be off, for alpha-lambda."""
+
+HALF_LIFE = (0.4, 0.6)
+"""The part of a life that is its half, for scores at half life."""
+
+TEST_PREFIX = "test_"
+"""The prefix of scores of the official test."""
+
+
+@dataclass(frozen=True)
+class LifeTerms:
+    """The settings of the scores.
+
+    Attributes:
+        cap: Of points and of the lives that they are held against.
+        resamples: Of the bootstrap over machines.
+        unit: What lives are counted in.
+    """
+
+    cap: float
+    resamples: int
+    unit: str = "cycles"
+
+
+def life_measures(terms: LifeTerms, *, test: bool = False) -> tuple[Measure, ...]:
+    """Return the metrics of predicted lives.
+
+    Args:
+        terms: The cap and the unit.
+        test: Whether those of the official test stand beside; they order no model.
+    """
+    cap, unit = f"[cap={terms.cap:g}]", terms.unit
+
+    def measure(
+        name: str,
+        meaning: str,
+        better: Literal["low", "high", "none"] = "low",
+        beside: Literal["no", "page", "always"] = "page",
+        measured_in: str = "",
+    ) -> Measure:
+        return Measure(name, meaning=meaning, better=better, units="predictions", beside=beside, measured_in=measured_in)
+
+    error = "root mean squared error of the point against the remaining life"
+    own = [
+        measure(f"rmse_capped{cap}", f"{error} up to {terms.cap:g}", "low", "always", unit),
+        measure("rmse_uncapped", f"{error}, however long it is", "low", "always", unit),
+        measure(
+            f"nasa_score{cap}",
+            "exp(d/13) - 1 where the point is d too early, exp(d/10) - 1 where it is d too late, on the average of predictions",
+            "low",
+            "always",
+        ),
+        measure(
+            f"bias_capped{cap}", f"the point less the remaining life up to {terms.cap:g}, on average", "none", "page", unit
+        ),
+        measure(
+            "crps[19]", "continuous ranked probability score by 19 quantiles, of the life however long", "low", "always", unit
+        ),
+        measure("crps_half_life[19]", "the same at two to three fifths of a life", "low", "page", unit),
+        measure("coverage[0.9]", "share of lives within the 90 % interval", "none", "always"),
+        measure("width[0.9]", "width of the 90 % interval", "none", "always", unit),
+        measure(
+            f"alpha_lambda[{ALPHA_SHARE:g}]",
+            f"share of points within {100 * ALPHA_SHARE:.0f} % of the remaining life, in the second half of lives",
+            "high",
+        ),
+        measure("concordance", "share of pairs of machines of which the one that fails first has the lower point", "high"),
+        measure(
+            f"integrated_brier{cap}",
+            f"mean squared error of the chance to last, over times up to {terms.cap:g}, censored lives weighted for",
+        ),
+    ]
+    if not test:
+        return tuple(own)
+    reported = {"rmse_capped", "rmse_uncapped", "nasa_score", "crps", "coverage", "width"}
+    tested = [
+        measure(f"{TEST_PREFIX}{each.name}", f"of the official test: {_summed_measure(each)}", "none", "page", each.measured_in)
+        for each in own
+        if each.short in reported
+    ]
+    return (*own, *tested)
+
+
+def _summed_measure(each: Measure) -> str:
+    return each.meaning.replace("on the average of predictions", "summed over machines")
+
+
+# Scores of lives that censored machines count in: the order of failures, and the chance to
+# last.
+
+BRIER_TIMES = 25
+"""The times, evenly spread up to the cap, over which the Brier score is averaged."""
+
+
+def concordant_pairs(
+    point: np.ndarray, seen: np.ndarray, failed: np.ndarray, machine: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the concordant and the comparable pairs of predictions, summed by machine; shapes (machines, machines).
+
+    A pair counts where one failed before the other was last seen (Harrell et al. 1982); equal points count one half. Two
+    predictions of one machine are no pair.
+
+    Args:
+        point: Of the remaining life, shape (n,).
+        seen: How long each lasted on.
+        failed: Whether it failed then.
+        machine: The number of its machine, from 0.
+    """
+    machines = int(machine.max()) + 1
+    top, bottom = np.zeros((machines, machines)), np.zeros((machines, machines))
+    for row in np.flatnonzero(failed):
+        later = ((seen > seen[row]) | ((seen == seen[row]) & ~failed)) & (machine != machine[row])
+        right = np.where(point > point[row], 1.0, np.where(point == point[row], 0.5, 0.0))
+        top[machine[row]] += np.bincount(machine[later], right[later], machines)
+        bottom[machine[row]] += np.bincount(machine[later], minlength=machines)
+    return top, bottom
+
+
+def brier_rows(quantiles: np.ndarray, seen: np.ndarray, failed: np.ndarray, cap: float) -> np.ndarray:
+    """Return each row's mean squared error of the chance to last, over times up to the cap, shape (n,).
+
+    Rows are weighted by the inverse of the chance not to be censored by then (Graf et al. 1999). Failures at a time leave
+    before the censorings at it, for which they are no longer at risk.
+
+    Args:
+        quantiles: Of the remaining life, shape (n, levels).
+        seen: How long each lasted on.
+        failed: Whether it failed then.
+        cap: The last time.
+    """
+    times = np.linspace(0, cap, BRIER_TIMES + 1)[1:]
+    lasts = survival_at(quantiles, times)
+    ends, share = kaplan_meier(seen, ~failed, np.ones(len(seen)), events_first=False)
+
+    def uncensored(at: np.ndarray) -> np.ndarray:
+        place = np.searchsorted(ends, at, side="right") - 1
+        return np.where(place >= 0, share[np.maximum(place, 0)], 1.0) if len(ends) else np.ones(at.shape)
+
+    gone = (seen[:, None] <= times) & failed[:, None]
+    there = seen[:, None] > times
+    floor = 1e-3
+    lost = gone * lasts**2 / np.maximum(uncensored(seen - 1e-9), floor)[:, None]
+    kept = there * (1 - lasts) ** 2 / np.maximum(uncensored(times), floor)
+    return np.asarray((lost + kept).mean(axis=1))
+
+
+# Scores of predicted lives: errors, probabilities and order, with intervals over machines.
+
+QUANTILE_COLUMNS = [f"q_{level:g}" for level in LIFE_LEVELS]
+"""The columns of quantiles."""
+
+LEAST_MACHINES = 2
+"""The fewest machines of a score."""
+
+
+def life_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
+    """Return the scores of predictions.
+
+    Args:
+        rows: `entity`, `age`, `predicted`, `q_...`; `actual`, the remaining life, null where it is not known; `seen`, how long
+            the machine was seen to last, and `failed`, whether it failed then.
+        terms: The cap and the resamples.
+    """
+    if rows.is_empty() or rows[ENTITY].n_unique() < LEAST_MACHINES:
+        return []
+    lives = ScoredLives(rows, terms)
+    return [*lives.points(), *lives.laws(), *lives.orders()]
+
+
+def official_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
+    """Return the scores of the official test: one prediction a machine; NASA's score is a sum, as it is published."""
+    if rows.is_empty():
+        return []
+    lives = ScoredLives(rows, terms)
+    return [
+        _renamed_score(f"{TEST_PREFIX}{score.metric}", score)
+        for score in (*lives.points(total=True), *lives.laws(halves=False))
+    ]
+
+
+class ScoredLives:
+    """The predictions of one model.
+
+    Args:
+        rows: See `life_scores`.
+        terms: The cap and the resamples.
+    """
+
+    def __init__(self, rows: pl.DataFrame, terms: LifeTerms) -> None:
+        self.terms = terms
+        _, machine = np.unique(rows[ENTITY].to_numpy(), return_inverse=True)
+        self.machine = machine
+        self.bootstrap = ClusterBootstrap(machine, terms.resamples, "machines")
+        self.age, self.point = rows["age"].to_numpy(), rows["predicted"].to_numpy()
+        self.quantiles = rows.select(QUANTILE_COLUMNS).to_numpy()
+        self.actual = rows["actual"].cast(pl.Float64).to_numpy()
+        self.seen, self.failed = rows["seen"].to_numpy(), rows["failed"].to_numpy()
+        self.ones = np.ones(len(rows))
+        self.capped = np.minimum(self.actual, terms.cap)
+        self.error = np.minimum(self.point, terms.cap) - self.capped
+
+    def points(self, *, total: bool = False) -> Iterator[Score]:
+        """Yield the errors of points; with `total` NASA's score as a sum."""
+        cap = f"[cap={self.terms.cap:g}]"
+        late = self.error >= 0
+        nasa = np.expm1(np.where(late, self.error / 10, -self.error / 13))
+        yield _life_score(f"rmse_capped{cap}", self.bootstrap.ratio(self.error**2, self.ones, root=True))
+        yield _life_score("rmse_uncapped", self.bootstrap.ratio((self.point - self.actual) ** 2, self.ones, root=True))
+        yield _life_score(f"nasa_score{cap}", self.bootstrap.ratio(nasa, self.ones, total=total))
+        if total:
+            return
+        yield _life_score(f"bias_capped{cap}", self.bootstrap.ratio(self.error, self.ones))
+        second = np.where(np.isnan(self.actual), np.nan, (self.life >= 0.5).astype(float))
+        near = np.abs(self.point - self.actual) <= ALPHA_SHARE * self.actual
+        yield _life_score(f"alpha_lambda[{ALPHA_SHARE:g}]", self.bootstrap.ratio(near * second, second))
+
+    def laws(self, *, halves: bool = True) -> Iterator[Score]:
+        """Yield the scores of quantiles."""
+        crps, unknown = self.crps(), np.isnan(self.actual)
+        low, high = self.quantiles[:, 0], self.quantiles[:, -1]
+        inside = np.where(unknown, np.nan, ((self.actual >= low) & (self.actual <= high)).astype(float))
+        yield _life_score("crps[19]", self.bootstrap.ratio(crps, self.ones))
+        if halves:
+            half = np.where(unknown, np.nan, ((self.life >= HALF_LIFE[0]) & (self.life <= HALF_LIFE[1])).astype(float))
+            yield _life_score("crps_half_life[19]", self.bootstrap.ratio(crps * half, half))
+        yield _life_score("coverage[0.9]", self.bootstrap.ratio(inside, self.ones))
+        yield _life_score("width[0.9]", self.bootstrap.ratio(high - low, self.ones))
+
+    def orders(self) -> Iterator[Score]:
+        """Yield concordance and the integrated Brier score, in which censored lives count too."""
+        top, bottom = concordant_pairs(self.point, self.seen, self.failed, self.machine)
+        yield _life_score("concordance", self.bootstrap.pairs(top, bottom, 0))
+        brier = brier_rows(self.quantiles, self.seen, self.failed, self.terms.cap)
+        yield _life_score(f"integrated_brier[cap={self.terms.cap:g}]", self.bootstrap.ratio(brier, self.ones))
+
+    @property
+    def life(self) -> np.ndarray:
+        """The part of its life that each machine has behind it, NaN where its end is not known."""
+        return self.age / (self.age + self.actual)
+
+    def crps(self) -> np.ndarray:
+        """Return twice the mean pinball loss of the quantiles (Gneiting and Ranjan 2011), shape (n,)."""
+        gap = self.actual[:, None] - self.quantiles
+        return 2 * np.maximum(LIFE_LEVELS * gap, (LIFE_LEVELS - 1) * gap).mean(axis=1)
+
+
+def _life_score(name: str, estimate: Estimate) -> Score:
+    return Score.of(name, "mean", estimate)
+
+
+def _renamed_score(name: str, score: Score) -> Score:
+    return Score(**{field: getattr(score, field) for field in Score.__slots__} | {"metric": name})
+
+
+# The rows of predicted lives, with what came of them.
+
+PREDICTED = ["predicted", *QUANTILE_COLUMNS]
+"""The columns that a model says."""
+
+
+def prediction_rows(lives: Lives, asked: Runs, frame: Runs, part: str, cut: int) -> pl.DataFrame:
+    """Return a row for each predicted run.
+
+    Args:
+        lives: What the model says.
+        asked: The runs up to the cut.
+        frame: The whole runs, for what came of them.
+        part: `kfold`, `review` or `test`.
+        cut: The number of the cut.
+    """
+    ends = asked.ends.select(ENTITY, "age").join(
+        frame.ends.select(ENTITY, pl.col("age").alias("end"), "event", "remaining"), ENTITY, "left", maintain_order="left"
+    )
+    seen = (ends["end"] - ends["age"]).to_numpy()
+    beyond = ends["remaining"].cast(pl.Float64).to_numpy()
+    failed = np.isfinite(beyond)
+    return pl.DataFrame(
+        {
+            "part": pl.Series([part] * asked.n),
+            ENTITY: ends[ENTITY],
+            "cut": pl.Series(np.full(asked.n, cut, np.int32)),
+            "age": ends["age"],
+            "predicted": lives.point,
+            **{name: lives.quantiles[:, place] for place, name in enumerate(QUANTILE_COLUMNS)},
+            "actual": pl.Series(np.where(failed, seen + beyond, np.nan), nan_to_null=True),
+            "seen": np.where(failed, seen + np.nan_to_num(beyond), seen),
+            "failed": failed,
+        }
+    )

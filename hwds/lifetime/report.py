@@ -1,0 +1,273 @@
+"""The report of runs about remaining lives: sentences, a table by life, and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from hwds.frames.runs import ENTITY, Runs
+from hwds.lifetime.metrics import QUANTILE_COLUMNS, TEST_PREFIX
+from hwds.report.grid import Grid, grid_of
+from hwds.report.hooks import TaskReport
+from hwds.report.pictures import GREY, INK, LIGHT, OWN_COLOUR, drawable, new_figure, save_png, tidy
+from hwds.results.tables import TRUTH, Tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+# The conclusion of a run on remaining lives, in a few sentences.
+
+
+def life_conclusion(runs: Runs | None, tables: Tables, model: str) -> str:
+    """Return the error of lives with its interval, what intervals hold, the floor and the rivals, and the official test.
+
+    Args:
+        runs: The data; None where it is gone.
+        tables: Of the run.
+        model: The experiment's own.
+    """
+    own = tables.headline("rmse_capped", model)
+    if own.get("value") is None:
+        return ""
+    parts = [
+        _error_text(tables, own, model),
+        _coverage_text(tables, model),
+        _rivals_text(tables, model),
+        _official_text(tables),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _error_text(tables: Tables, own: dict[str, Any], model: str) -> str:
+    cap = own["metric"].partition("cap=")[2].rstrip("]")
+    unit = tables.measure("rmse_capped").measured_in or "cycles"
+    whole = tables.headline("rmse_uncapped", model)["value"]
+    return (
+        f"{model} is off by {own['value']:.1f} {unit}{_interval_text(own)} in lives of up to {cap}, and by {whole:.1f} in lives"
+        f" however long, of {own['n']:,} predictions for {asked_machines(tables)}."
+    )
+
+
+def asked_machines(tables: Tables) -> str:
+    """Return which machines were asked for: those of other folds, or those that ran at a review and may be learned from too."""
+    rows = tables.predictions
+    reviewed = "part" in rows.columns and (rows["part"] == "review").any()
+    return "machines that were running" if reviewed else "held-out machines"
+
+
+def _interval_text(row: dict[str, Any]) -> str:
+    return "" if row.get("ci_low") is None else f" (95 %: {row['ci_low']:.1f} to {row['ci_high']:.1f})"
+
+
+def _coverage_text(tables: Tables, model: str) -> str:
+    cover, width = tables.headline("coverage", model), tables.headline("width", model)
+    if cover.get("value") is None:
+        return ""
+    return f"Its 90 % intervals are {width['value']:.0f} wide and hold {100 * cover['value']:.0f} % of lives."
+
+
+def _rivals_text(tables: Tables, model: str) -> str:
+    """Return the errors of the other models, best first, and of the truth."""
+    lines = tables.overall("rmse_capped").drop_nulls("value").sort("value")
+    others = [row for row in lines.to_dicts() if row["model"] not in (model, TRUTH)]
+    parts = [f"{row['model']} {row['value']:.1f}" for row in others]
+    floor = tables.headline("rmse_capped", TRUTH).get("value")
+    parts += [] if floor is None else [f"the truth, which knows all wear, {floor:.1f}"]
+    return f"Beside it: {', '.join(parts)}." if parts else ""
+
+
+def _official_text(tables: Tables) -> str:
+    """Return the scores of the official test, which one model has; empty where it was not read."""
+    rows = tables.scores.filter(pl.col("metric").str.starts_with(f"{TEST_PREFIX}rmse_capped"))
+    if rows.is_empty():
+        return ""
+    row = rows.row(0, named=True)
+    whole, nasa = (tables.headline(f"{TEST_PREFIX}{name}", row["model"]) for name in ("rmse_uncapped", "nasa_score"))
+    return (
+        f"On the official test, read for {row['model']} alone, which the folds put first, the error is"
+        f" {row['value']:.2f}{_interval_text(row)} with the test's lives capped and {whole['value']:.2f} without; NASA's score is"
+        f" {nasa['value']:.0f}, of {row['n']} machines."
+    )
+
+
+# lives.png and machines.png: predicted lives against those that came, and along the lives of
+# some machines.
+
+LOW, HIGH = QUANTILE_COLUMNS[0], QUANTILE_COLUMNS[-1]
+SHOWN_MACHINES = 6
+"""Machines whose lives are drawn."""
+
+LEAST_PREDICTIONS = 3
+"""Predictions of a machine at least, for its life to be drawn."""
+
+
+def known_rows(tables: Tables, model: str) -> pl.DataFrame:
+    """Return the predictions of a model whose life is known; empty where there are none."""
+    rows = tables.predictions
+    if "actual" not in rows.columns:
+        return pl.DataFrame()
+    return rows.filter((pl.col("model") == model) & pl.col("actual").is_not_null())
+
+
+def lives_figure(tables: Tables, model: str, unit: str) -> Figure | None:
+    """Draw points and intervals against the lives that came, and the errors by them; None where nothing is known."""
+    rows = known_rows(tables, model)
+    if len(rows) < LEAST_PREDICTIONS:
+        return None
+    figure = new_figure(11, 4.8)
+    left, right = figure.subplots(1, 2)
+    _draw_against(left, rows, unit)
+    _draw_errors(right, rows, unit)
+    title = f"{len(rows):,} predictions for {asked_machines(tables)} by {model}"
+    figure.suptitle(drawable(title, 80), x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK, parse_math=False)
+    return figure
+
+
+def _draw_against(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
+    """Draw the point and the 90 % interval of at most some 150 predictions, in the order of the lives that came."""
+    some = rows.sort("actual", ENTITY)
+    some = some.gather_every(-(-len(some) // 150))
+    actual, point = some["actual"].to_numpy(), some["predicted"].to_numpy()
+    low, high = some[LOW].to_numpy(), some[HIGH].to_numpy()
+    out = (actual < low) | (actual > high)
+    reach = float(max(np.quantile(high, 0.98), actual.max())) * 1.02
+    axes.vlines(
+        actual[~out], low[~out], high[~out], color=OWN_COLOUR, alpha=0.25, linewidth=1.5, label="90 % interval that holds it"
+    )
+    axes.vlines(actual[out], low[out], high[out], color="#b5485d", alpha=0.5, linewidth=1.5, label="and that does not")
+    axes.plot(actual, point, "o", color=OWN_COLOUR, markersize=3, markeredgewidth=0, label="point")
+    axes.plot([0, reach], [0, reach], color=GREY, linewidth=1, linestyle="--")
+    axes.set_xlim(0, float(actual.max()) * 1.02)
+    axes.set_ylim(0, reach)
+    tidy(axes)
+    axes.set_xlabel(f"remaining life, {unit}", fontsize=10, color=INK)
+    axes.set_ylabel(f"predicted, {unit}", fontsize=10, color=INK)
+    axes.legend(loc="upper left", frameon=False, fontsize=9)
+
+
+def _draw_errors(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
+    """Draw the errors of points by the life that came: each, and the mean of twelfths of equal number."""
+    actual = rows["actual"].to_numpy()
+    error = rows["predicted"].to_numpy() - actual
+    axes.axhline(0, color=LIGHT, linewidth=1, zorder=0)
+    axes.plot(actual, error, "o", color=OWN_COLOUR, alpha=0.25, markersize=3, markeredgewidth=0)
+    groups = [part for part in np.array_split(np.argsort(actual, kind="stable"), 12) if len(part) > 1]
+    x, y = ([float(values[part].mean()) for part in groups] for values in (actual, error))
+    spread = [float(error[part].std()) for part in groups]
+    axes.errorbar(x, y, spread, fmt="o", color=INK, markersize=4, linewidth=1.1, label="mean and sd of a twelfth")
+    tidy(axes)
+    axes.set_xlabel(f"remaining life, {unit}", fontsize=10, color=INK)
+    axes.set_ylabel(f"predicted less remaining life, {unit}", fontsize=10, color=INK)
+    axes.legend(loc="lower left", frameon=False, fontsize=9)
+
+
+def machines_figure(tables: Tables, model: str, unit: str) -> Figure | None:
+    """Draw the predictions along the lives of some machines; None where none has enough of them."""
+    rows = known_rows(tables, model)
+    names = _some_machines(rows)
+    if not names:
+        return None
+    figure = new_figure(11, 5.6)
+    grid = figure.subplots(2, 3, squeeze=False).ravel()
+    top = float(max(rows["actual"].max(), rows[HIGH].quantile(0.98)))  # type: ignore[type-var, arg-type]
+    for axes, name in zip(grid, names, strict=False):
+        _draw_life(axes, rows.filter(pl.col(ENTITY) == name).sort("age"), name, top)
+    for axes in grid[len(names) :]:
+        axes.set_axis_off()
+    figure.supxlabel(f"age, {unit}", fontsize=10, color=INK)
+    figure.supylabel(f"remaining life, {unit}", fontsize=10, color=INK)
+    title = f"{drawable(model, 36)} along lives: dashed what came, the band 90 %"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
+    return figure
+
+
+def _some_machines(rows: pl.DataFrame) -> list[str]:
+    """Return names of machines, evenly from the shortest to the longest life."""
+    if rows.is_empty():
+        return []
+    lives = rows.group_by(ENTITY, maintain_order=True).agg((pl.col("age") + pl.col("actual")).max().alias("life"), pl.len())
+    often = lives.filter(pl.col("len") >= LEAST_PREDICTIONS).sort("life", ENTITY)[ENTITY]
+    if often.is_empty():
+        return []
+    places = np.unique(np.linspace(0, len(often) - 1, SHOWN_MACHINES).round().astype(int))
+    return [often[int(place)] for place in places.tolist()]
+
+
+def _draw_life(axes: Axes, rows: pl.DataFrame, name: str, top: float) -> None:
+    age = rows["age"].to_numpy()
+    axes.fill_between(age, rows[LOW].to_numpy(), rows[HIGH].to_numpy(), color=OWN_COLOUR, alpha=0.18, linewidth=0)
+    axes.plot(age, rows["predicted"].to_numpy(), color=OWN_COLOUR, marker="o", markersize=3, linewidth=1.3)
+    axes.plot(age, rows["actual"].to_numpy(), color=INK, linewidth=1.2, linestyle="--")
+    axes.set_ylim(0, top)
+    axes.set_title(drawable(name, 30), fontsize=9.5, color=INK, parse_math=False)
+    tidy(axes)
+
+
+# A table of errors and intervals by how long machines still lasted.
+
+BOUNDS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+"""The parts of the longest capped life by which predictions are told apart; the last is open."""
+
+
+def by_life_grid(tables: Tables, model: str) -> Grid:
+    """Return the errors of points and what intervals hold, by the remaining life."""
+    titles = [("remaining life", "life"), ("predictions", "n"), ("root mean squared error", "rmse"), ("mean error", "bias")]
+    titles += [("within the 90 % interval", "coverage"), ("its width", "width")]
+    rows = known_rows(tables, model)
+    if rows.is_empty():
+        return grid_of(titles, [])
+    name = tables.headline("rmse_capped", model).get("metric", "")
+    cap = float(name.partition("cap=")[2].rstrip("]") or rows["actual"].max())  # type: ignore[arg-type]
+    edges = [part * cap for part in BOUNDS]
+    cells = [_life_part(rows, low, high, cap) for low, high in zip(edges, [*edges[1:], np.inf], strict=True)]
+    return grid_of(titles, [each for each in cells if each], caption="By how long machines still lasted; points are capped")
+
+
+def _life_part(rows: pl.DataFrame, low: float, high: float, cap: float) -> list[str]:
+    part = rows.filter((pl.col("actual") > low) & (pl.col("actual") <= high))
+    if part.is_empty():
+        return []
+    actual = part["actual"].to_numpy()
+    error = np.minimum(part["predicted"].to_numpy(), cap) - np.minimum(actual, cap)
+    inside = (actual >= part[LOW].to_numpy()) & (actual <= part[HIGH].to_numpy())
+    width = float((part[HIGH] - part[LOW]).to_numpy().mean())
+    return [
+        f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}",
+        f"{len(part):,}",
+        f"{np.sqrt((error**2).mean()):.1f}",
+        f"{error.mean():+.1f}",
+        f"{100 * inside.mean():.0f} %",
+        f"{width:.0f}",
+    ]
+
+
+# The pictures, tables and sentences of runs about remaining lives.
+
+
+def draw(runs: Runs, tables: Tables, model: str, folder: Path) -> None:
+    """Draw the predictions.
+
+    `lives.png`: predicted against remaining lives with intervals, and errors by remaining life; `machines.png`: what was said
+    along the lives of six machines, from the shortest to the longest.
+    """
+    save_png(lives_figure(tables, model, runs.unit), folder / "lives.png")
+    save_png(machines_figure(tables, model, runs.unit), folder / "machines.png")
+
+
+def life_report_sentence(runs: Runs, tables: Tables, model: str) -> str:
+    """Return what the run says of lives."""
+    return life_conclusion(runs, tables, model)
+
+
+def life_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
+    """Yield the errors by remaining life."""
+    yield by_life_grid(tables, model)
+
+
+REPORT = TaskReport(sentence=life_report_sentence, page_grids=life_page_grids, draw=draw)

@@ -1,0 +1,429 @@
+"""Which price to charge: the rule, the verdict with its probabilities, and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from hwds.pricing.arm_evidence import (
+    ArmEvidence,
+    Certainty,
+    Contrast,
+    Contrasts,
+    Offer,
+    always_valid_risk,
+    contrast_of,
+    posterior_risk,
+)
+from hwds.results.formatting import brief, interval, p_value_text, percent, probability_text
+from hwds.results.tables import PriceStanding, PriceVerdict, RuleRecord
+from hwds.stats.distributions import Posterior, difference_bounds, expected_loss, probability_best
+
+# The rule: which arms may be charged, which of them seems best, and whether it is sure enough
+# to change to it.
+
+ADAPTIVE_ODDS = 0.5, 1.25
+"""A bandit starves arms that were unlucky, so that posteriors are too sure: where two arms earn the same, one in ten games of
+Thompson sampling ends with a posterior risk of a twentieth. A risk of r is kept by asking for at most 0.5 r^1.25: measured at
+r = .05 for Thompson sampling, KL-UCB, greedy and epsilon-greedy play, conversions of .02 to .5 and 1,000 to 100,000 customers,
+and at .01 to .2 for Thompson sampling."""
+
+HARD_GUARDS = ("absent", "ladder", "margin_floor", "largest_step")
+"""The guards that hold whatever is known."""
+
+PRICE_TOLERANCE = 1e-9
+"""The relative difference within which two prices, shares of change or margins are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTerms:
+    """The fields of the rule; see `PriceChoice`."""
+
+    current: str | None
+    confidence: float
+    certainty: Certainty
+    margin_floor: float | None
+    largest_step: float | None
+    ladder: tuple[float, ...]
+    least_customers: int
+
+
+@dataclass(frozen=True, slots=True)
+class PriceJudgement:
+    """The result of the rule.
+
+    Attributes:
+        change: Whether to charge the candidate.
+        rule: What bound: a guard, `not_sure`, or `none`.
+        excluded: The arms that each guard excludes.
+        current: The arm in force.
+        candidate: What seems best of the others that are left.
+        compared: The current arm and all that the laws allow, those that few customers saw among them.
+        risk: That the candidate does not earn more.
+        risk_allowed: The most that it may be.
+    """
+
+    change: bool
+    rule: str
+    excluded: Mapping[str, tuple[str, ...]]
+    current: ArmEvidence | None
+    candidate: ArmEvidence | None
+    compared: tuple[ArmEvidence, ...]
+    risk: float | None = None
+    risk_allowed: float | None = None
+
+
+def apply_rule(arms: Sequence[ArmEvidence], terms: PriceTerms, contrasts: Contrasts = MappingProxyType({})) -> PriceJudgement:
+    """Return the judgement of the rule.
+
+    Beyond the guards, the candidate must earn more than the current arm but for a risk of at most 1 - confidence, shared among
+    all that the laws leave (Bonferroni), since the best-looking of them was picked. Without a current arm it must earn more
+    than each of those. With the certainty `test` what an arm earns more, and the risk, which is corrected already, are those of
+    the contrasts.
+
+    Args:
+        arms: What is known of each arm.
+        terms: The rule.
+        contrasts: What a test says of pairs of arms.
+    """
+    current = next((each for each in arms if each.arm == terms.current), None)
+    excluded = guards_against(arms, terms)
+    others = [each for each in arms if each is not current]
+    candidates = [each for each in others if not any(each.arm in barred for barred in excluded.values())]
+    allowed_arms = [each for each in arms if not any(each.arm in excluded.get(rule, ()) for rule in HARD_GUARDS)]
+    compared = tuple(each for each in allowed_arms if each.posterior is not None)
+    earned = _apparent_earnings(arms, current, terms, contrasts)
+    candidate = max(candidates, key=lambda each: earned[each.arm], default=None)
+    bound = _binding_guard(others, candidates, excluded, current, earned)
+    if candidate is None:
+        return PriceJudgement(False, bound, excluded, current, None, compared)
+    if current is not None and current.posterior is None:
+        return PriceJudgement(False, "no_estimate", excluded, current, candidate, compared)
+    allowed = risk_allowed(terms, len(allowed_arms) - (current is not None))
+    risk = _candidate_risk(candidate, current, compared, terms.certainty, contrasts)
+    if current is not None and earned[candidate.arm] <= earned[current.arm]:
+        return PriceJudgement(False, bound, excluded, current, candidate, compared, risk, allowed)
+    sure = risk <= allowed
+    return PriceJudgement(sure, bound if sure else "not_sure", excluded, current, candidate, compared, risk, allowed)
+
+
+def risk_allowed(terms: PriceTerms, tries: int) -> float:
+    """Return the most that the risk of a candidate may be, where so many could have been picked."""
+    share = (1 - terms.confidence) / (1 if terms.certainty == "test" else max(tries, 1))
+    factor, power = ADAPTIVE_ODDS
+    return factor * share**power if terms.certainty == "adaptive" else share
+
+
+def guards_against(arms: Sequence[ArmEvidence], terms: PriceTerms) -> dict[str, tuple[str, ...]]:
+    """Return the arms but the current one that each guard excludes, guards that exclude none left out."""
+    now = next((each.offer.price for each in arms if each.arm == terms.current), None)
+    rules: dict[str, Callable[[ArmEvidence], bool]] = {
+        "absent": lambda each: each.offer.absent,
+        "no_estimate": lambda each: each.posterior is None,
+        "too_few": lambda each: each.customers < terms.least_customers,
+        "ladder": lambda each: bool(terms.ladder) and not _on_ladder(each.offer, terms.ladder),
+        "margin_floor": lambda each: below_floor(each.offer.margin, terms.margin_floor),
+        "largest_step": lambda each: _beyond_step(each.offer.price, now, terms.largest_step),
+    }
+    by_guard = {
+        name: tuple(each.arm for each in arms if each.arm != terms.current and out(each)) for name, out in rules.items()
+    }
+    return {name: excluded for name, excluded in by_guard.items() if excluded}
+
+
+def _on_ladder(offer: Offer, ladder: Sequence[float]) -> bool:
+    return offer.price is not None and bool(np.isclose(offer.price, ladder, rtol=PRICE_TOLERANCE, atol=0).any())
+
+
+def below_floor(margin: float | None, floor: float | None) -> bool:
+    """Return whether a margin is below the floor, where both are known."""
+    return floor is not None and margin is not None and margin < floor - PRICE_TOLERANCE
+
+
+def _beyond_step(price: float | None, now: float | None, step: float | None) -> bool:
+    return step is not None and price is not None and bool(now) and abs(price / (now or 1.0) - 1) > step + PRICE_TOLERANCE
+
+
+def _binding_guard(
+    others: Sequence[ArmEvidence],
+    candidates: Sequence[ArmEvidence],
+    excluded: Mapping[str, tuple[str, ...]],
+    current: ArmEvidence | None,
+    earned: Mapping[str, float],
+) -> str:
+    """Return the guard that excludes what seems best of all that was seen enough; `none` where nothing better was excluded."""
+    unseen = {arm for rule in ("no_estimate", "too_few") for arm in excluded.get(rule, ())}
+    favourite = max((each for each in others if each.arm not in unseen), key=lambda each: earned[each.arm], default=None)
+    if favourite is None:
+        return next(iter(excluded), "none")
+    better = current is None or earned[favourite.arm] > earned[current.arm]
+    if favourite in candidates or (candidates and not better):
+        return "none"
+    return next(rule for rule, arms in excluded.items() if favourite.arm in arms)
+
+
+def _apparent_earnings(
+    arms: Sequence[ArmEvidence], current: ArmEvidence | None, terms: PriceTerms, contrasts: Contrasts
+) -> dict[str, float]:
+    """Return by arm what it seems to earn; of a test that compares it with the current arm, beyond what that one earns."""
+    means = {each.arm: each.mean for each in arms}
+    if terms.certainty != "test" or current is None:
+        return means
+    found = {arm: contrast_of(contrasts, arm, current.arm) for arm in means}
+    return {arm: current.mean + contrast.gain if (contrast := found[arm]) is not None else mean for arm, mean in means.items()}
+
+
+def _candidate_risk(
+    candidate: ArmEvidence,
+    current: ArmEvidence | None,
+    compared: Sequence[ArmEvidence],
+    certainty: Certainty,
+    contrasts: Contrasts,
+) -> float:
+    """Return the probability that the candidate earns no more than the current arm, or than any other without one."""
+    rivals = [current] if current is not None else [each for each in compared if each is not candidate]
+    if not rivals:
+        return 0.0
+    if certainty == "test":
+        found = [contrast_of(contrasts, candidate.arm, each.arm) for each in rivals]
+        return max(1.0 if contrast is None else contrast.risk_of_loss for contrast in found)
+    if certainty == "always_valid":
+        counted = [each.counts for each in rivals if each.counts is not None]
+        assert candidate.counts is not None
+        assert len(counted) == len(rivals)
+        return max(always_valid_risk(candidate.counts, counts) for counts in counted)
+    posteriors = [each.posterior for each in (candidate, *rivals) if each.posterior is not None]
+    return posterior_risk(*posteriors) if len(posteriors) == 2 else 1 - probability_best(posteriors)[0]
+
+
+# A verdict on a price in words, for a manager.
+
+GUARD_REASONS = {
+    "absent": "it is no longer offered",
+    "no_estimate": "the evidence has no estimate of it",
+    "too_few": "too few customers saw it",
+    "ladder": "it is not on the ladder",
+    "margin_floor": "it is below the margin floor",
+    "largest_step": "it is beyond the largest step",
+}
+"""The reason why a guard excludes an arm."""
+
+
+def choice_sentence(
+    judgement: PriceJudgement,
+    gain: tuple[float, float, float] | None,
+    best: float | None,
+    unit: str,
+    level: float,
+    rule: str = "",
+) -> str:
+    """Return what to do and why.
+
+    Args:
+        judgement: The judgement.
+        gain: Of the candidate over the current arm, per customer, with its interval.
+        best: The probability that the candidate earns most.
+        unit: Of money.
+        level: Of the interval.
+        rule: How a test made it; empty for a credible interval.
+    """
+    if judgement.candidate is None:
+        return f"HOLD{_at_current_arm(judgement)}: no other arm is left to charge ({_excluded_list(judgement)})."
+    arm = judgement.candidate.arm
+    size, ends = interval(*gain, unit, sign=True) if gain is not None else ("", "")
+    worth = f"{size} per customer ({f'{rule} ' if rule else ''}{100 * level:g} %: {ends})" if gain is not None else ""
+    chance_best = "" if best is None else f"the best of those allowed with a probability of {probability_text(best)}"
+    if judgement.change:
+        start = f"CHANGE from {judgement.current.arm} to {arm}" if judgement.current else f"CHANGE to {arm}"
+        text = ": ".join(filter(None, (start, ", ".join(filter(None, (worth, chance_best))))))
+    elif judgement.rule == "not_sure":
+        risk = f"its risk is {_risk_words(judgement.risk)} and may be {_risk_words(judgement.risk_allowed)}"
+        text = f"HOLD{_at_current_arm(judgement)}: that {arm} earns more is not sure ({'; '.join(filter(None, (worth, chance_best, risk)))})"
+    elif gain is None:
+        text = f"HOLD{_at_current_arm(judgement)}: {GUARD_REASONS['no_estimate']}"
+    else:
+        text = f"HOLD{_at_current_arm(judgement)}: no arm that is allowed seems to earn more (best: {arm}, {worth})"
+    return f"{text}{_excluded_arms(judgement)}."
+
+
+def floor_sentence(current: ArmEvidence | None, floor: float | None) -> str:
+    """Return what comes first where the price in force is itself below the margin floor; empty where it is not."""
+    margin = None if current is None else current.offer.margin
+    if current is None or margin is None or floor is None or not below_floor(margin, floor):
+        return ""
+    least = f"may not be below {percent(floor)}"
+    return f"Today's price {current.arm} breaks its own floor: its margin is {percent(margin)}, and {least}."
+
+
+def record_sentence(record: RuleRecord, unit: str) -> str:
+    """Return how often the rule was right where the truth is known."""
+    regret = "" if record.regret is None else f"; it leaves {brief(record.regret, None, unit)} per customer unearned on average"
+    hold_right = ", and to hold was right" if record.best_is_current else ""
+    return (
+        f"In {record.replications:,} simulated replications the same rule changes rightly in {percent(record.right)}, holds in"
+        f" {percent(record.hold)}{hold_right}, changes wrongly in {percent(record.wrong)}{regret}."
+    )
+
+
+def value_of_continuing(value: float, customers: int, unit: str) -> str:
+    """Return the value of going on with the experiment."""
+    most = brief(value, None, unit) if unit else f"{brief(value)} in all"
+    return f"To know the best arm for certain is worth {most} at most over {customers:,} customers."
+
+
+def _at_current_arm(judgement: PriceJudgement) -> str:
+    return f" at {judgement.current.arm}" if judgement.current else ""
+
+
+def _excluded_arms(judgement: PriceJudgement) -> str:
+    """Return the rule that kept a better arm out."""
+    rule = judgement.rule
+    if rule not in GUARD_REASONS or rule not in judgement.excluded:
+        return ""
+    return f"; what seems best is out: {', '.join(judgement.excluded[rule])} ({rule}: {GUARD_REASONS[rule]})"
+
+
+def _excluded_list(judgement: PriceJudgement) -> str:
+    return "; ".join(f"{rule}: {', '.join(arms)}" for rule, arms in judgement.excluded.items())
+
+
+def _risk_words(risk: float | None) -> str:
+    return "unknown" if risk is None else p_value_text(risk)
+
+
+# The verdict of a judgement: probabilities, the gain with its interval, the value of
+# continuing, the sentence.
+
+
+def choice_verdict(
+    name: str,
+    arms: Sequence[ArmEvidence],
+    terms: PriceTerms,
+    *,
+    unit: str,
+    customers: int | None,
+    record: RuleRecord | None = None,
+    note: str = "",
+    contrasts: Contrasts = MappingProxyType({}),
+) -> PriceVerdict:
+    """Return the verdict on what is known; all numbers are exact integrals, so that nothing is drawn.
+
+    Args:
+        name: The decision's.
+        arms: What is known of each arm.
+        terms: The rule.
+        unit: Of money.
+        customers: Customers to come.
+        record: Of the same rule in a simulation.
+        note: What the sentence is to end with.
+        contrasts: What a test says of pairs of arms.
+    """
+    judgement = apply_rule(arms, terms, contrasts)
+    contrast = _contrast(judgement, terms, contrasts)
+    now, then = judgement.current, judgement.candidate
+    charged = then if judgement.change else now
+    best = _best_chances(judgement)
+    information = _information(judgement, charged)
+    total = None if information is None or customers is None else information * customers
+    gain, rule = _gain_interval(judgement, terms, contrast), "" if contrast is None else contrast.rule
+    top = None if then is None else best.get(then.arm)
+    first = choice_sentence(judgement, gain, None if terms.certainty == "test" else top, unit, terms.confidence, rule)
+    parts = [floor_sentence(now, terms.margin_floor), first, *_pick_behind(total, customers, record, unit), note]
+    return PriceVerdict(
+        decision=name,
+        action="CHANGE" if judgement.change else "HOLD",
+        rule=judgement.rule,
+        excluded=judgement.excluded,
+        sentence=" ".join(filter(None, parts)),
+        current=terms.current,
+        arm=None if charged is None else charged.arm,
+        price=None if charged is None else charged.offer.price,
+        candidate=None if then is None else then.arm,
+        probability_best=top,
+        probability_gain=None if gain is None or terms.certainty == "test" else 1 - _no_gain_chance(judgement),
+        gain=None if gain is None else gain[0],
+        gain_low=None if gain is None else gain[1],
+        gain_high=None if gain is None else gain[2],
+        confidence=terms.confidence,
+        certainty=terms.certainty,
+        risk=judgement.risk,
+        risk_allowed=judgement.risk_allowed,
+        value_of_information=information,
+        customers=customers,
+        value_of_going_on=total,
+        unit=unit,
+        standings=tuple(_arm_standing(each, best.get(each.arm)) for each in arms),
+        record=record,
+    )
+
+
+def _pick_behind(total: float | None, customers: int | None, record: RuleRecord | None, unit: str) -> list[str]:
+    """Return the sentences after the first: what going on is worth, and how often the rule is right."""
+    said = [value_of_continuing(total, customers, unit)] if total is not None and customers is not None else []
+    return said + ([record_sentence(record, unit)] if record is not None else [])
+
+
+def _best_chances(judgement: PriceJudgement) -> dict[str, float]:
+    """Return the probability that each compared arm earns most."""
+    posteriors = [_posterior(each) for each in judgement.compared]
+    if not posteriors:
+        return {}
+    return dict(zip((each.arm for each in judgement.compared), probability_best(posteriors), strict=True))
+
+
+def _information(judgement: PriceJudgement, charged: ArmEvidence | None) -> float | None:
+    """Return what knowing the best arm would add to charging this one; to the one that seems best where nothing is charged."""
+    losses = expected_loss([_posterior(each) for each in judgement.compared])
+    charged_losses = [loss for loss, each in zip(losses, judgement.compared, strict=True) if each is charged]
+    return min(charged_losses or losses, default=None)
+
+
+def _posterior(evidence: ArmEvidence) -> Posterior:
+    assert evidence.posterior is not None
+    return evidence.posterior
+
+
+def _comparable(judgement: PriceJudgement) -> bool:
+    return judgement.candidate is not None and judgement.current is not None and judgement.current.posterior is not None
+
+
+def _contrast(judgement: PriceJudgement, terms: PriceTerms, contrasts: Contrasts) -> Contrast | None:
+    """Return what the test says of the candidate and the current arm; None where it does not decide, or says nothing."""
+    if terms.certainty != "test" or judgement.candidate is None or judgement.current is None:
+        return None
+    return contrast_of(contrasts, judgement.candidate.arm, judgement.current.arm)
+
+
+def _gain_interval(
+    judgement: PriceJudgement, terms: PriceTerms, contrast: Contrast | None
+) -> tuple[float, float, float] | None:
+    """Return the gain of the candidate over the current arm, with its interval; None where one of them is missing."""
+    if terms.certainty == "test":
+        return None if contrast is None else contrast.interval
+    if not _comparable(judgement):
+        return None
+    assert judgement.candidate is not None
+    assert judgement.current is not None
+    own, other = _posterior(judgement.candidate), _posterior(judgement.current)
+    return (own.mean - other.mean, *difference_bounds(own, other, terms.confidence))
+
+
+def _no_gain_chance(judgement: PriceJudgement) -> float:
+    assert judgement.candidate is not None
+    assert judgement.current is not None
+    return posterior_risk(_posterior(judgement.candidate), _posterior(judgement.current))
+
+
+def _arm_standing(evidence: ArmEvidence, best: float | None) -> PriceStanding:
+    posterior = evidence.posterior
+    return PriceStanding(
+        arm=evidence.arm,
+        price=evidence.offer.price,
+        customers=evidence.customers,
+        mean=None if posterior is None else posterior.mean,
+        stderr=None if posterior is None else posterior.deviation,
+        probability_best=best,
+    )

@@ -1,0 +1,223 @@
+"""Model card: what a model is for, made of, how good and where not; also for other registries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.settings import read_yaml
+from hwds.experiment.spec import Experiment
+from hwds.results.folder import RunFolder
+from hwds.results.tables import Tables
+
+# Model card: what a model is for, made of, how good and where not; Markdown for people, JSON
+# for programs.
+
+FIELDS = {
+    "owner": "Who answers for the model.",
+    "approver": "Who has approved its use.",
+    "intended_use": "What its answers are for.",
+    "out_of_scope": "What they must not be used for.",
+    "limits": "Where it is known to be weak.",
+    "contact": "Whom to write to.",
+}
+"""Fields that only people can fill in, a line each in the YAML of `--card`."""
+
+UNFILLED = ("", "todo", "tbd", "n/a", "?")
+
+
+def read_fields(path: Path | None) -> dict[str, str]:
+    """Return the fields of a card's YAML; none without a file.
+
+    Raises:
+        ConfigError: It cannot be read, has another field, or one that is no text.
+    """
+    if path is None:
+        return {}
+    fields = read_named_yaml(path, "--card", [*FIELDS])
+    for name, value in fields.items():
+        if not isinstance(value, str):
+            raise ConfigError(f"--card: {name}: must be a text, got {value!r}.")
+    return {name: value.strip() for name, value in fields.items()}
+
+
+def read_named_yaml(path: Path, option: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a YAML that an option of the command line names.
+
+    Args:
+        path: The file.
+        option: The option.
+        names: Fields that it may have.
+
+    Raises:
+        ConfigError: It cannot be read, is no mapping, or has another field.
+    """
+    try:
+        fields = read_yaml(path.read_text(encoding="utf-8"), path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{option}: {path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{option}: {path} must be a mapping of {', '.join(names)}.")
+    for name in fields:
+        if name not in names:
+            raise ConfigError(f"{option}: no field '{name}'{nearest(str(name), names)}")
+    return fields
+
+
+def missing_fields(fields: Mapping[str, str]) -> list[str]:
+    """Return the fields that are absent or say nothing."""
+    return [name for name in FIELDS if fields.get(name, "").strip().lower() in UNFILLED]
+
+
+def model_card(folder: RunFolder, experiment: Experiment, tables: Tables, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the card of a run as plain values."""
+    provenance, label = folder.read_provenance(), experiment.model.name
+    dataset = {"name": experiment.dataset.name, "fingerprint": provenance.get("data")}
+    verdict = folder.read_verdict()
+    return {
+        **{name: fields.get(name, "") for name in FIELDS},
+        "model": label,
+        "run": folder.title,
+        "task": experiment.protocol.task,
+        "protocol": experiment.protocol.name,
+        "data": dataset,
+        "code": provenance.get("code"),
+        "made": provenance.get("when"),
+        "versions": provenance.get("versions"),
+        "metrics": metrics_of(tables, label),
+        "slices": slices_of(tables, label, experiment.protocol.headline),
+        "conclusion": folder.read_conclusion(),
+        "remarks": folder.read_remarks(),
+        "decision": None if verdict is None else {"action": verdict["action"], "sentence": verdict["sentence"]},
+    }
+
+
+def metrics_of(tables: Tables, label: str) -> list[dict[str, Any]]:
+    """Return the totals of a model's metrics with their intervals."""
+    whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
+    rows = tables.scores.filter((pl.col("model") == label) & whole & pl.col("value").is_not_null())
+    return rows.select("metric", "aggregate", "value", "ci_low", "ci_high", "n").to_dicts()
+
+
+def slices_of(tables: Tables, label: str, headline: str) -> list[dict[str, Any]]:
+    """Return the headline by segment."""
+    known = tables.scores.filter((pl.col("model") == label) & pl.col("segment").is_not_null() & pl.col("fold").is_null())
+    short = pl.col("metric").str.replace(r"\[.*\]$", "") == headline.partition("[")[0]
+    rows = known.filter(short & pl.col("step").is_null() & pl.col("value").is_not_null())
+    return rows.select("segment_by", "segment", "metric", "value", "ci_low", "ci_high", "n").to_dicts()
+
+
+def card_markdown(card: Mapping[str, Any], parity: Mapping[str, Any], latency: Mapping[str, Any]) -> str:
+    """Return the card for people."""
+    said = {name: card[name] or "*not said*" for name in FIELDS}
+    lines = [f"# {card['model']}", "", f"Run {card['run']}, task {card['task']}, protocol {card['protocol']}.", ""]
+    for name in FIELDS:
+        lines += [f"**{name.replace('_', ' ').capitalize()}**: {said[name]}", ""]
+    lines += ["## Data", "", f"{card['data']['name']}, fingerprint `{card['data']['fingerprint']}`.", ""]
+    lines += ["## Performance", "", card["conclusion"], "", *_table(card["metrics"], ("metric", "aggregate"))]
+    if card["slices"]:
+        lines += ["", "## Slices", "", *_table(card["slices"], ("segment_by", "segment", "metric"))]
+    if card["decision"]:
+        lines += ["", "## Decision", "", f"{card['decision']['action']}: {card['decision']['sentence']}"]
+    lines += ["", "## Remarks", "", *(f"- {remark}" for remark in card["remarks"])]
+    lines += ["", "## Proof in a fresh process", "", *(f"- {name}: {value}" for name, value in parity.items())]
+    lines += ["", "## Latency", "", *(f"- {name}: {value}" for name, value in latency.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
+    shown = [*names, "value", "95 %", "n"]
+    lines = [f"| {' | '.join(shown)} |", f"|{'---|' * len(shown)}"]
+    for row in rows:
+        known = row["ci_low"] is not None
+        interval = f"{row['ci_low']:.4g} to {row['ci_high']:.4g}" if known else ""
+        cells = [*(str(row[name]) for name in names), f"{row['value']:.4g}", interval, f"{row['n'] or ''}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+# A model card as other registries read it: metadata of Hugging Face's cards, and the JSON of
+# SageMaker's model cards.
+
+TASKS = {
+    "detection": "tabular-classification",
+    "forecast": "time-series-forecasting",
+    "lifetime": "tabular-regression",
+    "inspection": "image-classification",
+}
+"""By task Hugging Face's name of it; the others are `other`."""
+
+SHORT_TEXT, LONG_TEXT = 1024, 2048
+"""Characters that SageMaker takes of a description, and of what a model is for."""
+
+
+def front_matter(card: Mapping[str, Any]) -> str:
+    """Return the metadata that stand before a card's Markdown on Hugging Face, with results in its `model-index`.
+
+    Source: Hugging Face, "Model cards", section "Evaluation results".
+    """
+    import yaml
+
+    data = card["data"]["name"]
+    metrics = [
+        {"type": each["metric"], "name": f"{each['metric']}, {each['aggregate']}", "value": each["value"]}
+        for each in card["metrics"]
+    ]
+    result = {
+        "task": {"type": TASKS.get(card["task"], "other"), "name": card["task"]},
+        "dataset": {"type": data, "name": data},
+        "metrics": metrics,
+    }
+    said = {"library_name": "hwds", "tags": ["hwds", card["task"]]}
+    index = [{"name": card["model"], "results": [result]}] if metrics else []
+    written: str = yaml.safe_dump({**said, **({"model-index": index} if index else {})}, sort_keys=False)
+    return f"---\n{written}---\n"
+
+
+def sagemaker_card(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a model card of SageMaker, as `CreateModelCard` takes it in JSON.
+
+    Source: Amazon SageMaker developer guide, "Model card JSON schema".
+    """
+    groups = {"metrics": card["metrics"], "slices": card["slices"]}
+    evaluation = {
+        "name": card["run"],
+        "evaluation_observation": card["conclusion"][:LONG_TEXT],
+        "datasets": [card["data"]["name"]],
+        "metric_groups": [
+            {"name": name, "metric_data": [_metric(row) for row in rows]} for name, rows in groups.items() if rows
+        ],
+    }
+    facts = {name: card[name] for name in ("run", "protocol", "code", "made", "approver", "contact")}
+    return {
+        "model_overview": {
+            "model_name": card["model"],
+            "model_owner": card["owner"][:SHORT_TEXT],
+            "problem_type": card["task"],
+            "algorithm_type": card["model"],
+        },
+        "intended_uses": {
+            "intended_uses": card["intended_use"][:LONG_TEXT],
+            "factors_affecting_model_efficiency": card["limits"][:LONG_TEXT],
+            "risk_rating": "Unknown",
+        },
+        "evaluation_details": [evaluation],
+        "additional_information": {
+            "caveats_and_recommendations": "\n".join([card["out_of_scope"], *card["remarks"]])[:LONG_TEXT],
+            "custom_details": {name: str(value) for name, value in facts.items() if value},
+        },
+    }
+
+
+def _metric(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a metric of a card, of a slice under its name, with its interval in words."""
+    name = (
+        f"{row['metric']}, {row['segment_by']}={row['segment']}" if "segment" in row else f"{row['metric']}, {row['aggregate']}"
+    )
+    known = row["ci_low"] is not None
+    notes = f"95 %: {row['ci_low']:.4g} to {row['ci_high']:.4g}" if known else "no interval"
+    return {"name": name[:255], "type": "number", "value": row["value"], "notes": notes}

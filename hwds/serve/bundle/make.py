@@ -1,0 +1,324 @@
+"""Making a bundle: from a finished run to a signed folder, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hwds.bandit.protocols.bandit_simulation import BanditSimulation
+from hwds.core.errors import ConfigError, HwdsError
+from hwds.core.files import flush_to_disk, write_text
+from hwds.core.serialization import load_fitted, save_fitted
+from hwds.detection.alerts.tiers import AlertTiers
+from hwds.detection.decisions.alert_policy import AlertPolicy
+from hwds.detection.models.base import FittedClassifier
+from hwds.evaluation.protocol import Deployable
+from hwds.experiment.final_model import fit_final, kept_model
+from hwds.experiment.spec import Experiment, check
+from hwds.frames.images import Images
+from hwds.frames.panel import Panel
+from hwds.frames.runs import Runs
+from hwds.frames.table import Table
+from hwds.frames.world import World
+from hwds.results.files import write_csv, write_markdown
+from hwds.results.folder import RunFolder
+from hwds.serve.bundle.card import card_markdown, front_matter, model_card, sagemaker_card
+from hwds.serve.bundle.manifest import (
+    CARD,
+    CARD_JSON,
+    CARD_SAGEMAKER,
+    CONFIG,
+    CONFORMAL,
+    DECISION,
+    LATENCY,
+    LICENCES,
+    LOCK,
+    MODEL,
+    REFERENCE,
+    SCHEMA,
+    Manifest,
+    files_of,
+    signing_key,
+)
+from hwds.serve.bundle.policy_content import PolicyContent
+from hwds.serve.bundle.reference import LEAST_CASES, tested_rows
+from hwds.serve.bundle.row_content import RowContent
+from hwds.serve.bundle.unit_content import UnitContent
+from hwds.serve.services.opening import Bundle, service_of
+from hwds.serve.services.policy import LiveSettings
+from hwds.serve.verdicts import refuse_gated
+
+# The lock of versions and the licences of all that a bundle needs to run.
+
+EXTRAS = ("serve", "bundle")
+
+
+def needed_distributions() -> dict[str, Distribution]:
+    """Return the installed distributions that hwds needs to serve, by name: its requirements and theirs."""
+    pending = [_bare_name(line) for line in distribution("hwds").requires or () if _is_needed(line)]
+    found: dict[str, Distribution] = {"hwds": distribution("hwds")}
+    while pending:
+        name = pending.pop()
+        if name in found:
+            continue
+        try:
+            found[name] = distribution(name)
+        except PackageNotFoundError:  # of another system or Python, by its marker
+            continue
+        pending += [_bare_name(line) for line in found[name].requires or () if _is_needed(line, ())]
+    return dict(sorted(found.items()))
+
+
+def write_environment(lock: Path, licences: Path) -> None:
+    """Write a line a distribution with its version, and a table of licences."""
+    found = needed_distributions()
+    write_text(lock, "".join(f"{name}=={each.version}\n" for name, each in found.items()))
+    rows = [{"name": name, "version": each.version, "licence": licence_of(each)} for name, each in found.items()]
+    write_csv(licences, pl.DataFrame(rows))
+
+
+def licence_of(found: Distribution) -> str:
+    """Return the licence that a distribution declares: its expression, its classifiers, or the first line of its text."""
+    facts = found.metadata
+    classified = [line.rpartition(" :: ")[2] for line in facts.get_all("Classifier") or () if line.startswith("License ::")]
+    expression, text = (" ".join(facts.get_all(name) or ()).strip() for name in ("License-Expression", "License"))
+    said = expression or "; ".join(classified) or text
+    return said.splitlines()[0][:200] if said else "not declared"
+
+
+def _bare_name(line: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[ ;<>=!~\[(]", line, maxsplit=1)[0]).lower()
+
+
+def _is_needed(line: str, extras: tuple[str, ...] = EXTRAS) -> bool:
+    """Return whether a requirement is one of the distribution itself, or of an extra that is served by."""
+    extra = re.search(r"""extra\s*==\s*['"]([^'"]+)['"]""", line)
+    return extra is None or extra[1] in extras
+
+
+# The tiers of a bundle: the rule of a run's alert policy as `decision.json` has it.
+
+
+def stored_tiers(experiment: Experiment, verdict: dict[str, Any] | None, amount: str) -> dict[str, Any] | None:
+    """Return the thresholds and costs of a run that decides on alerts; None where it decides something else, or nothing.
+
+    Args:
+        experiment: The run's.
+        verdict: The run's `decision.json`.
+        amount: The column of what is at stake; empty where rows have none.
+
+    Raises:
+        ConfigError: Rows have no amount.
+    """
+    decision = experiment.decision
+    if not isinstance(decision, AlertPolicy) or not verdict:
+        return None
+    if not amount:
+        raise ConfigError("dataset.roles.amount: must be given for a bundle that decides on alerts.")
+    terms = decision.terms(getattr(experiment.protocol, "wrong_block", None), kinds=False)
+    tiers = AlertTiers.chosen(terms, verdict, experiment.seed, amount)
+    said = {"decision": decision.name, "action": verdict["action"], "sentence": verdict["sentence"]}
+    return {"kind": "alerts", **said, "tiers": asdict(tiers)}
+
+
+# Making a bundle: from a finished run to a signed folder, or to the reason why there is none.
+
+Content = RowContent | UnitContent | PolicyContent
+
+BUDGET: dict[str, float] = {"rows": 25.0, "events": 50.0, "policy": 250.0}
+"""Milliseconds within which 99 % of single answers must come, where none are named: a policy waits for the disk; of units,
+which are histories, 2,000."""
+
+PROOF_SECONDS = 600
+
+
+def make_bundle(
+    run: str,
+    out: Path,
+    *,
+    key: Path,
+    fields: Mapping[str, str],
+    budget: float | None = None,
+    asked: int = LEAST_CASES,
+    prove: Callable[[Path], dict[str, Any]] | None = None,
+    live: LiveSettings | None = None,
+) -> Bundle:
+    """Write the bundle of a run.
+
+    Args:
+        run: Its folder, id, or the name of its experiment.
+        out: The folder to write; an existing one is not overwritten.
+        key: The private key to sign with.
+        fields: What people say of the model, by `card.FIELDS`.
+        budget: Milliseconds within which 99 % of single answers must come.
+        asked: The number of real rows that a fresh process must answer alike.
+        prove: Returns what the proof of a folder shows; None starts the process.
+        live: Settings of a policy in production; None takes those of the run.
+
+    Raises:
+        ConfigError: The run has no model to ask, or the folder is there.
+        HwdsError: A gate refused the run, or the proof failed.
+    """
+    folder = RunFolder.find(run)
+    folder.require_finished()
+    if out.exists():
+        raise ConfigError(f"--out: {out} is there already; a bundle is never overwritten.")
+    refuse_gated(folder)
+    signer = signing_key(key)
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True)
+        manifest = _fill_bundle(folder, part, asked, live)
+        replace(manifest, files=files_of(part)).write(part, signer)
+        proof = (prove or _run_proof)(part)
+        _keep_budget(manifest.kind, proof["latency"], budget)
+        finished = _finish_manifest(folder, part, manifest, proof, fields)
+        finished.write(part, signer)
+        for path in (*part.rglob("*"), part):
+            flush_to_disk(path)
+        part.rename(out)
+    except OSError as error:
+        raise HwdsError(f"{out}: cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Bundle(out.resolve(), finished)
+
+
+def _fill_bundle(folder: RunFolder, part: Path, asked: int, live: LiveSettings | None) -> Manifest:
+    """Write all that is made of the run, and return the manifest before the proof."""
+    experiment = check(folder.read_config(secrets=True))
+    if isinstance(experiment.protocol, BanditSimulation):
+        world = experiment.dataset.frame()
+        assert isinstance(world, World)
+        return _write_parts(folder, experiment, part, PolicyContent.of(experiment, world, live or LiveSettings(), asked), None)
+    if live is not None:
+        raise ConfigError(f"--live: run {folder.title} is of protocol '{experiment.protocol.name}', which plays no policy.")
+    if not isinstance(experiment.protocol, Deployable):
+        raise ConfigError(
+            f"bundle: run {folder.title} is of protocol '{experiment.protocol.name}', which has no model to ask"
+            f" ({experiment.protocol.task}: its answers are about the data of the run, not about new rows)."
+        )
+    frame = experiment.dataset.frame()
+    stored = kept_model(folder)
+    fitted = load_fitted(stored) if stored else fit_final(experiment, frame)
+    content: Content
+    if isinstance(frame, Table):
+        content = RowContent.of(experiment, fitted, frame, asked)
+    elif isinstance(frame, Panel | Runs | Images):
+        content = UnitContent(experiment, fitted, frame, folder, asked)
+    else:
+        raise ConfigError(f"bundle: nothing is asked of {type(frame).__name__} one by one.")
+    save_fitted(fitted, part / MODEL)
+    return _write_parts(folder, experiment, part, content, fitted)
+
+
+def _write_parts(folder: RunFolder, experiment: Experiment, part: Path, content: Content, fitted: Any) -> Manifest:
+    """Write the parts of a bundle, its reference, decision and environment, and return the manifest before the proof."""
+    _write(part / CONFIG, folder.read_config())
+    graph = content.write(part)
+    _write(part / REFERENCE, _reference(content, folder))
+    if fitted is not None:
+        _write(part / CONFORMAL, conformal_of(fitted))
+    if isinstance(content, RowContent):
+        amount = content.table.name("amount") if content.table.roles.get("amount") else ""
+        tiers = stored_tiers(experiment, folder.read_verdict(), amount)
+        if tiers:
+            _write(part / DECISION, tiers)
+    else:
+        _write(part / DECISION, folder.read_verdict() or {})
+    write_environment(part / LOCK, part / LICENCES)
+    return Manifest(
+        content.kind, experiment.protocol.task, folder.title, experiment.model.name, platform.python_version(), graph
+    )
+
+
+def _reference(content: Content, folder: RunFolder) -> dict[str, Any]:
+    """Return the reference statistics, of rows with the calibration on the run's test rows, which no model had learned from."""
+    if not isinstance(content, RowContent):
+        return content.reference()
+    tested = tested_rows(folder.read_tables().predictions, content.experiment.model.name)
+    return content.reference(tested)
+
+
+def conformal_of(fitted: Any) -> dict[str, Any]:
+    """Return the conformal quantiles of a model: scores of held-out normal rows, or corrections of forecasts' quantiles."""
+    if isinstance(fitted, FittedClassifier):
+        levels = np.linspace(0, 1, 101)
+        normals = fitted.normals
+        return {"normals": len(normals), "quantiles": np.quantile(normals, levels).tolist() if len(normals) else []}
+    kept = getattr(fitted, "calibration", None)
+    return {"kind": type(fitted).__name__, "calibrated": kept is not None, "in": f"{MODEL}/" if kept is not None else None}
+
+
+def _run_proof(part: Path) -> dict[str, Any]:
+    """Return the proof of a folder in a fresh process.
+
+    Raises:
+        HwdsError: It failed, with the reason.
+    """
+    words = [sys.executable, "-m", "hwds.serve.bundle.prove", str(part.resolve())]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=PROOF_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise HwdsError(f"bundle: no bundle is made, for a fresh process takes longer than {PROOF_SECONDS} s.") from error
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"it was ended ({done.returncode})."])[-1]
+        raise HwdsError(f"bundle: no bundle is made, for a fresh process does not answer as the run did: {why}")
+    proof: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return proof
+
+
+def _keep_budget(kind: str, latency: Mapping[str, Any], budget: float | None) -> None:
+    """Refuse a model that is too slow.
+
+    Raises:
+        HwdsError: 99 % of the answers took longer.
+    """
+    most = budget or BUDGET.get(kind, 2000.0)
+    if latency["p99_ms"] > most:
+        raise HwdsError(
+            f"bundle: no bundle is made, for 99 % of answers take up to {latency['p99_ms']:g} ms; {most:g} are allowed."
+        )
+
+
+def _finish_manifest(
+    folder: RunFolder, part: Path, manifest: Manifest, proof: dict[str, Any], fields: Mapping[str, str]
+) -> Manifest:
+    """Write latency, card and schema, and return the manifest of all files."""
+    latency = proof.pop("latency")
+    _write(part / LATENCY, latency | {"machine": folder.read_provenance().get("machine")})
+    experiment = check(folder.read_config(secrets=True))
+    card = model_card(folder, experiment, folder.read_tables(), fields)
+    _write(part / CARD_JSON, card)
+    _write(part / CARD_SAGEMAKER, sagemaker_card(card))
+    write_markdown(part / CARD, front_matter(card) + card_markdown(card, proof, latency))
+    _write(part / SCHEMA, _schema(part, manifest))
+    return replace(manifest, parity=proof, files=files_of(part))
+
+
+def _schema(part: Path, manifest: Manifest) -> dict[str, Any]:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as beside:
+        service = service_of(Bundle(part, manifest), Path(beside) / "events.db")
+        try:
+            return service.question_schema()
+        finally:
+            service.close()
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

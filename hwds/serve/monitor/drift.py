@@ -1,0 +1,260 @@
+"""Evidence of drift: distances of a window from the reference, their p-values, a sequential test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwds.serve.bundle.reference import log_losses, shares_below
+
+# Distances of a window of rows from a reference, by the statistics that both keep: PSI,
+# Kolmogorov-Smirnov, Wasserstein.
+
+BINS = 10
+LEAST_SHARE = 1e-3
+"""A share of a bin is taken to be at least that, where the logarithm of an empty one is needed."""
+
+TAIL = 0.04
+"""The share of either tail that Wasserstein's distance leaves out: a window's largest number says little of it."""
+
+Distances = dict[str, float]
+
+
+def distances(reference: Mapping[str, Any], window: Mapping[str, Any]) -> Distances:
+    """Return the distances of a column in a window from its reference; both as `column_reference` makes them.
+
+    Returns:
+        `psi`, the population stability index over deciles of the reference or its values; `ks`, the largest gap of the
+        distribution functions, of texts half the sum of the gaps of shares; of numbers `wasserstein` too, the mean gap of
+        quantiles over the reference's middle half. Nothing where either has no value.
+    """
+    if reference["kind"] != window["kind"]:
+        return {}
+    return _of_texts(reference, window) if reference["kind"] == "text" else _of_numbers(reference, window)
+
+
+def _of_numbers(reference: Mapping[str, Any], window: Mapping[str, Any]) -> Distances:
+    first, second = np.asarray(reference["quantiles"], float), np.asarray(window["quantiles"], float)
+    if not len(first) or not len(second):
+        return {}
+    edges = np.unique(np.quantile(first, np.linspace(0, 1, BINS + 1)[1:-1]))
+    cuts = [np.diff(np.concatenate([[0.0], shares_below(grid, edges), [1.0]])) for grid in (first, second)]
+    every = np.unique(np.concatenate([first, second]))
+    ks = float(np.abs(shares_below(first, every) - shares_below(second, every)).max())
+    levels = np.linspace(TAIL, 1 - TAIL, 93)
+    width = float(np.subtract(*np.quantile(first, [0.75, 0.25]))) or float(np.ptp(first)) or 1.0
+    apart = float(np.abs(np.quantile(first, levels) - np.quantile(second, levels)).mean()) / width
+    return {"psi": stability(*cuts), "ks": ks, "wasserstein": apart}
+
+
+def _of_texts(reference: Mapping[str, Any], window: Mapping[str, Any]) -> Distances:
+    first, second = reference["shares"], window["shares"]
+    if not first or not second:
+        return {}
+    names = list(dict.fromkeys((*first, *second)))
+    shares = [np.array([each.get(name, 0.0) for name in names]) for each in (first, second)]
+    return {"psi": stability(*shares), "ks": float(np.abs(shares[0] - shares[1]).sum() / 2)}
+
+
+def stability(expected: np.ndarray, found: np.ndarray) -> float:
+    """Return the population stability index of two vectors of shares: the sum of (q - p) log(q / p)."""
+    p, q = (np.maximum(shares, LEAST_SHARE) for shares in (expected, found))
+    return float(((q - p) * np.log(q / p)).sum())
+
+
+def new_share(reference: Mapping[str, Any], window: Mapping[str, Any]) -> float:
+    """Return the share of a window's texts that the reference does not have."""
+    if window["kind"] != "text":
+        return 0.0
+    return float(sum(share for name, share in window["shares"].items() if name not in reference["shares"]))
+
+
+# Evidence of change: p-values of a window against those of the reference, and a sequential test
+# of stated false alarms.
+
+LEAST_SPREAD = 0.1
+"""The standard deviation of the logarithm of a distance is taken to be at least that."""
+
+FLOOR = 1e-12
+
+LOOKED_BEYOND = 10
+"""A p-value is at least a tenth of the one by rank: so far is the law of logarithms trusted beyond the reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftFinding:
+    """One statistic of one column in one window.
+
+    Attributes:
+        column: Its name.
+        check: `psi`, `ks`, `wasserstein`, `missing`, `new_values`, `calibration` or `error`.
+        value: The statistic.
+        usual: What it usually is in the reference.
+        p_value: Of so large a one in a world that does not change.
+    """
+
+    column: str
+    check: str
+    value: float
+    usual: float
+    p_value: float
+
+
+class Baseline:
+    """The distances of the reference's own windows, by which those of a new one are judged.
+
+    The logarithm of a distance is taken to be normal over windows; with w of them its prediction for the next one is Student's
+    t of w - 1 degrees of freedom, trusted no further than `LOOKED_BEYOND` says. Seasons that the windows span are in their spread, so
+    that they are no alarm.
+
+    Args:
+        reference: A bundle's `reference.json`.
+
+    Attributes:
+        predictions: The names of answers, which not every row has.
+        windows: The windows of the reference.
+    """
+
+    def __init__(self, reference: Mapping[str, Any]) -> None:
+        self.predictions = frozenset(reference.get("predictions", {}))
+        self._overall: dict[str, Any] = {**reference["columns"], **reference.get("predictions", {})}
+        self.windows = len(reference["windows"])
+        self._logs: dict[tuple[str, str], np.ndarray] = {}
+        self._missing: dict[str, np.ndarray] = {}
+        for name, overall in self._overall.items():
+            parts = [window["columns"][name] for window in reference["windows"] if name in window["columns"]]
+            self._missing[name] = np.array([part["missing"] for part in parts])
+            found = [each for part in parts if (each := distances(overall, part))]
+            for check in found[0] if found else ():
+                self._logs[name, check] = np.log(np.maximum([each[check] for each in found], FLOOR))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns and predictions that are watched."""
+        return tuple(self._overall)
+
+    def findings(self, window: Mapping[str, Mapping[str, Any]]) -> list[DriftFinding]:
+        """Return every statistic of a window: by column what `column_reference` makes of it."""
+        found = []
+        for name, part in window.items():
+            overall = self._overall[name]
+            found.append(self._of_missing(name, part))
+            if overall["kind"] == "text" and part["kind"] == "text":
+                share = new_share(overall, part)
+                known = int(part["n"] * (1 - part["missing"]))
+                rate = usual_new_share(overall)
+                found.append(DriftFinding(name, "new_values", share, rate, binomial_tail(round(share * known), known, rate)))
+            for check, value in distances(overall, part).items():
+                if (name, check) in self._logs:
+                    found.append(self._of_distance(name, check, value))
+        return found
+
+    def _of_distance(self, name: str, check: str, value: float) -> DriftFinding:
+        from scipy.stats import t
+
+        logs = self._logs[name, check]
+        if len(logs) < 3:
+            return DriftFinding(name, check, value, float(np.exp(logs.mean())), 1.0)
+        spread = max(float(logs.std(ddof=1)), LEAST_SPREAD) * np.sqrt(1 + 1 / len(logs))
+        new = np.log(max(value, FLOOR))
+        likely = float(t.sf((new - logs.mean()) / spread, len(logs) - 1))
+        rank = (1 + int((logs >= new).sum())) / (1 + len(logs))
+        return DriftFinding(name, check, value, float(np.exp(logs.mean())), max(likely, rank / LOOKED_BEYOND))
+
+    def _of_missing(self, name: str, part: Mapping[str, Any]) -> DriftFinding:
+        """Judge what is missing by the binomial law, and by its spread over windows where that is wider; either way counts."""
+        from scipy.stats import t
+
+        shares, overall, n = self._missing[name], self._overall[name], part["n"]
+        rate = (overall["missing"] * overall["n"] + 1) / (overall["n"] + 2)
+        count = round(part["missing"] * n)
+        chance = min(1.0, 2 * min(binomial_tail(count, n, rate), 1 - binomial_tail(count + 1, n, rate)))
+        if len(shares) >= 3 and shares.std(ddof=1) > 0:
+            far = abs(part["missing"] - shares.mean()) / (shares.std(ddof=1) * np.sqrt(1 + 1 / len(shares)))
+            chance = max(chance, float(2 * t.sf(far, len(shares) - 1)))
+        return DriftFinding(name, "missing", part["missing"], rate, chance)
+
+
+def usual_new_share(overall: Mapping[str, Any]) -> float:
+    """Return the share of texts to come that a reference does not name: those that it has beside, and those never seen."""
+    unnamed = max(1 - sum(overall["shares"].values()), 0.0)
+    return float(min(unnamed + overall.get("once", 0.0) + 1 / (overall["n"] + 2), 1.0))
+
+
+def binomial_tail(count: int, n: int, rate: float) -> float:
+    """Return the chance of at least so many among n at a rate."""
+    from scipy.stats import binom
+
+    return float(binom.sf(count - 1, n, rate)) if count > 0 else 1.0
+
+
+def label_findings(probability: np.ndarray, label: np.ndarray, calibration: Mapping[str, Any]) -> list[DriftFinding]:
+    """Return how labels that have arrived follow probabilities, against how they did on the run's test rows.
+
+    Args:
+        probability: Shape (n,).
+        label: 1.0 or 0.0, shape (n,).
+        calibration: A reference's, as `calibration_of` makes it.
+    """
+    from scipy.stats import norm
+
+    if not len(label) or not calibration.get("n"):
+        return []
+    bins = calibration["bins"]
+    means, shares = (np.array([each[name] for each in bins], float) for name in ("probability", "label"))
+    expected = np.interp(probability, means, shares)
+    expected = np.clip(expected, 1e-6, 1 - 1e-6)
+    reference = sum(each["n"] for each in bins)
+    variance = (expected * (1 - expected)).sum() * (1 + len(label) / reference)
+    far = abs(label.sum() - expected.sum()) / np.sqrt(variance)
+    loss = float(log_losses(probability, label).mean())
+    spread = max(calibration["log_loss_sd"], 1e-9) * np.sqrt(1 / len(label) + 1 / reference)
+    worse = (loss - calibration["log_loss"]) / spread
+    return [
+        DriftFinding("probability", "calibration", float(label.mean()), float(expected.mean()), float(2 * norm.sf(far))),
+        DriftFinding("probability", "error", loss, calibration["log_loss"], float(norm.sf(worse))),
+    ]
+
+
+class ChangeDetector:
+    """A sequential test of stated false alarms: the Shiryaev-Roberts sum of e-values.
+
+    Shin, Ramdas and Rinaldo (2023), "E-detectors: a nonparametric framework for sequential change detection": with e-values e_t
+    of mean at most 1 while nothing changes, M_t = (M_(t-1) + 1) e_t reaches a threshold A after A windows on the average at the
+    earliest, however the columns hang together. A window's e-value is the mean over its statistics of 1 / (2 sqrt(p)), each of
+    mean 1 for a uniform p (Vovk and Wang 2021).
+
+    Args:
+        per_month: False alarms a month at most.
+        windows: Windows a month.
+    """
+
+    def __init__(self, per_month: float, windows: float) -> None:
+        self.threshold = max(windows / per_month, 1.0)
+        self.value = 0.0
+
+    def take(self, p_values: Sequence[float]) -> bool:
+        """Take up a window; return whether it raises an alarm, after which the sum begins anew."""
+        if not p_values:
+            return False
+        held = np.maximum(np.asarray(p_values, float), 1e-16)
+        self.value = (self.value + 1) * float(np.mean(0.5 / np.sqrt(held)))
+        alarm = self.value >= self.threshold
+        if alarm:
+            self.value = 0.0
+        return alarm
+
+
+def discoveries(findings: Sequence[DriftFinding], level: float) -> list[DriftFinding]:
+    """Return the findings whose false discovery rate is at most a level, whatever their dependence (Benjamini, Yekutieli 2001).
+
+    Where none is, the least likely one: an alarm is always about something.
+    """
+    ordered = sorted(findings, key=lambda finding: finding.p_value)
+    m = len(ordered)
+    penalty = m * float(np.sum(1 / np.arange(1, m + 1)))
+    kept = max((k for k, finding in enumerate(ordered, 1) if finding.p_value <= level * k / penalty), default=1)
+    return ordered[:kept]

@@ -1,0 +1,509 @@
+"""The HTTP application of a bundle: routes of SageMaker, MLflow and KServe, and a page of them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import hmac
+import html
+import json
+import os
+import signal
+import threading
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from multiprocessing import parent_process
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from hwds.core.errors import DataError, HwdsError
+from hwds.serve.questions import ID
+from hwds.serve.server import formats as kserve
+from hwds.serve.server.arms import FAILURES, LOG, MAIN
+from hwds.serve.server.core import Core, Reply, log_request
+from hwds.serve.server.formats import JSON, Refused
+from hwds.serve.server.records import Headers, pass_on
+from hwds.serve.server.settings import ServerSettings
+from hwds.serve.services.base import Answer, Question
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+# Answering: the routes that take questions, as bare ASGI applications, for whom each
+# microsecond of a request counts.
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asked = tuple[list[Question], Callable[[list[Answer], str], Reply]]
+"""The questions of a body, and what makes a reply of their answers and the digest of the bundle that answered."""
+
+Ask = Callable[[Scope, Headers, bytes], Asked]
+
+REFUSAL_HEADERS: dict[int, list[tuple[bytes, bytes]]] = {503: [(b"retry-after", b"1")], 401: [(b"www-authenticate", b"Bearer")]}
+"""Headers of refusals."""
+
+YES_OR_NO = {"true": True, "1": True, "false": False, "0": False}
+
+
+class Answering:
+    """The application of one route: a body in, a body out, and a reason for what gets none.
+
+    Args:
+        core: Answers.
+        route: The name of the route in the log.
+        ask: Returns the questions of a body, and the function that makes a reply of their answers.
+    """
+
+    def __init__(self, core: Core, route: str, ask: Ask) -> None:
+        self._core, self._route, self._ask, self._settings = core, route, ask, core.settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        begin, why = perf_counter(), ""
+        reply = Reply(b"", JSON, 0)
+        headers, status, extra = dict(scope["headers"]), 200, []
+        pass_on(headers)
+        traces = self._core.traces
+        span = traces.begin(self._route, headers) if traces is not None else None
+        try:
+            refuse_stranger(headers.get(b"authorization", b"").decode("latin-1"), self._settings.tokens)
+            body = await self._body(headers, receive)
+            begin = perf_counter()  # how long a client sends is not the server's time
+            reply, digest = await self._reply(scope, headers, body)
+            extra = [(b"x-hwds-bundle", digest.encode())]
+        except Refused as error:
+            status, why = error.status, error.reason
+        except DataError as error:
+            status, why = 400, str(error)
+        except HwdsError as error:
+            status, why = 503, str(error)
+        except FAILURES as error:
+            status, why = 500, f"{type(error).__name__}: {error}"
+            LOG.error(json.dumps({"event": "failure", "why": why, "where": traceback.format_exc()}))
+        if status != 200:
+            said = why if status < 500 or status == 503 else "the server failed; the log of its operator says why."
+            reply, extra = Reply(refusal_body(said), JSON, 0), REFUSAL_HEADERS.get(status, [])
+        await _respond(send, status, reply, extra)
+        seconds = perf_counter() - begin
+        self._core.metrics.request(status, seconds, reply.rows)
+        if traces is not None:
+            traces.end(span, status, reply.rows, why)
+        logged = without_values(why, self._settings.redact) if status < 500 else why
+        log_request(self._route, status, seconds, reply.rows, logged, every=self._settings.log == "all")
+
+    async def _reply(self, scope: Scope, headers: Headers, body: bytes) -> tuple[Reply, str]:
+        """Return the reply to a body, and the digest of the bundle that made it."""
+        questions, reply = self._ask(scope, headers, body)
+        answers, digest = await self._core.answer(questions, reasons=wants_reasons(scope["query_string"]))
+        return reply(answers, digest), digest
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        """Return the body of a request.
+
+        Raises:
+            Refused: 413, it is too large; 408, it does not arrive; 415, it is compressed.
+        """
+        most = self._settings.most_bytes
+        encoding = headers.get(b"content-encoding", b"identity").lower()
+        if encoding != b"identity":
+            raise Refused(415, f"content encoding '{encoding[:40].decode('latin-1')}' is not read here.")
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > most:
+            raise Refused(413, f"the body has {int(length):,} bytes; {most:,} are allowed.")
+        try:
+            async with asyncio.timeout(self._settings.read_seconds):
+                return await _received(receive, most)
+        except TimeoutError as error:
+            raise Refused(408, f"the body did not arrive within {self._settings.read_seconds:g} s.") from error
+
+
+async def _received(receive: Receive, most: int) -> bytes:
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(408, "the connection was closed before the body had arrived.")
+        parts.append(message.get("body", b""))
+        size, more = size + len(parts[-1]), message.get("more_body", False)
+        if size > most:
+            raise Refused(413, f"the body is larger than {most:,} bytes.")
+    return b"".join(parts)
+
+
+async def _respond(send: Send, status: int, reply: Reply, extra: list[tuple[bytes, bytes]]) -> None:
+    form = reply.form if reply.form.startswith("application/") else f"{reply.form}; charset=utf-8"
+    headers = [(b"content-type", form.encode()), (b"content-length", b"%d" % len(reply.body)), *extra]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def wants_reasons(query: bytes) -> bool:
+    """Return whether a query asks for reasons.
+
+    Raises:
+        Refused: 400, it says neither yes nor no.
+    """
+    if not query:
+        return False
+    said = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("reasons", ["false"])
+    if len(said) > 1 or said[0].lower() not in YES_OR_NO:
+        raise Refused(400, f"reasons: must be true or false, got {', '.join(said)[:80]!r}.")
+    return YES_OR_NO[said[0].lower()]
+
+
+def refuse_stranger(authorization: str, tokens: tuple[str, ...]) -> None:
+    """Refuse who bears no token, where there are some.
+
+    Args:
+        authorization: The header.
+        tokens: SHA-256 of the tokens that may ask.
+
+    Raises:
+        Refused: 401, he bears none.
+    """
+    if not tokens:
+        return
+    scheme, _, token = authorization.partition(" ")
+    given = hashlib.sha256(token.strip().encode()).hexdigest()
+    known = [hmac.compare_digest(given, one) for one in tokens]
+    if scheme.lower() != "bearer" or not any(known):
+        raise Refused(401, "a token must be given: `Authorization: Bearer TOKEN`.")
+
+
+def without_values(why: str, redact: Sequence[str]) -> str:
+    """Return a reason for the log, without what a client sent where fields are not to be written."""
+    if not redact:
+        return why
+    return "not logged, for it names an id" if ID in redact else why.partition(", got ")[0]
+
+
+def refusal_body(reason: str) -> bytes:
+    """Return the JSON that says why there is no answer; what cannot be written as text is escaped."""
+    shown = reason.encode("utf-8", "backslashreplace").decode()[:2000]
+    return json.dumps({"error": shown}, ensure_ascii=False).encode()
+
+
+# The OpenAPI description of a server, and the page that shows it.
+
+REFUSALS = {
+    "400": "The body is not what it says, or a question is none; the reason is under `error`.",
+    "401": "No token, or a wrong one.",
+    "406": "Nothing that is accepted can be written.",
+    "408": "The body did not arrive in time.",
+    "413": "The body or the number of questions is too large.",
+    "415": "The content type is not read here.",
+    "503": "The server is not able to answer now; ask again.",
+}
+
+
+def openapi_description(schema: Mapping[str, Any], model: str, digest: str, name: str) -> dict[str, Any]:
+    """Return the description of a server.
+
+    Args:
+        schema: The JSON Schema of a question.
+        model: The label of the model.
+        digest: That of the bundle.
+        name: The model's name in KServe's paths.
+    """
+    question = {key: value for key, value in schema.items() if key != "$schema"}
+    refused = {status: _refusal(meaning) for status, meaning in REFUSALS.items()}
+    answer = {"type": "object", "properties": {"id": {"type": "string"}}}
+    one = {"oneOf": [question, {"type": "array", "items": question, "minItems": 1}]}
+    answers = {"oneOf": [answer, {"type": "array", "items": answer}]}
+    said = {"description": "An answer to each question, in their order.", "content": {"application/json": {"schema": answers}}}
+    content: dict[str, Any] = {"application/json": {"schema": one}}
+    content |= {kind: {"schema": {"type": "string"}} for kind in ("application/jsonlines", "text/csv")}
+    invocations = {
+        "summary": "Answer questions: one, a list, lines, a CSV, or MLflow's `dataframe_split`, `instances`, `inputs`.",
+        "parameters": [{"name": "reasons", "in": "query", "schema": {"type": "boolean"}, "required": False}],
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": said, **refused},
+    }
+    tensors: dict[str, Any] = {
+        "type": "object",
+        "properties": {
+            "id": {"type": ["string", "null"]},
+            "inputs": {"type": "array", "items": _tensor(schema), "minItems": 1},
+        },
+        "required": ["inputs"],
+    }
+    infer = {
+        "summary": "Answer questions in KServe's open inference protocol: columns as tensors.",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": tensors}}},
+        "responses": {"200": _json("Tensors of the answers."), **refused, "404": _refusal("There is no such model.")},
+    }
+    gets = {
+        "/ping": "Whether the server can answer: an empty 200.",
+        "/execution-parameters": "What a batch transform may ask at once.",
+        "/metrics": "Counts for Prometheus.",
+        "/version": "The bundle that answers.",
+        "/v2": "The server's metadata.",
+        "/v2/health/live": "Whether the server lives.",
+        "/v2/health/ready": "Whether it can answer.",
+        f"/v2/models/{name}": "The model's metadata.",
+        f"/v2/models/{name}/ready": "Whether the model can answer.",
+    }
+    paths: dict[str, Any] = {"/invocations": {"post": invocations}, f"/v2/models/{name}/infer": {"post": infer}}
+    refused_get = {"401": refused["401"]}
+    paths |= {path: {"get": {"summary": what, "responses": {"200": _json(what), **refused_get}}} for path, what in gets.items()}
+    info = {"title": model, "version": digest, "description": "A model served by hwds."}
+    return {"openapi": "3.1.0", "info": info, "paths": paths}
+
+
+def openapi_page(described: Mapping[str, Any]) -> str:
+    """Return a page of the description; it loads nothing from elsewhere."""
+    parts = []
+    for path, methods in described["paths"].items():
+        for method, facts in methods.items():
+            rows = "".join(
+                f"<tr><td>{html.escape(status)}</td><td>{html.escape(answer['description'])}</td></tr>"
+                for status, answer in facts["responses"].items()
+            )
+            shown = facts.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+            body = f"<pre>{html.escape(json.dumps(shown, indent=1, ensure_ascii=False))}</pre>" if shown else ""
+            parts.append(
+                f"<section><h2><b>{method.upper()}</b> {html.escape(path)}</h2><p>{html.escape(facts['summary'])}</p>"
+                f"{body}<table>{rows}</table></section>"
+            )
+    title = html.escape(described["info"]["title"])
+    style = (
+        "body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#1f2430}"
+        "h2{font-size:1rem;margin:1.6rem 0 .2rem}h2 b{background:#1f6fb4;color:#fff;padding:.1rem .4rem;border-radius:.2rem}"
+        "pre{background:#f4f5f7;padding:.7rem;overflow:auto;max-height:24rem;font-size:.8rem}td{padding:.1rem .8rem .1rem 0}"
+    )
+    head = (
+        f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{title}</title><style>{style}</style>"
+    )
+    about = (
+        f"<h1>{title}</h1><p>Bundle {html.escape(described['info']['version'])}; <a href='openapi.json'>openapi.json</a></p>"
+    )
+    return f"<!doctype html><html lang='en'><head>{head}</head><body>{about}{''.join(parts)}</body></html>"
+
+
+def _refusal(meaning: str) -> dict[str, Any]:
+    schema = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+    return {"description": meaning, "content": {"application/json": {"schema": schema}}}
+
+
+def _tensor(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a tensor of KServe's protocol: a column of one question or more."""
+    flat = kserve.is_flat(schema)
+    names = [*schema["properties"]] if flat else [kserve.QUESTION_TENSOR]
+    facts = {
+        "name": {"enum": names},
+        "datatype": {"enum": [*kserve.DATATYPES]},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "data": {"type": "array", "minItems": 1},
+    }
+    return {"type": "object", "properties": facts, "required": ["name", "data"]}
+
+
+def _json(meaning: str) -> dict[str, Any]:
+    return {"description": meaning}
+
+
+# The HTTP server of a bundle: SageMaker's contract, MLflow's and KServe's protocols, health,
+# metrics and a page of it all.
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def create() -> Application:
+    """Return the application of a worker, by the settings in its environment."""
+    end_with_parent()
+    core = Core(ServerSettings.of_environment())
+    gc.collect()
+    gc.freeze()  # what is there now stays: no request waits while Python looks all of it through
+    return application(core)
+
+
+def end_with_parent() -> None:
+    """End this worker as SIGTERM does once its parent is gone, however that was killed: it would keep the port."""
+    parent = parent_process()
+
+    def wait() -> None:
+        assert parent is not None
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if parent is not None:
+        threading.Thread(target=wait, daemon=True).start()
+
+
+def application(core: Core) -> Application:
+    """Return the application of a core."""
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    faces = Routes(core)
+    invocations = Answering(core, "/invocations", faces.ask)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        with_reload(core)
+        try:
+            yield
+        finally:
+            core.close()
+
+    routes = [
+        Route("/invocations", invocations, methods=["POST"]),
+        Route("/ping", faces.ping, methods=["GET"]),
+        Route("/execution-parameters", faces.execution_parameters, methods=["GET"]),
+        Route("/metrics", faces.metrics, methods=["GET"]),
+        Route("/openapi.json", faces.openapi, methods=["GET"]),
+        Route("/docs", faces.docs, methods=["GET"]),
+        Route("/version", faces.version, methods=["GET"]),
+        Route("/health", faces.ping, methods=["GET"]),
+        Route("/v2", faces.server, methods=["GET"]),
+        Route("/v2/health/live", faces.health, methods=["GET"]),
+        Route("/v2/health/ready", faces.health, methods=["GET"]),
+        Route("/v2/models/{name}", faces.model, methods=["GET"]),
+        Route("/v2/models/{name}/ready", faces.ready, methods=["GET"]),
+        Route("/v2/models/{name}/infer", Answering(core, "/v2/infer", faces.ask_kserve), methods=["POST"]),
+    ]
+    others = Starlette(routes=routes, lifespan=lifespan)
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand what is asked most to where it is answered, past the search for its route."""
+        straight = scope["type"] == "http" and scope["path"] == "/invocations" and scope["method"] == "POST"
+        await (invocations if straight else others)(scope, receive, send)
+
+    return front
+
+
+def with_reload(core: Core) -> None:
+    """Let a hang-up signal reload the bundle, where signals can be taken."""
+    pending: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.get_running_loop().create_task(core.reload())
+        pending.add(task)
+        task.add_done_callback(pending.discard)
+
+    try:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    except (RuntimeError, ValueError, NotImplementedError):  # not the main thread, or another system
+        LOG.debug("no reload by signal here")
+
+
+class Routes:
+    """The routes of a server.
+
+    Args:
+        core: Answers.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core, self._settings = core, core.settings
+
+    def ask(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
+        """Return the questions of a body, and what makes a reply of their answers."""
+        content_type, accept = (headers.get(name, b"").decode("latin-1") for name in (b"content-type", b"accept"))
+        return self._core.invoke(body, content_type or JSON, accept)
+
+    def ask_kserve(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
+        """Return the same of a request in KServe's protocol."""
+        name = scope["path_params"]["name"]
+        self._refuse_name(name)
+        return self._core.infer(body, name)
+
+    def _refuse_name(self, name: str) -> None:
+        if name != self._name:
+            raise Refused(404, f"no model '{name[:80]}'; this server has '{self._name}'.")
+
+    @property
+    def _name(self) -> str:
+        return self._core.loaded.bundle.manifest.model.replace("/", "-")
+
+    async def _shown(self, request: Request, content: Callable[[], Any], form: str = JSON) -> Response:
+        """Return plain values as JSON, or a text of another form, to whoever may ask."""
+        from starlette.responses import JSONResponse, Response
+
+        try:
+            refuse_stranger(request.headers.get("authorization", ""), self._settings.tokens)
+            return JSONResponse(content()) if form == JSON else Response(content(), media_type=form)
+        except Refused as error:
+            return refusal_response(error.status, error.reason)
+
+    async def ping(self, request: Request) -> Response:
+        """Say that the server can answer: an empty 200, without a token, which who looks whether a server lives has not."""
+        from starlette.responses import Response
+
+        return Response(b"", 200)
+
+    async def execution_parameters(self, request: Request) -> Response:
+        """Return what a batch transform may ask at once."""
+        settings = self._settings
+        megabytes = int(settings.most_megabytes) if settings.most_megabytes >= 1 else settings.most_megabytes
+        said = {"MaxConcurrentTransforms": settings.concurrent, "BatchStrategy": settings.strategy, "MaxPayloadInMB": megabytes}
+        return await self._shown(request, lambda: said)
+
+    async def metrics(self, request: Request) -> Response:
+        """Return the counts of all workers for Prometheus."""
+        arms = {MAIN: self._core.loaded, **self._core.beside}
+        named = {arm: (each.digest, each.bundle.manifest.model) for arm, each in arms.items()}
+        text = partial(self._core.metrics.text, named)
+        return await self._shown(request, text, "text/plain; version=0.0.4")
+
+    async def openapi(self, request: Request) -> Response:
+        """Return the OpenAPI description."""
+        return await self._shown(request, self._description)
+
+    async def docs(self, request: Request) -> Response:
+        """Return the description as a page."""
+        return await self._shown(request, lambda: openapi_page(self._description()), "text/html")
+
+    def _description(self) -> dict[str, Any]:
+        loaded = self._core.loaded
+        return openapi_description(loaded.schema, loaded.bundle.manifest.model, loaded.bundle.manifest.digest, self._name)
+
+    async def version(self, request: Request) -> Response:
+        """Return the bundle that answers."""
+        manifest = self._core.loaded.bundle.manifest
+        return await self._shown(request, lambda: {"bundle": manifest.digest, "model": manifest.model, "run": manifest.run})
+
+    async def health(self, request: Request) -> Response:
+        """Say that the server lives, or is ready, in the words that KServe's client reads; without a token, as `ping`."""
+        from starlette.responses import JSONResponse
+
+        return JSONResponse({request.url.path.rpartition("/")[2]: True})
+
+    async def server(self, request: Request) -> Response:
+        """Return the metadata of the server (KServe)."""
+        return await self._shown(request, lambda: {"name": "hwds", "version": "2", "extensions": []})
+
+    async def model(self, request: Request) -> Response:
+        """Return the metadata of the model (KServe)."""
+
+        def content() -> Any:
+            self._refuse_name(request.path_params["name"])
+            loaded = self._core.loaded
+            return kserve.kserve_metadata(self._name, loaded.bundle.manifest.digest, loaded.schema)
+
+        return await self._shown(request, content)
+
+    async def ready(self, request: Request) -> Response:
+        """Say whether the model can answer (KServe)."""
+
+        def content() -> Any:
+            self._refuse_name(request.path_params["name"])
+            return {"name": self._name, "ready": True}
+
+        return await self._shown(request, content)
+
+
+def refusal_response(status: int, reason: str) -> Response:
+    """Return an answer that says why there is none."""
+    from starlette.responses import Response
+
+    headers = {name.decode(): value.decode() for name, value in REFUSAL_HEADERS.get(status, [])}
+    return Response(refusal_body(reason), status, headers, media_type=JSON)

@@ -1,0 +1,293 @@
+"""Records of requests: counts for Prometheus, traces by OpenTelemetry, captures for a monitor."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import partial
+from importlib.util import find_spec
+from mmap import mmap
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any, NamedTuple
+from uuid import uuid4
+
+import numpy as np
+
+from hwds.core.errors import ConfigError
+from hwds.serve.server.arms import ARMS, share_of
+from hwds.serve.services.base import Answer, Question
+
+# Counts of a server for Prometheus: each worker lays its own into a mapped file, and whoever is
+# asked adds them up.
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+STATUSES = (200, 400, 401, 404, 406, 408, 413, 415, 500, 503)
+NAMES = (
+    *(f"status_{status}" for status in STATUSES),
+    *(f"bucket_{place}" for place in range(len(BUCKETS) + 1)),
+    "seconds", "rows", "batches", "captured", "reloads", "reload_failures", "waiting",
+    *(f"rows_{arm}" for arm in ARMS), "canary_failures", "shadow_failures", "shadow_left_out", "capture_failures",
+)  # fmt: skip
+PLACES = {name: place for place, name in enumerate(NAMES)}
+STATUS_PLACES = {status: PLACES[f"status_{status}"] for status in STATUSES}
+FIRST_BUCKET, SECONDS, ROWS = PLACES["bucket_0"], PLACES["seconds"], PLACES["rows"]
+
+
+class Metrics:
+    """The counts of one worker.
+
+    Args:
+        folder: Where all workers lay theirs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        path = folder / f"worker-{os.getpid()}.counts"
+        path.write_bytes(bytes(8 * len(NAMES)))
+        with path.open("r+b") as file:
+            self._counts = memoryview(mmap(file.fileno(), 0)).cast("d")  # a hundredth of the time of an array of numpy
+
+    def add(self, name: str, value: float = 1.0) -> None:
+        """Count."""
+        self._counts[PLACES[name]] += value
+
+    def counter(self, name: str) -> Callable[[float], None]:
+        """Return the function that adds to a count."""
+        return partial(self.add, name)
+
+    def request(self, status: int, seconds: float, rows: int) -> None:
+        """Count a request and its answer."""
+        counts = self._counts
+        counts[STATUS_PLACES[status]] += 1
+        counts[FIRST_BUCKET + bisect_left(BUCKETS, seconds)] += 1
+        counts[SECONDS] += seconds
+        counts[ROWS] += rows
+
+    def total(self) -> dict[str, float]:
+        """Return the counts of all workers, those that have ended too; what waits is that of the living."""
+        total = np.zeros(len(NAMES))
+        for path in sorted(self._folder.glob("worker-*.counts")):
+            counts = np.fromfile(path, np.float64)
+            if len(counts) == len(NAMES):
+                pid = int(path.stem.partition("-")[2])
+                counts[PLACES["waiting"]] *= Path(f"/proc/{pid}").exists()
+                total += counts
+        return dict(zip(NAMES, total.tolist(), strict=True))
+
+    def text(self, bundles: Mapping[str, tuple[str, str]]) -> str:
+        """Return the counts in Prometheus' text format.
+
+        Args:
+            bundles: By arm the digest of its bundle and the label of its model.
+        """
+        total = self.total()
+        lines = ["# HELP hwds_requests_total Requests by status.", "# TYPE hwds_requests_total counter"]
+        lines += [f'hwds_requests_total{{status="{status}"}} {total[f"status_{status}"]:.0f}' for status in STATUSES]
+        lines += ["# HELP hwds_request_seconds Seconds from the body to the answer.", "# TYPE hwds_request_seconds histogram"]
+        running = 0.0
+        for place, edge in enumerate((*BUCKETS, float("inf"))):
+            running += total[f"bucket_{place}"]
+            lines.append(f'hwds_request_seconds_bucket{{le="{"+Inf" if edge == float("inf") else f"{edge:g}"}"}} {running:.0f}')
+        lines += [f"hwds_request_seconds_sum {total['seconds']:.6f}", f"hwds_request_seconds_count {running:.0f}"]
+        for name, meaning, kind in (
+            ("rows", "Questions that were answered.", "counter"),
+            ("batches", "Calls of a model of rows, each for the requests that came together.", "counter"),
+            ("captured", "Requests that were captured.", "counter"),
+            ("capture_failures", "Requests that could not be captured.", "counter"),
+            ("reloads", "Reloads, in all workers.", "counter"),
+            ("reload_failures", "Reloads that were refused.", "counter"),
+            ("canary_failures", "Requests that main answered because the canary failed.", "counter"),
+            ("shadow_failures", "Requests that the shadow could not answer.", "counter"),
+            ("shadow_left_out", "Requests that the shadow was not asked, for too many waited.", "counter"),
+            ("waiting", "Requests that wait for an answer.", "gauge"),
+        ):
+            shown = f"hwds_{name}{'_total' if kind == 'counter' else ''}"
+            lines += [f"# HELP {shown} {meaning}", f"# TYPE {shown} {kind}", f"{shown} {total[name]:.0f}"]
+        lines += ["# HELP hwds_arm_rows_total Questions by the arm that answered.", "# TYPE hwds_arm_rows_total counter"]
+        lines += [f'hwds_arm_rows_total{{arm="{arm}"}} {total[f"rows_{arm}"]:.0f}' for arm in bundles]
+        lines += ["# HELP hwds_bundle The bundles that answer.", "# TYPE hwds_bundle gauge"]
+        for arm, (digest, model) in bundles.items():
+            quoted = model.replace("\\", "\\\\").replace('"', '\\"')
+            lines.append(f'hwds_bundle{{arm="{arm}",digest="{digest}",model="{quoted}"}} 1')
+        return "\n".join(lines) + "\n"
+
+
+# Traces of requests by OpenTelemetry, where its variables name a collector; W3C's `traceparent`
+# is passed on either way.
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+"""Variables of the environment that name the collector; without one no span is made."""
+
+TRACEPARENT_FORM = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""The form of a `traceparent` (W3C, "Trace Context", 2021)."""
+
+TRACEPARENT: ContextVar[str] = ContextVar("traceparent", default="")
+"""The `traceparent` of the request that is being answered: that of its span, or else the client's own."""
+
+Headers = Mapping[bytes, bytes]
+
+
+class Traces:
+    """Makes a span of each request.
+
+    Args:
+        provider: Makes tracers; it is OpenTelemetry's.
+    """
+
+    def __init__(self, provider: Any) -> None:
+        self._provider, self._tracer = provider, provider.get_tracer("hwds")
+
+    @classmethod
+    def of_environment(cls, variables: Mapping[str, str]) -> Traces | None:
+        """Return the traces that the variables ask for; None where they name no collector.
+
+        Raises:
+            ConfigError: They name one, and OpenTelemetry is not installed.
+        """
+        endpoint = next((name for name in ENDPOINTS if variables.get(name)), None)
+        if endpoint is None:
+            return None
+        if find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter") is None:
+            raise ConfigError(f"{endpoint}: needs OpenTelemetry: pip install 'hwds[trace]'.")
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        provider = TracerProvider(resource=Resource.create({"service.name": variables.get("OTEL_SERVICE_NAME", "hwds")}))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        return cls(provider)
+
+    def begin(self, route: str, headers: Headers) -> Any:
+        """Return the span of a request, a child of the client's where that names one."""
+        from opentelemetry.trace import SpanKind
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        carrier = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items() if name.startswith(b"trace")
+        }
+        parent = TraceContextTextMapPropagator().extract(carrier)
+        attributes = {"http.request.method": "POST", "http.route": route}
+        span = self._tracer.start_span(f"POST {route}", context=parent, kind=SpanKind.SERVER, attributes=attributes)
+        known = span.get_span_context()
+        TRACEPARENT.set(f"00-{known.trace_id:032x}-{known.span_id:016x}-{int(known.trace_flags):02x}")
+        return span
+
+    def end(self, span: Any, status: int, rows: int, why: str) -> None:
+        """End a span with what came of the request."""
+        from opentelemetry.trace import StatusCode
+
+        span.set_attributes({"http.response.status_code": status, "hwds.rows": rows})
+        if status >= 500:
+            span.set_status(StatusCode.ERROR, why)
+        span.end()
+
+    def close(self) -> None:
+        """Send what is not sent yet."""
+        self._provider.shutdown()
+
+
+def pass_on(headers: Headers) -> None:
+    """Note the `traceparent` of a client, where it is one, for the log and the capture of its request."""
+    given = headers.get(b"traceparent", b"").decode("latin-1")
+    TRACEPARENT.set(given if TRACEPARENT_FORM.fullmatch(given) else "")  # one that came on the same connection has another
+
+
+# Capture of requests and answers for a monitor, in the shape of SageMaker's data capture: a
+# file an hour and worker.
+
+HIDDEN = "***"
+
+
+class CapturedArm(NamedTuple):
+    """An arm that has answered: its name, the digest of its bundle, and the id of the request."""
+
+    name: str
+    bundle: str
+    request: str
+
+
+class Capture:
+    """Writes a sample of questions with their answers.
+
+    Args:
+        folder: Where to.
+        sample: The share of requests that are kept; which ones follows from the id of their first question, or else from what
+            it says.
+        redact: Fields whose values are not written; nor are reasons then, which may say them in words.
+    """
+
+    def __init__(self, folder: Path, sample: float, redact: Sequence[str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._sample, self._redact = folder, sample, frozenset(redact)
+        self._lock = Lock()  # a shadow answers in a thread of its own
+        self._file: IO[str] | None = None
+        self._hour = ""
+
+    def is_drawn(self, questions: Sequence[Question]) -> bool:
+        """Return whether a request is in the sample."""
+        return bool(questions) and share_of(questions[0]) < self._sample
+
+    def keep(self, questions: Sequence[Question], answers: Sequence[Answer], arm: CapturedArm) -> None:
+        """Write the questions of a request that an arm has answered.
+
+        Args:
+            questions: Of the arm.
+            answers: To them.
+            arm: Its name, its bundle, and the id that the arms of one request share.
+        """
+        now = datetime.now(UTC)
+        shown = [self._redacted(question) for question in questions]
+        line = {
+            "captureData": {
+                "endpointInput": _part("INPUT", shown),
+                "endpointOutput": _part("OUTPUT", [self._silent(answer) for answer in answers]),
+            },
+            "eventMetadata": {
+                "eventId": str(uuid4()),
+                "inferenceId": arm.request,
+                "inferenceTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "arm": arm.name,
+                "bundle": arm.bundle,
+                "traceparent": TRACEPARENT.get(),
+            },
+            "eventVersion": "0",
+        }
+        with self._lock:
+            file = self._open(now.strftime("%Y-%m-%d-%H"))
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self, hour: str) -> IO[str]:
+        if self._file is None or hour != self._hour:
+            self.close()
+            self._hour = hour
+            self._file = (self._folder / f"{hour}-{os.getpid()}.jsonl").open("a", encoding="utf-8")
+        return self._file
+
+    def _silent(self, answer: Answer) -> Any:
+        """Return an answer without what a reason may say of a field that is not written."""
+        return self._redacted(answer | {"reasons": HIDDEN} if self._redact and "reasons" in answer else answer)
+
+    def _redacted(self, node: Any) -> Any:
+        if isinstance(node, dict):
+            return {name: HIDDEN if name in self._redact else self._redacted(value) for name, value in node.items()}
+        return [self._redacted(item) for item in node] if isinstance(node, list) else node
+
+
+def _part(mode: str, rows: Sequence[Any]) -> dict[str, Any]:
+    data = "\n".join(json.dumps(row, ensure_ascii=False, default=str) for row in rows)
+    return {"observedContentType": "application/jsonlines", "mode": mode, "data": data, "encoding": "JSON"}

@@ -1,0 +1,160 @@
+"""Opening a bundle: from a verified folder to the service that answers by it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwds.bandit.models.base import Policy
+from hwds.core.errors import ConfigError, DataError
+from hwds.core.serialization import load_fitted
+from hwds.detection.alerts.tiers import AlertTiers
+from hwds.detection.models.base import FittedClassifier
+from hwds.experiment.spec import Experiment, check
+from hwds.frames.features.base import RowFeatures
+from hwds.frames.features.none import None_
+from hwds.frames.images import Images
+from hwds.frames.panel import Panel
+from hwds.frames.runs import Runs
+from hwds.frames.table import Table
+from hwds.results.event_log import Durable
+from hwds.results.files import read_table
+from hwds.results.tables import Tables
+from hwds.serve.bundle.manifest import CONFIG, DECISION, GRAPH, MODEL, STATE, TABLES, Manifest, trusted_keys
+from hwds.serve.events.online import Online
+from hwds.serve.graph import GraphScorer
+from hwds.serve.services.base import STATEFUL, Service
+from hwds.serve.services.policy import PolicyMarket, PolicyService
+from hwds.serve.services.rows import EventService, RowService
+from hwds.serve.services.units import ImageService, PanelService, RunsService, UnitService
+
+EVENTS = "events.db"
+UNITS: dict[str, tuple[type, type[UnitService]]] = {
+    "panel": (Panel, PanelService),
+    "runs": (Runs, RunsService),
+    "images": (Images, ImageService),
+}
+"""By kind of question the frame that a bundle keeps, and its service."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose signature and digests were checked.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: What is in it.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: Path | str, trust: str | None = None) -> Bundle:
+        """Check a folder.
+
+        Args:
+            folder: The bundle.
+            trust: Where the public keys are; see `trusted_keys`.
+
+        Raises:
+            DataError: It is no bundle, unsigned, of a signer who is not trusted, or was changed.
+        """
+        path = Path(folder).resolve()
+        return cls(path, Manifest.read(path, trusted_keys(trust)))
+
+    def json(self, name: str) -> Any:
+        """Return a JSON file of the bundle; None where it has none."""
+        path = self.folder / name
+        return json.loads(path.read_bytes()) if path.is_file() else None
+
+    def experiment(self) -> Experiment:
+        """Return the run's experiment."""
+        return check(self.json(CONFIG))
+
+    def fitted(self) -> Any:
+        """Return the model."""
+        return load_fitted(self.folder / MODEL)
+
+    def graph(self) -> GraphScorer | None:
+        """Return the model as a graph, where there is one and onnxruntime is installed."""
+        from importlib.util import find_spec
+
+        columns = self.manifest.graph
+        if "numbers" not in columns or find_spec("onnxruntime") is None:
+            return None
+        return GraphScorer(self.folder / GRAPH, columns["numbers"], columns["texts"])
+
+    def service(self, store: Path | None = None, durable: Durable = "process") -> Service:
+        """Return the service that answers by this bundle.
+
+        Args:
+            store: The file where events are kept, which a copy of the bundle's begins; of a policy the folder of its log. None
+                takes a folder beside the bundle.
+            durable: What an answer to an event outlives.
+
+        Raises:
+            ConfigError: A store is named for a bundle that remembers nothing.
+            DataError: The bundle is of another version of hwds.
+        """
+        self.refuse_store(store)
+        beside = self.folder.with_name(f"{self.folder.name}.store")
+        return service_of(self, store or (beside / EVENTS if self.manifest.kind == "events" else beside), durable)
+
+    def refuse_store(self, store: Path | str | None) -> None:
+        """Refuse a store that is named for a bundle that remembers nothing.
+
+        Raises:
+            ConfigError: It is.
+        """
+        if store is not None and self.manifest.kind not in STATEFUL:
+            raise ConfigError(f"--store: this bundle answers {self.manifest.kind}, which remember nothing; leave it out.")
+
+
+def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Service:
+    """Return the service of a bundle, with its events, or the log of its policy, in a store."""
+    kind, state = bundle.manifest.kind, bundle.folder / STATE
+    if kind == PolicyService.kind:
+        return policy_service(bundle, PolicyMarket.read(state), store)
+    if kind in UNITS:
+        frame, service = UNITS[kind]
+        tables = _tables(bundle.folder / TABLES)
+        return service(bundle.experiment(), bundle.fitted(), frame.read(state), tables)  # type: ignore[attr-defined]
+    fitted, schema, tiers = bundle.fitted(), Table.read(state), AlertTiers.stored(bundle.json(DECISION))
+    if not isinstance(fitted, FittedClassifier):
+        raise DataError(f"{bundle.folder / MODEL}: holds no classifier.")
+    if kind == "rows":
+        graph = None if len(fitted.normals) else bundle.graph()  # a rank among held-out rows jumps at the last bit of a score
+        return RowService(fitted, schema, graph, tiers)
+    features = bundle.experiment().features
+    assert isinstance(features, RowFeatures | None_)
+    begin_store(state, store)
+    return EventService(Online(fitted, features, schema, store, durable=durable, tiers=tiers), schema)
+
+
+def policy_service(bundle: Bundle, market: PolicyMarket, store: Path) -> PolicyService:
+    """Return the service of a policy's bundle for a market, with its log in a folder."""
+    policy = bundle.experiment().model
+    assert isinstance(policy, Policy)
+    market.warm_up(policy)
+    return PolicyService(market.begin(policy, store), market)
+
+
+def begin_store(state: Path, store: Path) -> None:
+    """Copy the events of a bundle to a new store; one that is there goes on."""
+    store.parent.mkdir(parents=True, exist_ok=True)
+    if store.is_file():
+        return
+    for path in sorted(state.glob(f"{EVENTS}*"), reverse=True):
+        target = store.with_name(store.name + path.name.removeprefix(EVENTS))
+        shutil.copyfile(path, target.with_name(f".{target.name}.part"))
+        target.with_name(f".{target.name}.part").replace(target)
+
+
+def _tables(folder: Path) -> Tables | None:
+    if not folder.is_dir():
+        return None
+    return Tables(**{path.stem: read_table(path) for path in sorted(folder.glob("*.parquet"))})

@@ -1,0 +1,289 @@
+"""Values of every model on every unit and in every period, and contrasts of pairs of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, inf, log
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import DataError
+from hwds.core.seeds import stream
+from hwds.results.formatting import first_few
+from hwds.stats.effects import LEVEL, student_critical
+from hwds.stats.periods import Cells, PeriodPart, period_part, period_shocks, pooled_part
+
+# Matrix: the value of every model on every unit that all of them share.
+
+KEYS = ("dataset", "seed", "unit")
+"""The columns that identify a value beside its model."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """Values by unit, seed and model, without a hole.
+
+    Attributes:
+        models: Their labels.
+        values: Shape (units, seeds, models).
+        dataset: The number of each unit's dataset, shape (units,).
+        datasets: Their names.
+        seeds: The seeds that all models share; one where seeds have units of their own.
+        left_out: Units that some model has no value for.
+        unshared_seeds: Seeds that some model was not run with.
+    """
+
+    models: tuple[str, ...]
+    values: np.ndarray
+    dataset: np.ndarray
+    datasets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    left_out: int = 0
+    unshared_seeds: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, table: pl.DataFrame, *, nested: bool = False) -> Self:
+        """Return the matrix of a long table.
+
+        Args:
+            table: Columns `model`, `dataset`, `seed`, `unit` and `value`, one row each; null and NaN are no value.
+            nested: Whether a unit is another one under another seed (a replication), and not the same (a series).
+
+        Raises:
+            DataError: No seed, or no unit, is shared by all models.
+        """
+        models = tuple(table["model"].unique(maintain_order=True))
+        all_seeds = table["seed"].unique().sort().to_list()
+        seeds = all_seeds if nested else _shared_seeds(table, models)
+        if not seeds:
+            raise DataError(f"compare: no seed is shared by {first_few(models, 6)}; run them under the same seeds.")
+        shared = table.filter(pl.col("seed").is_in(seeds))
+        if nested:
+            shared = shared.with_columns(
+                unit=pl.concat_str(pl.col("seed").cast(pl.String), pl.col("unit").cast(pl.String), separator=":")
+            )
+            shared = shared.with_columns(seed=pl.lit(0, pl.Int64))
+        defined = shared.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())
+        wide = defined.pivot("model", index=list(KEYS), values="value").drop_nulls()
+        width = 1 if nested else len(seeds)
+        whole = (
+            wide.filter(pl.len().over("dataset", "unit") == width) if len(models) <= wide.width - len(KEYS) else wide.clear()
+        )
+        units = shared.select("dataset", "unit").unique().height
+        if whole.is_empty():
+            raise DataError(f"compare: no row is shared by {first_few(models, 6)}: they predicted different ones.")
+        ordered = whole.sort("dataset", "unit", "seed")
+        names = tuple(ordered["dataset"].unique(maintain_order=True))
+        values = ordered.select(models).to_numpy().reshape(-1, width, len(models))
+        codes = ordered["dataset"].rank("dense").to_numpy().astype(np.int64)[::width] - 1
+        left_out, unshared = units - len(values), tuple(seed for seed in all_seeds if seed not in seeds)
+        return cls(models, np.ascontiguousarray(values), codes, names, (0,) if nested else tuple(seeds), left_out, unshared)
+
+    @property
+    def means(self) -> np.ndarray:
+        """The mean of each model over units and seeds of each dataset, shape (datasets, models)."""
+        return np.stack([self.values[rows].mean(axis=(0, 1)) for rows in self.strata])
+
+    @property
+    def strata(self) -> list[np.ndarray]:
+        """The units of each dataset."""
+        return [np.flatnonzero(self.dataset == code) for code in range(len(self.datasets))]
+
+    @property
+    def units(self) -> np.ndarray:
+        """Values averaged over seeds, shape (units, models)."""
+        return self.values.mean(axis=1)
+
+    def place(self, model: str) -> int:
+        """Return the number of a model."""
+        return self.models.index(model)
+
+
+def _shared_seeds(table: pl.DataFrame, models: Sequence[str]) -> list[int]:
+    """Return the seeds that every model has on every dataset."""
+    have = table.select("dataset", "model", "seed").unique()
+    expected = len(models) * have["dataset"].n_unique()
+    counts = have.group_by("seed").len()
+    return counts.filter(pl.col("len") == expected)["seed"].sort().to_list()
+
+
+# Contrasts: pairs of models as numbers whose mean is how much better the first one is.
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The scale on which a difference is measured.
+
+    Relative: the logarithm of the ratio of means, over several datasets the mean of it (their geometric mean), told as the
+    share that the first model is better. Absolute, where a mean is not above 0: the difference of means.
+
+    Attributes:
+        low: Whether a low value is good.
+        relative: Which of the two.
+    """
+
+    low: bool
+    relative: bool
+
+    @classmethod
+    def of(cls, means: np.ndarray, better: str) -> Scale:
+        """Return the scale that means allow: relative where all are above 0."""
+        return cls(better == "low", bool((means > 0).all()))
+
+    def between(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return how much better `first` is than `second`: means of the same datasets on the last axis, equal in all others."""
+        ahead, behind = (second, first) if self.low else (first, second)
+        return np.log(ahead / behind) if self.relative else ahead - behind
+
+    def ahead(self, means: np.ndarray) -> list[float]:
+        """Return how much better each model is than the first, averaged over datasets; means of shape (datasets, models)."""
+        return [float(self.between(means[:, place], means[:, 0]).mean()) for place in range(means.shape[1])]
+
+    def as_share(self, value: float) -> float:
+        """Return the share that stands for a value on this scale: `0.021` for 2.1 % better."""
+        if not self.relative:
+            return value
+        return 1 - exp(-value) if self.low else exp(value) - 1
+
+    def bounds(self, margin: float) -> tuple[float, float]:
+        """Return the values between which two models are alike, where the margin is a share or an absolute difference."""
+        if not self.relative:
+            return -margin, margin
+        return (-log(1 + margin), -log(1 - margin)) if self.low else (log(1 - margin), log(1 + margin))
+
+
+def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> np.ndarray:
+    """Return numbers whose mean within a dataset, averaged over datasets, is how much better the first of each pair is.
+
+    Of a ratio they are its linearisation at the means: the effect plus what each unit adds (Cochran, Sampling Techniques, 6.4).
+
+    Returns:
+        Shape (units, seeds, pairs).
+    """
+    means = matrix.means
+    apart = deviations(matrix.values, means[matrix.dataset][:, None, :], pairs, scale)
+    if not scale.relative:
+        return apart
+    firsts, seconds = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
+    return scale.between(means[:, firsts], means[:, seconds])[matrix.dataset][:, None, :] + apart
+
+
+def deviations(values: np.ndarray, means: np.ndarray, pairs: Sequence[Pair], scale: Scale) -> np.ndarray:
+    """Return what each value adds to the effect of each pair; models on the last axis, pairs on that of the result.
+
+    Args:
+        values: Of models.
+        means: The mean of each over the whole dataset, which values are shares of where the scale is relative.
+        pairs: Of models.
+        scale: Of effects.
+    """
+    firsts, seconds = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
+    shares = values / means if scale.relative else values
+    return (1.0 if scale.low else -1.0) * (shares[..., seconds] - shares[..., firsts])
+
+
+# Periods: the values of every model on each unit in each period, for units that share their
+# periods.
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The reach of a dataset's windows.
+
+    Attributes:
+        span: Periods that one error reaches over.
+        season_seen: The share of a season that all of them cover; infinite without a season.
+    """
+
+    span: int = 1
+    season_seen: float = inf
+
+
+@dataclass(frozen=True, eq=False)
+class Periods:
+    """Values by unit, period and model.
+
+    Attributes:
+        values: Averaged over seeds, of each dataset of shape (cells, models).
+        cells: The unit and the period of each, by dataset.
+    """
+
+    values: tuple[np.ndarray, ...]
+    cells: tuple[Cells, ...]
+
+    @classmethod
+    def of(cls, table: pl.DataFrame, matrix: Matrix, reach: Mapping[str, Reach]) -> Self:
+        """Return the periods of a table.
+
+        Args:
+            table: Columns `dataset`, `unit`, `period` and one of each model, in the order of time.
+            matrix: The values of the same units over all periods.
+            reach: Of each dataset's windows.
+        """
+        values, cells = [], []
+        for dataset in matrix.datasets:
+            part = table.filter(pl.col("dataset") == dataset).drop_nulls(matrix.models).drop_nans(matrix.models)
+            unit, period = (part[name].rank("dense").to_numpy().astype(np.int64) - 1 for name in ("unit", "period"))
+            values.append(part.select(matrix.models).to_numpy())
+            cells.append(Cells(unit, period, reach[dataset].span, reach[dataset].season_seen))
+        return cls(tuple(values), tuple(cells))
+
+    @property
+    def refusal(self) -> str:
+        """The reason why some dataset's periods cannot tell how they vary; empty where they can."""
+        return next((each.refusal for each in self.cells if each.refusal), "")
+
+    @property
+    def count(self) -> int:
+        """The number of values."""
+        return sum(map(len, self.values))
+
+    @property
+    def least(self) -> int:
+        """The periods of the dataset that has fewest."""
+        return min(each.periods for each in self.cells)
+
+    def part(self, means: np.ndarray, pairs: Sequence[Pair], scale: Scale) -> PeriodPart:
+        """Return what the periods add to the effect of each pair.
+
+        Args:
+            means: Of models, shape (datasets, models).
+            pairs: Of models.
+            scale: Of effects.
+        """
+        apart = (deviations(values, mean, pairs, scale) for values, mean in zip(self.values, means, strict=True))
+        return pooled_part([period_part(values, cells) for values, cells in zip(apart, self.cells, strict=True)])
+
+    def own_part(self) -> PeriodPart:
+        """Return what the periods make each model's own mean vary."""
+        return pooled_part([period_part(values, cells) for values, cells in zip(self.values, self.cells, strict=True)])
+
+    def draws(self, means: np.ndarray, resamples: int) -> np.ndarray:
+        """Return what shocks of periods add to the models' mean shares, drawn anew, shape (resamples, models).
+
+        Each is a normal number, spread so widely that its 95 % point is that of Student's t.
+
+        Args:
+            means: Of models, shape (datasets, models).
+            resamples: How many.
+        """
+        rng, total = stream(0, "compare", "periods"), np.zeros((resamples, means.shape[1]))
+        for values, cells, mean in zip(self.values, self.cells, means, strict=True):
+            shocks, df = period_shocks(values / mean.mean(), cells)
+            wide = student_critical(df, LEVEL) / student_critical(inf, LEVEL)
+            total += wide * (rng.normal(size=(resamples, len(shocks))) @ shocks) / len(self.cells)
+        return total
+
+    def means(self) -> np.ndarray:
+        """Return the mean of each model over the units of each period that shares no window with another, (periods, models)."""
+        blocks = []
+        for values, cells in zip(self.values, self.cells, strict=True):
+            counts = np.bincount(cells.period)
+            sums = np.stack([np.bincount(cells.period, column) for column in values.T], axis=1)
+            blocks.append((sums / counts[:, None])[:: cells.span])
+        return np.concatenate(blocks)

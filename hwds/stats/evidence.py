@@ -1,0 +1,424 @@
+"""Evidence: what is known of models, whatever their task, and how a family pairs their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import inf, sqrt
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from hwds.core.errors import ConfigError, nearest
+from hwds.core.registry import Task, load_reference, stored_task
+from hwds.core.seeds import stream
+from hwds.results.formatting import counted
+from hwds.stats.contrasts import Matrix, Pair, Periods, Scale, contrast_values
+from hwds.stats.effects import (
+    LEAST_CLUSTERS,
+    LEAST_SEEDS,
+    LEAST_SURE,
+    LEVEL,
+    MOST_CLUSTERS,
+    Effect,
+    ReferenceDistribution,
+    over_units,
+    resample_units,
+    shared_resamples,
+    student_critical,
+    unit_effects,
+)
+from hwds.stats.periods import LEAST_FOR_COSINES, with_periods
+from hwds.stats.sources import ModelRows, RunSource
+
+# Units and seeds as two levels of chance: which units were sampled, and how the training was
+# seeded.
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSeedLevels:
+    """The variance of a mean over units and seeds, by where it is from.
+
+    Attributes:
+        mean: Over both.
+        units, seeds, both: Variances of units, of seeds, and of the interaction of both that is part of the latter.
+        df: Of the first two and of the last.
+    """
+
+    mean: float
+    units: float
+    seeds: float
+    both: float
+    df: tuple[float, float, float]
+
+    @property
+    def variance(self) -> float:
+        """The variance of the mean if units and seeds were drawn anew: crossed random effects, none of them below 0."""
+        return self.units + max(self.seeds - self.both, 0.0)
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom (Satterthwaite 1946)."""
+        parts = (self.units, self.seeds, self.both) if self.seeds > self.both else (self.units, 0.0, 0.0)
+        inner = sum(part**2 / df for part, df in zip(parts, self.df, strict=True))
+        return max(self.variance**2 / inner, 1.0) if inner > 0 else 1.0
+
+
+def unit_seed_levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> UnitSeedLevels:
+    """Return the analysis of variance of values with a unit and a seed (two-way, one value a cell).
+
+    Searle, Casella and McCulloch (1992), Variance Components, 4.3.
+
+    Args:
+        values: Whose mean is the effect, shape (units, seeds).
+        strata: The units of each dataset.
+    """
+    count = values.shape[1]
+    units = over_units(values.mean(axis=1, keepdims=True), strata)
+    by_seed = np.mean([values[rows].mean(axis=0) for rows in strata], axis=0)
+    share, both, inner = 1 / len(strata), 0.0, 0.0
+    for rows in strata:
+        block = values[rows]
+        rest = block - block.mean(axis=0) - block.mean(axis=1, keepdims=True) + block.mean()
+        freedom = (len(rows) - 1) * (count - 1)
+        part = share**2 * float(np.square(rest).sum()) / freedom / (len(rows) * count)
+        both, inner = both + part, inner + part**2 / freedom
+    df = (float(units.df[0, 0]), count - 1.0, both**2 / inner if inner > 0 else 1.0)
+    return UnitSeedLevels(float(units.mean[0, 0]), float(units.units[0, 0]), float(np.var(by_seed, ddof=1)) / count, both, df)
+
+
+def seeded_effect(values: np.ndarray, strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> Effect:
+    """Return the effect over units and seeds: a studentised bootstrap of both levels, or Student's t where either is few.
+
+    Units and seeds are drawn apart and crossed (the pigeonhole bootstrap, Owen 2007): a seed has the same effect on all units.
+
+    Args:
+        values: Shape (units, seeds), two seeds at least.
+        strata: The units of each dataset, two at least.
+        resamples: Of the bootstrap.
+        rng: The generator of the resamples.
+    """
+    observed, n = unit_seed_levels(values, strata), len(values)
+    distribution, method = ReferenceDistribution(observed.freedom), "t over units and seeds"
+    if min(map(len, strata)) >= LEAST_CLUSTERS and values.shape[1] >= LEAST_SEEDS:
+        distribution, method = (
+            ReferenceDistribution(observed.freedom, _two_level_stretch(values, strata, observed, resamples, rng)),
+            "bootstrap over units and seeds",
+        )
+    return Effect(observed.mean, float(np.sqrt(observed.variance)), distribution, method, n)
+
+
+def _two_level_stretch(
+    values: np.ndarray, strata: Sequence[np.ndarray], observed: UnitSeedLevels, resamples: int, rng: np.random.Generator
+) -> float:
+    """Return the 95 % point of the bootstrap's |t| over that of Student's t; never less than 1."""
+    seeds, t = values.shape[1], []
+    for _ in range(resamples):
+        seed_draws = rng.integers(0, seeds, seeds)
+        rows = np.concatenate([stratum[rng.integers(0, len(stratum), len(stratum))] for stratum in strata])
+        ends = np.cumsum([0, *map(len, strata)])
+        again = unit_seed_levels(values[rows][:, seed_draws], [np.arange(a, b) for a, b in pairwise(ends)])
+        if again.variance > 0:
+            t.append(abs(again.mean - observed.mean) / again.variance**0.5)
+    return max(float(np.quantile(t, LEVEL)) / student_critical(observed.freedom, LEVEL), 1.0) if t else 1.0
+
+
+# Evidence: what is known of models, whatever their task, for comparisons to be made of.
+
+ENOUGH_DATASETS = 5
+"""Data sets from which on they, and not units, are the blocks of ranks (Demsar 2006)."""
+
+MODEL_COLUMNS = {"model": pl.String, "dataset": pl.String, "seed": pl.Int64}
+"""The columns that identify a model's predictions, beside units and values."""
+
+SEEDED_SHARE = 8
+"""A bootstrap of units and seeds draws so many times less often: each draw costs an analysis of variance."""
+
+
+class ComparisonEvidence(Protocol):
+    """The interface of a task's evidence; models are numbered as in `models`."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Their labels."""
+
+    @property
+    def means(self) -> np.ndarray:
+        """The metric of each model on each dataset, shape (datasets, models)."""
+
+    @property
+    def errors(self) -> np.ndarray:
+        """The standard error of each model's metric over all datasets, NaN where there is none, shape (models,)."""
+
+    def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
+        """Return how much better the first of each pair is."""
+
+    def unit_values(self) -> np.ndarray | None:
+        """Return values of units, shape (units, models); None where the metric is not one of units."""
+
+    @property
+    def independent_units(self) -> bool:
+        """True where units share nothing, so that their signs and ranks can be tested."""
+
+    @property
+    def few(self) -> str:
+        """A warning that an interval rests on few of what was resampled, in a sentence; empty where they are enough."""
+
+    def blocks(self) -> tuple[np.ndarray, str]:
+        """Return values to rank models by, shape (blocks, models), and what the blocks are; they share nothing."""
+
+    def draws(self) -> np.ndarray | None:
+        """Return the metrics in bootstrap resamples as shares of what all models have on average, shape (resamples, models)."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnitEvidence:
+    """Evidence of a metric that is a mean over units (series, replications).
+
+    Attributes:
+        matrix: The values.
+        units_called: What a unit is.
+        resamples: Of each bootstrap.
+        periods: The values of units in the periods that they share; None where they share none.
+    """
+
+    matrix: Matrix
+    units_called: str
+    resamples: int
+    periods: Periods | None = None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Their labels."""
+        return self.matrix.models
+
+    @property
+    def means(self) -> np.ndarray:
+        """The mean of each model over the units of each dataset, shape (datasets, models)."""
+        return self.matrix.means
+
+    @property
+    def errors(self) -> np.ndarray:
+        """The standard error of each model's mean over all datasets, units and periods drawn anew, shape (models,)."""
+        few = min(map(len, self.matrix.strata)) < 2
+        units = np.full(len(self.models), np.nan) if few else over_units(self.matrix.units, self.matrix.strata).units[0]
+        if self.periods is None or self.periods.refusal:
+            return np.sqrt(units)
+        part = self.periods.own_part()
+        return np.sqrt(np.maximum(np.nan_to_num(units) - part.cells, 0.0) + part.periods)
+
+    def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
+        """Return how much better the first of each pair is: over units, the periods that they share, and several seeds."""
+        if self.periods is None:
+            return self._over_units(pairs, scale)
+        if self.periods.refusal:
+            if len(self.matrix.datasets) >= ENOUGH_DATASETS:
+                return self._over_datasets(pairs, scale)
+            ahead = [float(scale.between(self.means[:, first], self.means[:, second]).mean()) for first, second in pairs]
+            return [Effect(each, None, ReferenceDistribution(), self.periods.refusal, self.periods.least) for each in ahead]
+        alone = min(map(len, self.matrix.strata)) < 2
+        if alone and len(self.matrix.datasets) > 1:
+            return self._over_datasets(pairs, scale)
+        part, origins = self.periods.part(self.means, pairs, scale), f"{self.periods.least} origins"
+        effects = self._over_units(pairs, scale)
+        if alone:
+            method = f"{'cosines' if self.periods.least >= LEAST_FOR_COSINES else 't'} over {origins}"
+            effects = [replace(each, method=method, clusters=self.periods.least) for each in effects]
+        else:
+            effects = [replace(each, method=f"{each.method} and {origins}") for each in effects]
+        return [with_periods(effect, part, pair, self.periods.count) for pair, effect in enumerate(effects)]
+
+    def _over_units(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
+        """Return the effects as if units shared nothing."""
+        strata, rng = self.matrix.strata, stream(0, "compare", "units")
+        if min(map(len, strata)) < 2:
+            return self._over_datasets(pairs, scale)
+        one_seed = self.matrix.values.shape[1] == 1
+        counts = shared_resamples(strata, self.resamples, rng) if one_seed else None
+        each = max(self.resamples // SEEDED_SHARE, 100)
+        effects: list[Effect] = []
+        for begin in range(0, len(pairs), 50):  # so many at once fit into memory
+            values = contrast_values(self.matrix, pairs[begin : begin + 50], scale)
+            if one_seed:
+                effects += unit_effects(values[:, 0], strata, counts)
+            else:
+                effects += [seeded_effect(values[..., i], strata, each, rng) for i in range(values.shape[2])]
+        return [_unit_noun(effect, self.units_called) for effect in effects]
+
+    def _over_datasets(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
+        """Return the effects averaged over datasets, for the case that a dataset has a single unit."""
+        means = self.means
+        values = np.stack([scale.between(means[:, first], means[:, second]) for first, second in pairs], axis=1)
+        if len(values) < 2:
+            return [
+                Effect(float(value), None, ReferenceDistribution(), f"one of {self.units_called}", 1) for value in values[0]
+            ]
+        stratum = [np.arange(len(values))]
+        effects = unit_effects(values, stratum, shared_resamples(stratum, self.resamples, stream(0, "compare", "datasets")))
+        return [_unit_noun(effect, "datasets") for effect in effects]
+
+    def unit_values(self) -> np.ndarray | None:
+        """Return values averaged over seeds, shape (units, models)."""
+        return self.matrix.units
+
+    @property
+    def few(self) -> str:
+        """The warning that units are few."""
+        least = min(map(len, self.matrix.strata))
+        if not 1 < least < LEAST_CLUSTERS:
+            return ""
+        where = " of a dataset" if len(self.matrix.datasets) > 1 else ""
+        if len(self.matrix.dataset) < LEAST_SURE:
+            return f"Only {counted(least, self.units_called)}{where}: no difference of fewer than {LEAST_SURE} is sure."
+        symmetric = "intervals are Student's t, which holds where differences are about symmetric"
+        return f"Only {counted(least, self.units_called)}{where}: {symmetric}."
+
+    @property
+    def independent_units(self) -> bool:
+        """True where units share no periods."""
+        return self.periods is None
+
+    def blocks(self) -> tuple[np.ndarray, str]:
+        """Return the means of datasets where there are enough of them, else those of periods where units share them."""
+        if len(self.matrix.datasets) >= ENOUGH_DATASETS:
+            return self.means, "datasets"
+        return (self.matrix.units, self.units_called) if self.periods is None else (self.periods.means(), "origins")
+
+    def draws(self) -> np.ndarray | None:
+        """Return mean shares in resamples of units and periods, shape (resamples, models); None where they are few."""
+        strata, n = self.matrix.strata, len(self.matrix.dataset)
+        fewest = n if self.periods is None else min(n, sum(each.periods for each in self.periods.cells))
+        refused = self.periods is not None and self.periods.refusal
+        if refused or min(map(len, strata)) < 2 or not LEAST_SURE <= fewest <= n <= MOST_CLUSTERS:
+            return None
+        shares = self.matrix.units / self.means.mean(axis=1)[self.matrix.dataset][:, None]
+        counts = resample_units(strata, n, self.resamples, stream(0, "compare", "set"))
+        over = over_units(shares, strata, counts).mean
+        draws = widened(over, shares_of(self.means), min(map(len, strata)))
+        return draws if self.periods is None else draws + self.periods.draws(self.means, self.resamples)
+
+
+def shares_of(means: np.ndarray) -> np.ndarray:
+    """Return each model's share of the mean of all models, averaged over datasets, shape (models,)."""
+    return (means / means.mean(axis=1, keepdims=True)).mean(axis=0)
+
+
+def widened(draws: np.ndarray, estimates: np.ndarray, clusters: int) -> np.ndarray:
+    """Return resamples spread as Student's t is for so few clusters: a bootstrap of few clusters varies too little."""
+    wide = sqrt(clusters / (clusters - 1)) * student_critical(clusters - 1, LEVEL) / student_critical(inf, LEVEL)
+    return estimates + wide * (draws - estimates)
+
+
+def _unit_noun(effect: Effect, units: str) -> Effect:
+    return replace(effect, method=effect.method.replace("units", units))
+
+
+def long_table(answers: Sequence[ModelRows], units: pl.Series, values: Sequence[np.ndarray]) -> pl.DataFrame:
+    """Return the rows of answers as `Matrix.of` reads them.
+
+    Args:
+        answers: Of models, datasets and seeds.
+        units: Which all of them have.
+        values: Of each answer its units', shape (units,).
+    """
+    labels = pl.DataFrame([(each.model, each.dataset, each.seed) for each in answers], schema=MODEL_COLUMNS, orient="row")
+    rows = labels[np.repeat(np.arange(len(answers)), len(units))]
+    names = pl.concat([units.cast(pl.String)] * len(answers))
+    return rows.with_columns(names.alias("unit"), pl.Series("value", np.concatenate(values), pl.Float64))
+
+
+def by_dataset(answers: Sequence[ModelRows], table: Callable[[list[ModelRows]], pl.DataFrame]) -> Matrix:
+    """Return the values of units over all datasets, each of whose answers `table` makes rows of, as of `long_table`."""
+    names = dict.fromkeys(answer.dataset for answer in answers)
+    return Matrix.of(pl.concat([table([answer for answer in answers if answer.dataset == name]) for name in names]))
+
+
+def compared_metric(metric: str, known: Iterable[str], what: str) -> str:
+    """Return the short name of a metric that models may be compared by.
+
+    Args:
+        metric: Its name.
+        known: The short names of those that can be.
+        what: What is compared, in the plural.
+
+    Raises:
+        ConfigError: It is none of them, with the nearest one.
+    """
+    short, names = metric.partition("[")[0], list(known)
+    if short not in names:
+        raise ConfigError(f"--metric: {what} cannot be compared by '{metric}'{nearest(short, names)}")
+    return short
+
+
+# The way the scores of a task's models are paired: by the family's own rule, or by their
+# headlines where it has none.
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskComparison:
+    """The comparison of a task's models.
+
+    Attributes:
+        evidence: From (answers, metric, resamples) what is known of the models, and how many rows were left out because some
+            model lacks them.
+        along: From (evidence, subject, `low` or `high`) tests along each unit; see `Comparison.along`.
+        conditions: What all rows that were compared have in common, as a sentence ends: `at the same cutoffs`.
+        trained: Whether what a model learns depends on the seed, so that one seed says nothing of others.
+    """
+
+    evidence: Callable[[Sequence[ModelRows], str, int], tuple[ComparisonEvidence, int]]
+    along: Callable[[Any, str, str], pl.DataFrame] | None = None
+    conditions: str = ""
+    trained: bool = True
+
+
+def comparison_of(source: RunSource) -> TaskComparison:
+    """Return how the models of a run are compared.
+
+    Raises:
+        ConfigError: The models of its task are no rivals, or its family cannot be imported.
+    """
+    task = _task(source)
+    if task is not None and not task.comparable:
+        raise ConfigError(f"compare: runs of task '{task.name}' have no comparison; their own report says what is known.")
+    return load_reference(task.comparison, TaskComparison) if task and task.comparison else HEADLINES
+
+
+def headline_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
+    """Return the score of each model in each run; one dataset alone has no error, several are the units.
+
+    Args:
+        answers: Of every model, dataset and seed.
+        metric: Its short or full name.
+        resamples: Of each bootstrap.
+    """
+    rows = [(each.model, each.dataset, each.seed, "run", _score(each, metric)) for each in answers]
+    table = pl.DataFrame(rows, schema={**MODEL_COLUMNS, "unit": pl.String, "value": pl.Float64}, orient="row")
+    return UnitEvidence(Matrix.of(table), "runs", resamples), 0
+
+
+def whole_scores(source: RunSource, metric: str) -> pl.DataFrame:
+    """Return the scores of a metric over a whole run, one row a model: a mean, or what is pooled where it is none."""
+    whole_run = pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
+    scores = source.tables.scores.filter(whole_run & (pl.col("metric") == source.metric(metric)))
+    means = scores.filter(pl.col("aggregate") == "mean")
+    return means if len(means) else scores.filter(pl.col("aggregate") == "pooled")
+
+
+def _score(answer: ModelRows, metric: str) -> float | None:
+    values = whole_scores(answer.source, metric).filter(pl.col("model") == answer.label)["value"]
+    return values[0] if len(values) else None
+
+
+def _task(source: RunSource) -> Task | None:
+    protocol = source.config["protocol"]
+    try:
+        return stored_task(str(protocol.get("recipe", protocol["name"])), source.task)
+    except ConfigError as error:
+        raise ConfigError(f"compare: run {source.title} cannot be paired: {error}") from error
+
+
+HEADLINES = TaskComparison(evidence=headline_evidence)
+"""The comparison of a task whose family names none."""

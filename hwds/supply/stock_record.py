@@ -1,0 +1,225 @@
+"""The record of stock: costs and service in held-out periods, with intervals over series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from hwds.stats.estimates import Estimate, one_minus_ratio, pooled_ratio
+from hwds.supply.stock_levels import StockCases, StockTerms, without_depot
+
+# Stock in held-out periods: what would have been on hand and short, had levels been those of
+# the forecast.
+
+
+@dataclass(frozen=True, eq=False)
+class StockPaths:
+    """The stock of w series over p periods, each of shape (w, p).
+
+    Attributes:
+        net: On hand at the end of a period, less what is still owed; of two echelons in the store.
+        depot: On hand in the depot, 0 without one.
+        demand: In the period.
+        unserved: The demand of the period that could not be served in it.
+        ordered: Whether an order was made for it.
+    """
+
+    net: np.ndarray
+    depot: np.ndarray
+    demand: np.ndarray
+    unserved: np.ndarray
+    ordered: np.ndarray
+
+    def cost(self, terms: StockTerms) -> np.ndarray:
+        """Return the cost of each period, shape (w, p)."""
+        held, owed = np.maximum(self.net, 0.0), np.maximum(-self.net, 0.0)
+        here = terms.holding * held + terms.depot_holding * self.depot
+        return np.asarray(here + terms.shortage * owed + terms.order * self.ordered)
+
+
+def simulate_stock(
+    upto: np.ndarray,
+    reorder: np.ndarray,
+    actual: np.ndarray,
+    terms: StockTerms,
+    begins: tuple[np.ndarray, np.ndarray] | None = None,
+) -> StockPaths:
+    """Return what happens to stock where what is short is delivered later.
+
+    An order of a period arrives `lead` periods on, and the stock after it meets demand to the end of that one. The first `lead`
+    periods, which no level of the forecast reaches, are not counted. A newsvendor begins each period anew, and owes nothing.
+
+    Args:
+        upto: Levels by period of the order, shape (w, p).
+        reorder: At or below which one orders, shape (w, p).
+        actual: Demand, shape (w, p + lead).
+        terms: The rule.
+        begins: Stock on hand and on order in the first period, and whether that is after an order, each of shape (w,); None for
+            the first level without an order.
+    """
+    periods, lead = upto.shape[1], terms.reach
+    position = np.empty_like(upto, dtype=float)
+    ordered = np.zeros(upto.shape, bool)
+    position[:, 0], ordered[:, 0] = (upto[:, 0], False) if begins is None else begins
+    for t in range(1, periods):
+        before = position[:, t - 1] - actual[:, t - 1]
+        before = np.zeros(len(before)) if terms.policy == "newsvendor" else before
+        ordered[:, t] = (before <= reorder[:, t]) & (before < upto[:, t])
+        position[:, t] = np.where(ordered[:, t], upto[:, t], before)
+    total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
+    net = position - (total[:, lead + 1 : lead + 1 + periods] - total[:, :periods])
+    demand = actual[:, lead : lead + periods]
+    return StockPaths(net, np.zeros(net.shape), demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered)
+
+
+def simulate_echelons(upto: np.ndarray, store: np.ndarray, actual: np.ndarray, terms: StockTerms) -> StockPaths:
+    """Return what happens to the stock of a depot and a store, each of which orders up to its level in each period.
+
+    The depot's order of a period arrives `depot_lead` on; the store then orders what the depot has, which arrives `lead` on.
+    What is above a level that has fallen stays until it is asked for.
+
+    Args:
+        upto: Of all stock, by period of the depot's order, shape (w, p).
+        store: Of the store, in the period in which that order arrives, shape (w, p).
+        actual: Demand, shape (w, p + depot_lead + lead).
+        terms: Costs and lead times.
+    """
+    periods, early, late = upto.shape[1], terms.depot_lead, terms.lead + 1
+    total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
+    all_stock = _carry_stock(upto, actual[:, :periods])
+    there = all_stock - (total[:, early : early + periods] - total[:, :periods])
+    sent = _carry_stock(store, actual[:, early : early + periods], there)
+    net = sent - (total[:, early + late : early + late + periods] - total[:, early : early + periods])
+    demand = actual[:, early + late - 1 : early + late - 1 + periods]
+    return StockPaths(net, there - sent, demand, np.minimum(demand, np.maximum(-net, 0.0)), np.ones(net.shape, bool))
+
+
+def _carry_stock(levels: np.ndarray, demand: np.ndarray, there: np.ndarray | None = None) -> np.ndarray:
+    """Return stock on hand and on order after each order up to a level, as far as there is so much, shape (w, p)."""
+    position = np.empty(levels.shape)
+    for t in range(levels.shape[1]):
+        before = position[:, t - 1] - demand[:, t - 1] if t else levels[:, 0]
+        most = np.inf if there is None else there[:, t]
+        position[:, t] = np.minimum(np.maximum(levels[:, t], before), most)
+    return position
+
+
+# The record of stock: costs and service reached in held-out periods, of each model, with
+# intervals over series.
+
+TEXTBOOK_RULE = "[normal, independent months]"
+"""Behind a model's name: levels of its means and deviations by the textbook's rule."""
+
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+"""Multiples of it, less their whole parts, fill the unit interval evenly."""
+
+NO_DEPOT = "[without a depot]"
+"""Behind a model's name: all stock in the store, by the lead time of both echelons together."""
+
+RECORD_COLUMNS = {
+    "model": pl.String,
+    **{f"{name}{end}": pl.Float64 for name in ("cost", "saving", "service", "fill") for end in ("", "_low", "_high")},
+    "held": pl.Float64,
+    "short": pl.Float64,
+    "orders": pl.Float64,
+    "cases": pl.Int64,
+    "series": pl.Int64,
+    "periods": pl.Int64,
+}
+"""The columns of a record: cost of a period, saving against the experiment's own model's cost of the first rival, share of
+periods that end without a shortage, share of demand that is served in its period, mean units held and owed, orders a period."""
+
+
+def stock_records(models: Mapping[str, StockCases], own: str, base: str | None, terms: StockTerms) -> pl.DataFrame:
+    """Return a row for each model, and for the textbook's levels of the experiment's own.
+
+    Args:
+        models: By label; all on the same cases where they have answers.
+        own: The experiment's own model.
+        base: The model that savings are counted from; None for none.
+        terms: The costs.
+    """
+    paths = {
+        name: (cases, _stock_paths(cases, terms, cases.stacked("upto"))) for name, cases in models.items() if cases.known.any()
+    }
+    if own in paths and terms.policy == "two_echelons":
+        paths[f"{own}{NO_DEPOT}"] = (models[own], _stock_paths(models[own], without_depot(terms), models[own].alone))
+    elif own in paths and terms.policy != "reorder_point":
+        paths[f"{own}{TEXTBOOK_RULE}"] = (models[own], _stock_paths(models[own], terms, models[own].textbook))
+    names = case_series(models)
+    costs = {name: _by_series(names, cases, path.cost(terms)) for name, (cases, path) in paths.items()}
+    rows = [_record_row(name, cases, path, names, costs, base) for name, (cases, path) in paths.items()]
+    return pl.DataFrame(rows, schema=RECORD_COLUMNS)
+
+
+def case_series(models: Mapping[str, StockCases]) -> list[str]:
+    """Return the names of all series."""
+    return sorted({name for cases in models.values() for name in cases.keys["series"]})
+
+
+def _stock_paths(cases: StockCases, terms: StockTerms, upto: np.ndarray) -> StockPaths:
+    """Return what happened in the cases whose demand is known."""
+    known = cases.known
+    if terms.policy == "two_echelons":
+        return simulate_echelons(upto[known], cases.stacked("store")[known], cases.actual[known], terms)
+    reorder = cases.stacked("reorder") if terms.policy == "reorder_point" else upto
+    return simulate_stock(upto[known], reorder[known], cases.actual[known], terms, _case_begins(cases))
+
+
+def _case_begins(cases: StockCases) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return where the stock of each known case stands at first, by its long run, evenly over cases; None without (s, S)."""
+    known = np.flatnonzero(cases.known).tolist()
+    points = [(place, cases.levels[place].point) for place in known]
+    stands = [point.at((place + 0.5) * GOLDEN_RATIO % 1) for place, point in points if point is not None]
+    return (np.array([at for at, _ in stands]), np.array([after for _, after in stands])) if stands else None
+
+
+def _by_series(names: list[str], cases: StockCases, values: np.ndarray) -> np.ndarray:
+    """Return the mean of a value over the periods of each series, NaN for one without; shape (series,)."""
+    place = pl.Series(names).search_sorted(cases.keys["series"].filter(pl.Series(cases.known))).to_numpy()
+    total = np.bincount(place, values.sum(axis=1), len(names))
+    count = np.bincount(place, minlength=len(names)) * values.shape[1]
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _record_row(
+    name: str,
+    cases: StockCases,
+    path: StockPaths,
+    names: list[str],
+    costs: Mapping[str, np.ndarray],
+    base: str | None,
+) -> dict[str, object]:
+    ok = _by_series(names, cases, (path.net >= 0).astype(float))
+    unserved, demand = (_by_series(names, cases, each) for each in (path.unserved, path.demand))
+    lost = pooled_ratio(unserved, demand)
+    row: dict[str, object] = {"model": name, "cases": int(cases.known.sum()), "series": int((~np.isnan(costs[name])).sum())}
+    row |= dict(_interval_columns("cost", _series_mean(costs[name], np.inf))) | dict(
+        _interval_columns("service", _series_mean(ok, 1.0))
+    )
+    row |= {f"fill{end}": value for end, value in _served_interval(lost)}
+    if base is not None and base in costs and name != base:
+        row |= dict(_interval_columns("saving", one_minus_ratio(costs[name], costs[base])))
+    held, owed = (np.maximum(path.net, 0) + path.depot).mean(), np.maximum(-path.net, 0).mean()
+    return row | {"held": held, "short": owed, "orders": path.ordered.mean(), "periods": path.net.size}
+
+
+def _series_mean(values: np.ndarray, most: float) -> Estimate:
+    """Return the mean over series, and its interval within 0 and `most`: no cost is negative, no share above 1."""
+    mean = pooled_ratio(values, np.where(np.isnan(values), np.nan, 1.0))
+    low, high = (None if end is None else min(max(end, 0.0), most) for end in (mean.low, mean.high))
+    return replace(mean, low=low, high=high)
+
+
+def _interval_columns(name: str, each: Estimate) -> Iterator[tuple[str, float | None]]:
+    yield from ((f"{name}", each.value), (f"{name}_low", each.low), (f"{name}_high", each.high))
+
+
+def _served_interval(lost: Estimate) -> Iterator[tuple[str, float | None]]:
+    """Yield one less a share, and the ends of its interval within 0 and 1."""
+    yield "", None if lost.value is None else 1 - lost.value
+    yield "_low", None if lost.high is None else max(1 - lost.high, 0.0)
+    yield "_high", None if lost.low is None else min(1 - lost.low, 1.0)

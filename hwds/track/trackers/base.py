@@ -1,0 +1,126 @@
+"""Tracker: the recipe of a mirror of results. It reads what lies in a run's folder, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+from hwds.core.errors import HwdsError
+from hwds.core.recipe import Recipe
+
+if TYPE_CHECKING:
+    from hwds.track.records import Record
+
+
+class TrackingError(HwdsError):
+    """A mirror could not be written or sent: the reason is in the message."""
+
+
+class Tracker(Recipe):
+    """An option of `tracker=`: the store that results are mirrored to. It changes neither a run's numbers nor its folder.
+
+    Class attributes: `library`, the package that must be installed; `service`, whether written mirrors are sent to a service.
+
+    Attributes:
+        group: The group of its runs; where empty a sweep's own title, or the study's name.
+        metrics: The metrics that are mirrored: `few` are the headline and those beside it on every leaderboard, the headline of
+            rivals, and the losses of the first network or booster of each window; `all` is every metric, aggregate, rival and
+            fit.
+    """
+
+    library: ClassVar[str] = ""
+    service: ClassVar[bool] = False
+    group: str = ""
+    metrics: Literal["few", "all"] = "few"
+
+    def parts(self) -> tuple[Tracker, ...]:
+        """Return the trackers it consists of, each of which may fail alone."""
+        return (self,)
+
+    def begin(self) -> None:
+        """Load its library and open its store, while the run computes.
+
+        Raises:
+            TrackingError: They are not available.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.begin")
+
+    def write(self, records: Sequence[Record]) -> list[str]:
+        """Mirror records completely; those of an earlier call are replaced, never duplicated.
+
+        Returns:
+            The location of each record, as `unsent` and `send` take it.
+
+        Raises:
+            TrackingError: The store does not accept them.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.write")
+
+    def following(self) -> Following | None:
+        """Return what shows a run while it is computed; None where the tracker shows finished ones alone.
+
+        Raises:
+            TrackingError: The store does not accept it.
+        """
+        return None
+
+    def remote(self) -> bool:
+        """Return whether writing talks to a server."""
+        return False
+
+    def there(self, places: Sequence[str]) -> bool:
+        """Return whether the written mirrors still exist."""
+        return True
+
+    def unsent(self, places: Sequence[str]) -> list[str]:
+        """Return the places that still have to be sent to a service; none for a tracker without a service."""
+        return []
+
+    def sends(self) -> bool:
+        """Return whether a run sends its mirrors by itself."""
+        return False
+
+    def send(self, places: Sequence[str]) -> None:
+        """Send written mirrors; those that were sent before are not sent again.
+
+        Raises:
+            TrackingError: The service does not accept them.
+        """
+
+    def location(self, places: Sequence[str]) -> str:
+        """Return the location of the mirrors, in a line for the user."""
+        raise NotImplementedError(f"{type(self).__name__}.location")
+
+
+class Following(Protocol):
+    """A mirror of a run or a sweep that is being computed."""
+
+    def show(self, record: Record) -> None:
+        """Show what is new since the last call.
+
+        Args:
+            record: The run as far as it is known; its curves only grow.
+        """
+
+    def finish(self, records: Sequence[Record]) -> list[str]:
+        """Complete the mirror by the records of the finished run, as `Tracker.write` does."""
+
+    def abandon(self) -> None:
+        """Say that the run has ended without results."""
+
+
+@contextmanager
+def tracking_errors() -> Iterator[None]:
+    """Turn any error of a tracker's library, its store or the disk into a `TrackingError` of one line.
+
+    Raises:
+        TrackingError: In place of any other error.
+    """
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:  # a library may raise anything
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise TrackingError(lines[0][:300]) from error

@@ -1,0 +1,114 @@
+"""Windows of runs: the statistics are numpy's, a stream gives the same bits, and regimes are told apart."""
+
+import numpy as np
+import pytest
+from scipy import signal, stats
+
+from hwds.core.seeds import stream
+from hwds.datasets.simulated.engines import Engines
+from hwds.evaluation.leak_check import check_run_features
+from hwds.frames.features.base import RunFeatures
+from hwds.frames.features.regime_scaling import RegimeScaling
+from hwds.frames.features.signal_windows import SignalWindows
+from hwds.frames.kernels import STATISTICS
+from hwds.frames.signals import SPECTRAL, spectra
+from hwds.frames.signals import RegimeScales as Scales
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return Engines(engines=12, mean_life=40, sensors=3, regimes=3).load()
+
+
+@pytest.fixture(scope="module")
+def windows(runs):
+    spectral = {"bands": 3, "spectrum": SPECTRAL}
+    return SignalWindows(windows=(7, 20), statistics=STATISTICS, ewma=(0.2,), **spectral).learn(runs)
+
+
+def test_statistics_are_those_of_the_last_rows(runs, windows):
+    found = dict(zip(windows.names, windows.compute(runs)[runs.offsets[1] - 1], strict=True))
+    x = windows.scaling.scaled(runs)[runs.offsets[1] - 20 : runs.offsets[1], 1]
+    assert len(x) == min(20, runs.lengths[0])
+    rms = np.sqrt((x**2).mean())
+    wanted = {
+        "mean": x.mean(),
+        "sd": x.std(),
+        "slope": np.polyfit(np.arange(20), x, 1)[0],
+        "rms": rms,
+        "minimum": x.min(),
+        "maximum": x.max(),
+        "peak_to_peak": np.ptp(x),
+        "crest": np.abs(x).max() / rms,
+        "skewness": stats.skew(x),
+        "kurtosis": stats.kurtosis(x, fisher=False),
+    }
+    assert {name: pytest.approx(value, abs=1e-9) for name, value in wanted.items()} == {
+        name: found[f"sensor_2 {name}_20"] for name in wanted
+    }
+    weights = 0.8 ** np.arange(runs.lengths[0])[::-1]
+    whole = windows.scaling.scaled(runs)[: runs.lengths[0], 1]
+    assert found["sensor_2 ewma_0.2"] == pytest.approx((weights * whole).sum() / weights.sum())
+    assert found["age"] == runs.ages[0]
+
+
+def test_bands_and_entropy_are_those_of_the_periodogram(runs, windows):
+    found = dict(zip(windows.names, windows.compute(runs)[runs.offsets[1] - 1], strict=True))
+    x = windows.scaling.scaled(runs)[runs.offsets[1] - 20 : runs.offsets[1], 1]
+    places, power = signal.periodogram(x, window=np.hanning(22)[1:-1], detrend="constant")
+    power[-1] *= 2  # a one-sided density holds half of the last
+    shares = power[1:] / power[1:].sum()
+    band = np.minimum((places[1:] * 6).astype(int), 2)
+    for number in range(3):
+        assert found[f"sensor_2 band_{number + 1}_20"] == pytest.approx(shares[band == number].sum(), abs=1e-9)
+    assert found["sensor_2 entropy_20"] == pytest.approx(stats.entropy(shares) / np.log(10), abs=1e-9)
+
+
+def test_a_tone_has_no_entropy_and_a_beating_one_has_an_envelope():
+    t = np.arange(256)
+    rng = stream("beat", 1)
+    tone, noise = np.sin(2 * np.pi * t / 6), rng.normal(0, 1, 256)
+    beats = (1 + np.sin(2 * np.pi * t / 64)) * np.sin(2 * np.pi * t / 4)
+    signals = np.column_stack([tone, noise, beats])
+    last = spectra(signals, np.zeros(1, int), np.array([255]), 256, 4, SPECTRAL)[0].reshape(-1, 3)
+    shares, entropy, envelope = last[:4], last[4], last[5]
+    assert shares.sum(axis=0) == pytest.approx(1.0)
+    assert shares[1, 0] > 0.99
+    assert entropy[0] < 0.3 < 0.85 < entropy[1]
+    assert envelope[2] > 0.8 > 0.3 > envelope[1]
+    assert (spectra(np.ones((9, 1)), np.zeros(9, int), np.arange(9), 5, 2, SPECTRAL) == 0).all()
+
+
+def test_a_stream_gives_the_bits_of_a_batch(runs, windows):
+    batch = windows.compute(runs)
+    for rows in (1, 6, 25):
+        known = np.minimum(rows, runs.lengths)
+        last = windows.compute(runs.until(known))[np.cumsum(known) - 1]
+        assert (last == batch[runs.offsets[:-1] + known - 1]).all()
+
+
+def test_sensors_are_scaled_within_the_conditions_that_settings_tell_apart(runs):
+    scaled = Scales.learn(runs)
+    assert len(scaled.centres) == 3
+    raw, values = Scales.learn(runs, regimes=1).scaled(runs), scaled.scaled(runs)
+    wear = runs.cycles / runs.ages[runs.run_of_row]
+    assert abs(np.corrcoef(values[:, 0], wear)[0, 1]) > 0.8 > abs(np.corrcoef(raw[:, 0], wear)[0, 1])
+    assert RegimeScaling().learn(runs).names == ("sensor_1", "sensor_2", "sensor_3", "age")
+
+
+class Ahead(RunFeatures):
+    """The mean of a run, of cycles still to come too."""
+
+    def learn(self, runs):
+        return self
+
+    names = ("mean",)
+
+    def compute(self, runs):
+        values = runs.numbers(runs.sensors[:1])[:, 0]
+        return (np.bincount(runs.run_of_row, values) / runs.lengths)[runs.run_of_row][:, None]
+
+
+def test_the_canary_passes_windows_and_catches_a_look_ahead(runs):
+    assert [*check_run_features("windows", SignalWindows(windows=(9,)), runs)] == [None] * 3
+    assert all(leak is not None for leak in check_run_features("ahead", Ahead(), runs))
